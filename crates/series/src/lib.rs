@@ -1,0 +1,19 @@
+//! The embedded time-series store: measurements of points with tags, fields and a time.
+//!
+//! It keeps what daggers deliver and answers SQL over it. It knows nothing of daggers, streams or topics, runs no
+//! threads of its own besides the storage engine's, and does no work for a measurement that nobody writes or reads.
+//!
+//! A point is identified by (measurement, tags, time): writing it again overwrites it field by field; fields that are
+//! not written again stay, as in InfluxDB.
+
+mod error;
+mod layout;
+mod options;
+mod request;
+mod store;
+
+pub use error::SeriesError;
+pub use layout::{FieldType, PointLayout, SkipReason, SkippedRow, WriteSummary};
+pub use options::{Clock, SeriesLimits, SeriesOptions};
+pub use request::{ScanOrder, ScanRequest, TagFilter, TagTest, TimeRange};
+pub use store::{Changes, ExpireSummary, FieldInfo, MeasurementInfo, SeriesScan, SeriesStore};
