@@ -1,0 +1,3 @@
+//! All tests of the functions through their public interface.
+
+mod s2_cells;
