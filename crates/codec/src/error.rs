@@ -17,6 +17,8 @@ pub enum CompileError {
     TypeMismatch { column: String, field: String, found: String, expected: String, hint: Option<String> },
     #[error("field `{field}` is filled by two columns, `{first}` and `{second}`: name one of them differently")]
     FilledTwice { field: String, first: String, second: String },
+    #[error("field `{field}` is required and no column fills it: add a column of that name")]
+    RequiredNotFilled { field: String },
     #[error("{what} needs more than {max} columns: select fewer fields")]
     TooManyColumns { what: String, max: usize },
     #[error("`{name}` cannot be the name of a {what}: use letters, digits and `_`, not beginning with a digit")]

@@ -9,21 +9,27 @@
 
 mod columns;
 mod decode;
+mod encode;
 mod error;
 mod finish;
+mod generate;
 mod json;
 mod limits;
 mod program;
 mod projection;
 mod schema;
 mod shape;
+mod show;
 mod wire;
 
 pub use decode::{DecodeOptions, DecodeProgram, Decoded, Decoder};
+pub use encode::{EncodeProgram, Encoded};
 pub use error::{CompileError, DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind, EncodeRecordError, RecordError};
+pub use generate::message_from_columns;
 pub use limits::{COLUMNS_MAX, Limits, NULL_SPAN};
 pub use projection::Projection;
 pub use schema::arrow_schema;
+pub use show::decode_as_far_as_possible;
 
 /// Name of the binary column that keeps unknown fields, see [`DecodeOptions::keep_unknown`].
 pub const UNKNOWN_COLUMN: &str = "_unknown";
