@@ -6,14 +6,66 @@ use crate::wire::{self, Id};
 
 /// The services, busiest first.
 const SERVICES: [&str; 60] = [
-    "driver-location", "gateway", "login", "pricing", "allocation", "booking", "customer-profile", "driver-profile",
-    "session", "feature-flags", "surge-pricing", "maps-routing", "maps-geocoding", "places", "eta", "wallet",
-    "payment", "promotions", "vouchers", "notifications", "chat", "ratings", "restaurant-search", "restaurant-menu",
-    "food-cart", "food-order", "merchant-profile", "parcel-quote", "parcel-order", "trip-history", "receipts", "fraud-check",
-    "identity", "device-check", "referrals", "loyalty", "subscriptions", "insurance", "support-tickets", "help-articles",
-    "driver-incentives", "driver-earnings", "driver-documents", "driver-training", "shift-planning", "heatmap", "demand-forecast", "supply-forecast",
-    "experiments", "recommendations", "banners", "search-suggest", "translations", "sms", "email", "push",
-    "tax", "invoicing", "ledger", "settlement",
+    "driver-location",
+    "gateway",
+    "login",
+    "pricing",
+    "allocation",
+    "booking",
+    "customer-profile",
+    "driver-profile",
+    "session",
+    "feature-flags",
+    "surge-pricing",
+    "maps-routing",
+    "maps-geocoding",
+    "places",
+    "eta",
+    "wallet",
+    "payment",
+    "promotions",
+    "vouchers",
+    "notifications",
+    "chat",
+    "ratings",
+    "restaurant-search",
+    "restaurant-menu",
+    "food-cart",
+    "food-order",
+    "merchant-profile",
+    "parcel-quote",
+    "parcel-order",
+    "trip-history",
+    "receipts",
+    "fraud-check",
+    "identity",
+    "device-check",
+    "referrals",
+    "loyalty",
+    "subscriptions",
+    "insurance",
+    "support-tickets",
+    "help-articles",
+    "driver-incentives",
+    "driver-earnings",
+    "driver-documents",
+    "driver-training",
+    "shift-planning",
+    "heatmap",
+    "demand-forecast",
+    "supply-forecast",
+    "experiments",
+    "recommendations",
+    "banners",
+    "search-suggest",
+    "translations",
+    "sms",
+    "email",
+    "push",
+    "tax",
+    "invoicing",
+    "ledger",
+    "settlement",
 ];
 
 const ENDPOINTS: [&str; 6] = ["/v1/items", "/v1/items/{id}", "/v2/search", "/v1/status", "/v2/quotes", "/v1/batch"];
@@ -68,7 +120,9 @@ impl ApiTraffic {
     }
 
     fn is_unwell(&self, service: usize, ms: i64) -> bool {
-        self.unwell.as_ref().is_some_and(|unwell| unwell.service == service && (unwell.from_ms..unwell.to_ms).contains(&ms))
+        self.unwell
+            .as_ref()
+            .is_some_and(|unwell| unwell.service == service && (unwell.from_ms..unwell.to_ms).contains(&ms))
     }
 
     /// One answered request. Writes the key and the message and returns the length of the key.

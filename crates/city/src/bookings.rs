@@ -1,11 +1,9 @@
 //! The life of bookings, from the customer's tap to the destination or to a cancellation.
 //!
-//! Each booking waits in a heap for its next step; a step publishes what happened and decides what comes
+//! Each booking waits in the agenda for its next step; a step publishes what happened and decides what comes
 //! next and when.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
+use crate::agenda::Agenda;
 use crate::breakage::{self, BrokenKind};
 use crate::catalog::ALLOCATION_LOG;
 use crate::dice::Dice;
@@ -15,11 +13,11 @@ use crate::rhythm::{COMMUTE, DayCurve, MEALS, PARCELS};
 use crate::simulation::Outbox;
 use crate::wire::{self, Id};
 
-/// No booking lasts longer; so long before its first record the city begins to live.
-pub(crate) const WARM_UP_MS: i64 = 50 * 60_000;
+/// So long before its first record the city begins to live. One booking in a thousand lasts longer.
+pub(crate) const WARM_UP_MS: i64 = 30 * 60_000;
 /// Records that a booking makes in its own topic and in the allocation log, measured over a day.
 pub(crate) const BOOKING_RECORDS: f64 = 3.85;
-pub(crate) const ALLOCATION_RECORDS: f64 = 2.55;
+pub(crate) const ALLOCATION_RECORDS: f64 = 2.40;
 
 const OFFERS_MAX: u8 = 4;
 const SEARCHES_MAX: u8 = 4;
@@ -38,10 +36,38 @@ struct Product {
 }
 
 const PRODUCTS: [Product; 4] = [
-    Product { order_prefix: b"RD-", share: 0.32, day: &COMMUTE, fare: 8_000, fare_per_km: 2_500.0, waiting_ms: (10_000, 120_000) },
-    Product { order_prefix: b"CR-", share: 0.24, day: &COMMUTE, fare: 14_000, fare_per_km: 4_600.0, waiting_ms: (20_000, 180_000) },
-    Product { order_prefix: b"FD-", share: 0.26, day: &MEALS, fare: 9_000, fare_per_km: 2_200.0, waiting_ms: (60_000, 420_000) },
-    Product { order_prefix: b"SD-", share: 0.18, day: &PARCELS, fare: 10_000, fare_per_km: 2_400.0, waiting_ms: (30_000, 180_000) },
+    Product {
+        order_prefix: b"RD-",
+        share: 0.32,
+        day: &COMMUTE,
+        fare: 8_000,
+        fare_per_km: 2_500.0,
+        waiting_ms: (10_000, 90_000),
+    },
+    Product {
+        order_prefix: b"CR-",
+        share: 0.24,
+        day: &COMMUTE,
+        fare: 14_000,
+        fare_per_km: 4_600.0,
+        waiting_ms: (20_000, 120_000),
+    },
+    Product {
+        order_prefix: b"FD-",
+        share: 0.26,
+        day: &MEALS,
+        fare: 9_000,
+        fare_per_km: 2_200.0,
+        waiting_ms: (60_000, 240_000),
+    },
+    Product {
+        order_prefix: b"SD-",
+        share: 0.18,
+        day: &PARCELS,
+        fare: 10_000,
+        fare_per_km: 2_400.0,
+        waiting_ms: (30_000, 120_000),
+    },
 ];
 
 /// With the numbers of `city.booking.v1.BookingLog.Status`.
@@ -98,20 +124,18 @@ struct Booking {
 pub(crate) struct Bookings {
     slab: Vec<Booking>,
     free: Vec<u32>,
-    due: BinaryHeap<Reverse<(i64, u64, u32, Step)>>,
-    sequence: u64,
+    agenda: Agenda<Step>,
     next_order: u64,
     per_second: f64,
     carry: [f64; PRODUCTS.len()],
 }
 
 impl Bookings {
-    pub(crate) fn new(per_second: f64, first_order: u64) -> Self {
+    pub(crate) fn new(per_second: f64, first_order: u64, start_ms: i64) -> Self {
         Self {
             slab: Vec::new(),
             free: Vec::new(),
-            due: BinaryHeap::new(),
-            sequence: 0,
+            agenda: Agenda::new(start_ms),
             next_order: first_order,
             per_second,
             carry: [0.0; PRODUCTS.len()],
@@ -119,7 +143,13 @@ impl Bookings {
     }
 
     /// Everything that customers and drivers do from `from_ms` to `to_ms`.
-    pub(crate) fn advance(&mut self, outbox: &mut Outbox, fleet: &mut Fleet, hot_spots: &mut HotSpots, (from_ms, to_ms): (i64, i64)) {
+    pub(crate) fn advance(
+        &mut self,
+        outbox: &mut Outbox,
+        fleet: &mut Fleet,
+        hot_spots: &mut HotSpots,
+        (from_ms, to_ms): (i64, i64),
+    ) {
         let span_ms = (to_ms - from_ms) as u32;
         for (number, product) in PRODUCTS.iter().enumerate() {
             let expected = self.per_second * product.share * product.day.at(from_ms) * f64::from(span_ms) / 1_000.0;
@@ -130,18 +160,9 @@ impl Bookings {
                 self.create(outbox, hot_spots, number, ms);
             }
         }
-        while let Some(Reverse((ms, _, booking, step))) = self.due.peek().copied() {
-            if ms >= to_ms {
-                break;
-            }
-            self.due.pop();
-            self.take(outbox, fleet, booking, step, ms);
+        while let Some((ms, booking, step)) = self.agenda.take(to_ms) {
+            self.perform(outbox, fleet, booking, step, ms);
         }
-    }
-
-    fn schedule(&mut self, booking: u32, step: Step, ms: i64) {
-        self.sequence += 1;
-        self.due.push(Reverse((ms, self.sequence, booking, step)));
     }
 
     fn create(&mut self, outbox: &mut Outbox, hot_spots: &mut HotSpots, number: usize, ms: i64) {
@@ -187,10 +208,10 @@ impl Bookings {
                 self.slab.len() as u32 - 1
             }
         };
-        self.schedule(place, Step::Search, first_search_ms);
+        self.agenda.plan(first_search_ms, place, Step::Search);
     }
 
-    fn take(&mut self, outbox: &mut Outbox, fleet: &mut Fleet, number: u32, step: Step, ms: i64) {
+    fn perform(&mut self, outbox: &mut Outbox, fleet: &mut Fleet, number: u32, step: Step, ms: i64) {
         match step {
             Step::Search => self.search(outbox, fleet, number, ms),
             Step::Answer => self.answer(outbox, fleet, number, ms),
@@ -199,7 +220,7 @@ impl Bookings {
                 publish_booking(outbox, booking, Status::PickedUp, ms);
                 let arrives_ms = ms + trip_ms(&mut outbox.dice, f64::from(booking.distance_km));
                 fleet.send(booking.driver, ms, (booking.pickup, ms), (booking.destination, arrives_ms));
-                self.schedule(number, Step::Complete, arrives_ms);
+                self.agenda.plan(arrives_ms, number, Step::Complete);
             }
             Step::Complete => self.end(outbox, number, Status::Completed, ms),
             Step::GiveUp => self.end(outbox, number, Status::NoDriverFound, ms),
@@ -219,7 +240,7 @@ impl Bookings {
         self.free.push(number);
     }
 
-    fn search(&mut self, outbox: &mut Outbox, fleet: &Fleet, number: u32, ms: i64) {
+    fn search(&mut self, outbox: &mut Outbox, fleet: &mut Fleet, number: u32, ms: i64) {
         let booking = &mut self.slab[number as usize];
         booking.searches += 1;
         let found = fleet.find(&mut outbox.dice, booking.pickup, booking.vehicle, usize::from(booking.offers), ms);
@@ -229,12 +250,14 @@ impl Bookings {
                 booking.offers += 1;
                 let distance_km = fleet.position(driver, ms).road_km(booking.pickup);
                 publish_offer(outbox, booking, OfferState::Offered, distance_km, ms);
-                (Step::Answer, outbox.dice.ms(1_200, 13_000))
+                let answer_after_ms = outbox.dice.ms(1_200, 13_000);
+                fleet.ask(driver, ms + answer_after_ms);
+                (Step::Answer, answer_after_ms)
             }
             None if booking.searches + booking.offers >= SEARCHES_MAX + OFFERS_MAX => (Step::GiveUp, 1_000),
             None => (Step::Search, outbox.dice.ms(6_000, 12_000)),
         };
-        self.schedule(number, step, ms + after_ms);
+        self.agenda.plan(ms + after_ms, number, step);
     }
 
     fn answer(&mut self, outbox: &mut Outbox, fleet: &mut Fleet, number: u32, ms: i64) {
@@ -245,13 +268,13 @@ impl Bookings {
             booking.driver = NO_DRIVER;
             let step = if booking.offers >= OFFERS_MAX { Step::GiveUp } else { Step::Search };
             let after_ms = outbox.dice.ms(300, 1_500);
-            self.schedule(number, step, ms + after_ms);
+            self.agenda.plan(ms + after_ms, number, step);
             return;
         }
         publish_offer(outbox, booking, OfferState::Accepted, distance_km, ms);
         publish_booking(outbox, booking, Status::DriverFound, ms);
         let (low, high) = PRODUCTS[usize::from(booking.product)].waiting_ms;
-        let pickup_ms = ms + trip_ms(&mut outbox.dice, distance_km.min(6.0)) + outbox.dice.ms(low, high);
+        let pickup_ms = ms + trip_ms(&mut outbox.dice, distance_km.min(3.0)) + outbox.dice.ms(low, high);
         fleet.send(booking.driver, ms, (booking.pickup, pickup_ms), (booking.pickup, pickup_ms));
         let fate = outbox.dice.unit();
         let (step, at_ms) = if fate < 0.08 {
@@ -261,7 +284,7 @@ impl Bookings {
         } else {
             (Step::PickUp, pickup_ms)
         };
-        self.schedule(number, step, at_ms.max(ms + 1));
+        self.agenda.plan(at_ms.max(ms + 1), number, step);
     }
 }
 

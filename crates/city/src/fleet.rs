@@ -47,6 +47,8 @@ struct Driver {
     accepted_ms: i64,
     pickup_ms: i64,
     free_ms: i64,
+    /// Until then the driver has an offer to answer and gets no other.
+    asked_until_ms: i64,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -63,11 +65,8 @@ pub(crate) struct Fleet {
 
 impl Fleet {
     pub(crate) fn new(dice: &mut Dice, hot_spots: &mut HotSpots, size: usize, start_ms: i64) -> Self {
-        let mut fleet = Self {
-            drivers: Vec::with_capacity(size),
-            cells: vec![Cell::default(); GRID * GRID],
-            next_ping: 0,
-        };
+        let mut fleet =
+            Self { drivers: Vec::with_capacity(size), cells: vec![Cell::default(); GRID * GRID], next_ping: 0 };
         for number in 0..size {
             let (centre, _) = hot_spots.draw(dice, start_ms);
             let position = centre.near(dice, 0.012);
@@ -84,6 +83,7 @@ impl Fleet {
                 accepted_ms: i64::MIN,
                 pickup_ms: i64::MIN,
                 free_ms: i64::MIN,
+                asked_until_ms: i64::MIN,
             });
             fleet.remember(position, number as u32);
         }
@@ -122,7 +122,13 @@ impl Fleet {
     }
 
     fn takes(&self, driver: u32, vehicle: Vehicle, ms: i64) -> bool {
-        self.drivers[driver as usize].vehicle == vehicle && self.status(driver, ms) == DriverStatus::Available
+        let plan = &self.drivers[driver as usize];
+        plan.vehicle == vehicle && ms >= plan.asked_until_ms && self.is_available(driver, ms)
+    }
+
+    /// Marks a driver as having an offer to answer.
+    pub(crate) fn ask(&mut self, driver: u32, answer_ms: i64) {
+        self.drivers[driver as usize].asked_until_ms = answer_ms;
     }
 
     pub(crate) fn is_available(&self, driver: u32, ms: i64) -> bool {
@@ -130,7 +136,14 @@ impl Fleet {
     }
 
     /// A free driver, nearby if one was seen there lately. `skip` passes over the first ones, who were asked before.
-    pub(crate) fn find(&self, dice: &mut Dice, pickup: Position, vehicle: Vehicle, skip: usize, ms: i64) -> Option<u32> {
+    pub(crate) fn find(
+        &self,
+        dice: &mut Dice,
+        pickup: Position,
+        vehicle: Vehicle,
+        skip: usize,
+        ms: i64,
+    ) -> Option<u32> {
         let cell = &self.cells[cell_of(pickup)];
         let known = (cell.count as usize).min(CELL_DRIVERS);
         let mut to_skip = skip;
@@ -148,7 +161,13 @@ impl Fleet {
     }
 
     /// Sends a driver to a pick-up and on to the destination.
-    pub(crate) fn send(&mut self, driver: u32, accepted_ms: i64, pickup: (Position, i64), destination: (Position, i64)) {
+    pub(crate) fn send(
+        &mut self,
+        driver: u32,
+        accepted_ms: i64,
+        pickup: (Position, i64),
+        destination: (Position, i64),
+    ) {
         let from = self.position(driver, accepted_ms);
         let plan = &mut self.drivers[driver as usize];
         plan.from = from;
@@ -201,9 +220,7 @@ impl Fleet {
 }
 
 fn cell_of(position: Position) -> usize {
-    let along = |value: f64, low: f64, high: f64| {
-        (((value - low) / (high - low) * GRID as f64) as usize).min(GRID - 1)
-    };
+    let along = |value: f64, low: f64, high: f64| (((value - low) / (high - low) * GRID as f64) as usize).min(GRID - 1);
     along(position.lat, SOUTH, NORTH) * GRID + along(position.long, WEST, EAST)
 }
 

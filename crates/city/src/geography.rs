@@ -37,7 +37,8 @@ impl Position {
 
     /// A point near this one, scattered like a bell, within the city.
     pub(crate) fn near(self, dice: &mut Dice, spread_degrees: f64) -> Self {
-        Self { lat: self.lat + dice.bell() * spread_degrees, long: self.long + dice.bell() * spread_degrees }.within_city()
+        Self { lat: self.lat + dice.bell() * spread_degrees, long: self.long + dice.bell() * spread_degrees }
+            .within_city()
     }
 
     /// The point at `part` (0 to 1) of the way to `other`.
@@ -56,14 +57,7 @@ pub(crate) struct Place {
     homeward: f64,
 }
 
-const fn place(
-    name: &'static str,
-    lat: f64,
-    long: f64,
-    spread_degrees: f64,
-    outward: f64,
-    homeward: f64,
-) -> Place {
+const fn place(name: &'static str, lat: f64, long: f64, spread_degrees: f64, outward: f64, homeward: f64) -> Place {
     Place { name, centre: Position { lat, long }, spread_degrees, outward, homeward }
 }
 

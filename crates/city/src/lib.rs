@@ -8,6 +8,7 @@
 //! It does not write to topics or files, does not look at the clock, and is no model to plan a real city
 //! with: there are no roads, and the numbers are plausible rather than measured.
 
+mod agenda;
 mod api_traffic;
 mod arrival;
 mod batch;

@@ -1,7 +1,7 @@
 //! What a run of the city is made of, with the limits of each number.
 
 /// Most records per second of event time that a city makes.
-pub const RECORDS_PER_SECOND_MAX: f64 = 1_000_000.0;
+pub const RECORDS_PER_SECOND_MAX: f64 = 100_000.0;
 /// Least records per second of event time that a city makes.
 pub const RECORDS_PER_SECOND_MIN: f64 = 1.0;
 /// Longest that a record which is not late takes from its event to its topic.
@@ -30,7 +30,7 @@ pub struct CityOptions {
     /// Two cities with the same options are the same to the byte.
     pub seed: u64,
     /// Records per second of event time, over all topics, averaged over a day. Rush hours have up to 1.6
-    /// times as many, nights a quarter. From 1 to 1,000,000.
+    /// times as many, nights a quarter. From 1 to 100,000.
     pub records_per_second: f64,
     /// The first event time, in milliseconds since 1970-01-01T00:00:00Z. The city is in full swing by then.
     pub start_ms: i64,
@@ -71,11 +71,7 @@ impl CityOptions {
         };
         let out_of_order_ms_max = self.out_of_order_ms_max.clamp(0, OUT_OF_ORDER_MS_MAX);
         Self {
-            records_per_second: clamp(
-                self.records_per_second,
-                RECORDS_PER_SECOND_MIN,
-                RECORDS_PER_SECOND_MAX,
-            ),
+            records_per_second: clamp(self.records_per_second, RECORDS_PER_SECOND_MIN, RECORDS_PER_SECOND_MAX),
             out_of_order_ms_max,
             late_share: clamp(self.late_share, 0.0, SHARE_MAX),
             late_ms_max: self.late_ms_max.clamp(out_of_order_ms_max, LATE_MS_MAX),
