@@ -10,9 +10,15 @@
 
 pub mod aggregates;
 pub mod geo;
+mod flink;
+mod json;
+mod list;
 mod reference;
+mod rows;
 mod scalar;
+mod text;
 mod time;
+mod trend;
 
 use std::sync::Arc;
 
@@ -23,7 +29,7 @@ pub use reference::{FunctionDoc, FunctionKind, docs};
 /// A scalar function that returns a list of structs, used under `LATERAL TABLE(f(...))`: the planner
 /// calls it and unnests the list, one output row per element, one output column per struct field.
 pub struct TableFunction {
-    /// Lower-case name in SQL.
+    /// As documented; SQL matches it without regard to case, the function's own name is lower case.
     pub name: &'static str,
     /// Returns `List<Struct<columns>>`; a NULL or empty list gives no rows.
     pub function: Arc<ScalarUDF>,
@@ -51,6 +57,13 @@ fn scalar_definitions() -> impl Iterator<Item = &'static scalar::Definition> {
         geo::MEASURE_FUNCTIONS,
         time::CALENDAR_FUNCTIONS,
         time::CONVERSION_FUNCTIONS,
+        list::AGGREGATE_FUNCTIONS,
+        list::ELEMENT_FUNCTIONS,
+        list::LOOKUP_FUNCTIONS,
+        json::JSON_FUNCTIONS,
+        text::TEXT_FUNCTIONS,
+        trend::TREND_FUNCTIONS,
+        flink::FLINK_FUNCTIONS,
     ]
     .into_iter()
     .flatten()
@@ -65,7 +78,14 @@ pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
 
 /// The functions that make rows, for `LATERAL TABLE(...)`. They are not part of [`scalar_functions`].
 pub fn table_functions() -> Vec<TableFunction> {
-    Vec::new()
+    rows::ROW_FUNCTIONS
+        .iter()
+        .map(|&(definition, columns)| TableFunction {
+            name: definition.doc.name,
+            function: scalar::ScalarFunction::udf(definition),
+            columns,
+        })
+        .collect()
 }
 
 /// The key form of a text function (any case), or `None` if it has none.

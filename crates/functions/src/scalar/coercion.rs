@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef, TimeUnit};
 use datafusion::common::{Result, plan_err};
+use datafusion::logical_expr::type_coercion::binary::type_union_resolution;
 
 use super::Definition;
 
@@ -30,6 +31,10 @@ pub(crate) enum Kind {
     List,
     /// A map, or an array of rows of key and value.
     Map,
+    /// A truth value.
+    Boolean,
+    /// Any type that all `Common` arguments of the call can become; that one.
+    Common,
     /// Taken as it is.
     Any,
 }
@@ -46,7 +51,8 @@ impl Kind {
             Kind::Times => "an array of timestamps",
             Kind::List => "an array",
             Kind::Map => "a map or an array of ROW(key, value)",
-            Kind::Any => "any type",
+            Kind::Boolean => "a condition",
+            Kind::Common | Kind::Any => "any type",
         }
     }
 
@@ -90,7 +96,8 @@ impl Kind {
                     pair.then(|| List(Arc::clone(element)))
                 }
             },
-            Kind::Any => Some(given.clone()),
+            Kind::Boolean => matches!(given, Boolean | Null).then_some(Boolean),
+            Kind::Common | Kind::Any => Some(given.clone()),
         }
     }
 }
@@ -137,5 +144,27 @@ pub(crate) fn coerce(definition: &Definition, given: &[DataType]) -> Result<Vec<
             }
         }
     }
+    unify(definition, &mut coerced)?;
     Ok(coerced)
+}
+
+/// Brings the [`Kind::Common`] arguments to one type.
+fn unify(definition: &Definition, coerced: &mut [DataType]) -> Result<()> {
+    let is_common = |index: usize| definition.parameters[index].1 == Kind::Common;
+    let common: Vec<DataType> =
+        (0..coerced.len()).filter(|&index| is_common(index)).map(|index| coerced[index].clone()).collect();
+    if common.is_empty() {
+        return Ok(());
+    }
+    let Some(unified) = type_union_resolution(&common) else {
+        let name = definition.doc.name;
+        let found: Vec<String> = common.iter().map(DataType::to_string).collect();
+        return plan_err!("{name}: {} have no common type; CAST one of them", found.join(" and "));
+    };
+    for (index, data_type) in coerced.iter_mut().enumerate() {
+        if is_common(index) {
+            *data_type = unified.clone();
+        }
+    }
+    Ok(())
 }
