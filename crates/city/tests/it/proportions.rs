@@ -70,7 +70,8 @@ fn most_bookings_are_completed_and_offers_are_answered_once() {
     let [_, created, _, _, completed, by_customer, by_driver, nobody] = statuses;
     let ended = f64::from(completed + by_customer + by_driver + nobody);
     assert!(f64::from(completed) / ended > 0.7, "statuses: {statuses:?}");
-    assert!((f64::from(created) / ended - 1.0).abs() < 0.1, "statuses: {statuses:?}");
+    // Bookings end some minutes after they began, and in the morning their number grows.
+    assert!((1.0..1.2).contains(&(f64::from(created) / ended)), "statuses: {statuses:?}");
     assert!(by_customer > by_driver && by_driver > 0 && nobody > 0, "statuses: {statuses:?}");
     let [_, offered, accepted, rejected] = states;
     assert!(f64::from(offered).abs_sub_share(f64::from(accepted + rejected)) < 0.02, "states: {states:?}");
