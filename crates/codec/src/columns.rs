@@ -18,6 +18,8 @@ pub(crate) enum ColumnRef {
     Bits(u16),
     Bytes(u16),
     List(u16),
+    /// Not a column: what was last read of a timestamp.
+    Stamp(u16),
 }
 
 #[derive(Debug)]
@@ -207,6 +209,7 @@ impl Columns {
             }
             ColumnRef::Bytes(slot) => self.bytes[slot as usize].truncate(from),
             ColumnRef::List(slot) => self.truncate_list(program, slot, from),
+            ColumnRef::Stamp(slot) => self.stamps[slot as usize] = Stamp::NEVER,
         }
     }
 
@@ -231,14 +234,11 @@ impl Columns {
         item
     }
 
-    /// After rows were taken back: nothing is merged with what they held.
-    pub(crate) fn forget_stamps(&mut self) {
-        self.stamps.fill(Stamp::NEVER);
-    }
-
     /// The columns are empty again, their vectors went into the batch.
     pub(crate) fn end(&mut self) {
-        self.forget_stamps();
+        self.stamps.fill(Stamp::NEVER);
+        // The batch has copies of the bitmaps of presence.
+        self.bits.iter_mut().for_each(|bits| bits.bytes.clear());
         for domain in &mut self.domains {
             // Half of a rare peak is let go with every batch.
             domain.room_before = domain.rows.max(domain.room_before / 2);
@@ -259,7 +259,7 @@ fn resize(columns: &mut Columns, program: &Program, column: ColumnRef, room: usi
             let byte = if defaults.bits[slot as usize] { 0xff } else { 0 };
             fill(&mut columns.bits[slot as usize].bytes, room.div_ceil(8), byte);
         }
-        ColumnRef::Bytes(_) | ColumnRef::List(_) => {}
+        ColumnRef::Bytes(_) | ColumnRef::List(_) | ColumnRef::Stamp(_) => {}
     }
 }
 

@@ -114,6 +114,7 @@ impl Decoder {
             elements_max: limits.elements_max,
             unknown_enum_values: 0,
             entry_rejected: false,
+            suspects: Vec::new(),
         };
         let mut errors = Vec::new();
         let mut rows: Option<Vec<u32>> = None;
@@ -172,6 +173,18 @@ struct Run<'a> {
     unknown_enum_values: u64,
     /// The map entry that is being read has an unknown value of a closed enum.
     entry_rejected: bool,
+    suspects: Vec<Suspect>,
+}
+
+/// What a timestamp out of range has in its column until the end of its record.
+const OUT_OF_RANGE: i64 = i64::MIN;
+
+/// A timestamp that was out of range when it was read. A later occurrence in the record may have replaced it.
+#[derive(Debug)]
+struct Suspect {
+    stamp: u16,
+    row: usize,
+    at: usize,
 }
 
 /// Where a message is being read from and into.
@@ -199,15 +212,31 @@ impl<'a> Run<'a> {
         self.elements_left = self.elements_max;
         self.unknown_enum_values = 0;
         let place = Place { node: &self.program.nodes[0], row, end, group: 0, depth_left: limits.depth_max };
-        self.message(place, start).map(|_| ())
+        self.message(place, start)?;
+        if self.suspects.is_empty() { Ok(()) } else { self.check_suspects() }
+    }
+
+    /// Whether a timestamp that the record ends with is out of range.
+    #[cold]
+    #[inline(never)]
+    fn check_suspects(&mut self) -> Read<()> {
+        for suspect in std::mem::take(&mut self.suspects) {
+            let plan = self.program.stamps[suspect.stamp as usize];
+            let is_there = suspect.row < self.columns.domains[plan.domain as usize].rows;
+            if is_there && self.columns.i64s[plan.micros as usize].values[suspect.row] == OUT_OF_RANGE {
+                let path = self.program.stamp_paths[suspect.stamp as usize].clone();
+                return Err(Box::new(Fault { kind: DecodeErrorKind::TimestampRange, at: suspect.at, path: vec![path] }));
+            }
+        }
+        Ok(())
     }
 
     /// Removes what the record has written so far.
     #[cold]
     fn take_back(&mut self, row: usize) {
         self.columns.truncate(self.program, 0, row);
-        self.columns.forget_stamps();
         self.entry_rejected = false;
+        self.suspects.clear();
     }
 
     /// Reads the fields of a message up to its end; gives the position behind it.
@@ -375,7 +404,6 @@ impl<'a> Run<'a> {
                 for column in &member.columns {
                     self.columns.reset(self.program, *column, row, row + 1);
                 }
-                self.columns.forget_stamps();
             }
         }
     }
@@ -419,10 +447,12 @@ impl<'a> Run<'a> {
         if plan.micros != NONE {
             let in_range = (-62_135_596_800..=253_402_300_799).contains(&stamp.seconds)
                 && (0..=999_999_999).contains(&stamp.nanos);
-            if !in_range {
-                return fault(DecodeErrorKind::TimestampRange, start);
-            }
-            let micros = stamp.seconds * 1_000_000 + i64::from(stamp.nanos / 1_000);
+            let micros = if in_range {
+                stamp.seconds * 1_000_000 + i64::from(stamp.nanos / 1_000)
+            } else {
+                self.suspects.push(Suspect { stamp: slot, row, at: start });
+                OUT_OF_RANGE
+            };
             self.columns.i64s[plan.micros as usize].values[row] = micros;
         }
         if plan.seconds != NONE {
@@ -655,7 +685,6 @@ impl<'a> Run<'a> {
         self.message(Place { node, row: item, end: stop, group: 0, depth_left }, start)?;
         if std::mem::replace(&mut self.entry_rejected, outer) {
             self.columns.truncate(self.program, list.domain, item);
-            self.columns.forget_stamps();
             self.keep_unknown(place, field_start, stop)?;
         }
         Ok(stop)

@@ -44,7 +44,8 @@ fn enum_names(names: &ArrayRef, extras: &EnumExtras) -> ArrayRef {
     }
     let known = names.as_any().downcast_ref::<StringArray>().into_iter().flat_map(|names| names.iter().flatten());
     let numbers: Vec<String> = extras.numbers.iter().map(i32::to_string).collect();
-    Arc::new(StringArray::from_iter_values(known.chain(numbers.iter().map(String::as_str))))
+    let all: Vec<&str> = known.chain(numbers.iter().map(String::as_str)).collect();
+    Arc::new(StringArray::from(all))
 }
 
 struct Finish<'a> {

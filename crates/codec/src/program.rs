@@ -138,6 +138,7 @@ pub(crate) struct ListPlan {
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StampPlan {
+    pub domain: u16,
     pub micros: u16,
     pub seconds: u16,
     pub nanos: u16,
@@ -253,6 +254,8 @@ pub(crate) struct Program {
     pub domains: Vec<Vec<ColumnRef>>,
     pub lists: Vec<ListPlan>,
     pub stamps: Vec<StampPlan>,
+    /// Dotted paths of the timestamps, for errors.
+    pub stamp_paths: Vec<String>,
     pub wrappers: Vec<Op>,
     pub jsons: Vec<(u16, JsonKind)>,
     pub oneofs: Vec<Vec<OneofMember>>,
@@ -271,6 +274,7 @@ impl Program {
                 domains: vec![Vec::new()],
                 lists: Vec::new(),
                 stamps: Vec::new(),
+                stamp_paths: Vec::new(),
                 wrappers: Vec::new(),
                 jsons: Vec::new(),
                 oneofs: Vec::new(),
@@ -280,6 +284,7 @@ impl Program {
                 schema: Arc::new(arrow::datatypes::Schema::new(fields)),
             },
             enums: HashMap::new(),
+            names: Vec::new(),
             unknown,
             declared_defaults,
         };
@@ -292,6 +297,8 @@ impl Program {
 struct Compiler {
     program: Program,
     enums: HashMap<String, u16>,
+    /// Field names from the root to here.
+    names: Vec<String>,
     unknown: bool,
     declared_defaults: bool,
 }
@@ -323,7 +330,9 @@ impl Compiler {
         for field in &shape.fields {
             let oneof = self.oneof(&field.descriptor, &mut oneofs)?;
             let first_column = self.program.domains[domain as usize].len();
+            self.names.push(field.descriptor.name().to_owned());
             let (field_ops, field_outputs, valid) = self.field(field, domain)?;
+            self.names.pop();
             for (tag, op) in field_ops {
                 ops.push((tag, Op { oneof, ..op }));
             }
@@ -524,7 +533,7 @@ impl Compiler {
     }
 
     fn timestamp(&mut self, parts: TimestampParts, domain: u16, valid: u16) -> Result<(u16, Vec<Output>), CompileError> {
-        let mut plan = StampPlan { micros: NONE, seconds: NONE, nanos: NONE };
+        let mut plan = StampPlan { domain, micros: NONE, seconds: NONE, nanos: NONE };
         let mut outputs = Vec::new();
         if parts.micros {
             plan.micros = add_column!(self, i64s, I64, domain, 0);
@@ -540,6 +549,8 @@ impl Compiler {
         }
         let stamp = slot(self.program.stamps.len())?;
         self.program.stamps.push(plan);
+        self.program.stamp_paths.push(self.names.join("."));
+        self.program.domains[domain as usize].push(ColumnRef::Stamp(stamp));
         Ok((stamp, outputs))
     }
 
