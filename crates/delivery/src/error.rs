@@ -1,8 +1,10 @@
 //! What can go wrong with the store of dead letters.
 
+use storage::StorageError;
+
 #[derive(Debug, thiserror::Error)]
 pub enum DeliveryError {
-    #[error("the dead letter {what} is {found} bytes long, the limit is {max}")]
+    #[error("the dead letter{what} is {found} bytes long, the limit is {max}")]
     TooLong { what: &'static str, found: usize, max: usize },
 
     #[error("`{cursor}` is not a cursor of a page of dead letters; start again without one")]
@@ -26,4 +28,17 @@ impl DeliveryError {
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::DiskFull | Self::Storage { .. } | Self::InUse)
     }
+}
+
+pub(crate) fn storage_error(error: StorageError) -> DeliveryError {
+    match error {
+        StorageError::InUse => DeliveryError::InUse,
+        StorageError::DiskFull => DeliveryError::DiskFull,
+        StorageError::Failed { action, reason } => DeliveryError::Storage { action, reason },
+    }
+}
+
+/// The storage engine failed while an iterator was pulled.
+pub(crate) fn read_error(error: &impl std::fmt::Display) -> DeliveryError {
+    DeliveryError::Storage { action: "read", reason: error.to_string() }
 }

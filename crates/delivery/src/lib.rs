@@ -5,7 +5,9 @@
 //! Batching, retry and rate limits of firehoses belong here as well once there are firehoses.
 
 mod dead_letter;
+mod dead_letter_encoding;
 mod dead_letter_store;
+mod dead_letter_usage;
 mod error;
 mod ledger;
 

@@ -1,5 +1,7 @@
 //! What can go wrong in the store, said with what, where and what to do about it.
 
+use storage::StorageError;
+
 use crate::FieldType;
 
 #[derive(Debug, thiserror::Error)]
@@ -52,4 +54,17 @@ impl SeriesError {
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::DiskFull | Self::Storage { .. } | Self::InUse)
     }
+}
+
+pub(crate) fn storage_error(error: StorageError) -> SeriesError {
+    match error {
+        StorageError::InUse => SeriesError::InUse,
+        StorageError::DiskFull => SeriesError::DiskFull,
+        StorageError::Failed { action, reason } => SeriesError::Storage { action, reason },
+    }
+}
+
+/// The storage engine failed while an iterator was pulled.
+pub(crate) fn read_error(error: &impl std::fmt::Display) -> SeriesError {
+    SeriesError::Storage { action: "read", reason: error.to_string() }
 }

@@ -6,14 +6,30 @@
 //! A point is identified by (measurement, tags, time): writing it again overwrites it field by field; fields that are
 //! not written again stay, as in InfluxDB.
 
+mod catalog;
+mod change_log;
+mod column_builder;
+mod columns;
+mod dictionary;
 mod error;
+mod json_text;
 mod layout;
 mod options;
+mod point;
+mod pushdown;
 mod request;
+mod retention;
+mod scan;
+mod series_cache;
+mod space;
 mod store;
+mod table;
+mod varint;
+mod write;
 
 pub use error::SeriesError;
 pub use layout::{FieldType, PointLayout, SkipReason, SkippedRow, WriteSummary};
 pub use options::{Clock, SeriesLimits, SeriesOptions};
 pub use request::{ScanOrder, ScanRequest, TagFilter, TagTest, TimeRange};
-pub use store::{Changes, ExpireSummary, FieldInfo, MeasurementInfo, SeriesScan, SeriesStore};
+pub use scan::SeriesScan;
+pub use store::{Changes, ExpireSummary, FieldInfo, MeasurementInfo, SeriesStore};

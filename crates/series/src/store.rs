@@ -2,17 +2,56 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
+use storage::{Storage, StorageOptions};
 
-use crate::{FieldType, PointLayout, ScanRequest, SeriesError, SeriesOptions, WriteSummary};
+use crate::catalog::{Catalog, Measurement, Shape, put_counters, put_shape};
+use crate::dictionary::Dictionary;
+use crate::error::storage_error;
+use crate::scan::SeriesScan;
+use crate::series_cache::SeriesCache;
+use crate::table::SeriesTable;
+use crate::{
+    Clock, FieldType, PointLayout, ScanRequest, SeriesError, SeriesLimits, SeriesOptions, WriteSummary, retention,
+    space, write,
+};
+
+/// Background threads of the storage engine: one flushes while another compacts.
+const STORAGE_THREADS: usize = 2;
 
 /// Handle to an open store; clones share it.
 #[derive(Clone)]
-pub struct SeriesStore {}
+pub struct SeriesStore {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub storage: Storage,
+    pub catalog: Catalog,
+    pub series_cache: SeriesCache,
+    pub limits: SeriesLimits,
+    pub clock: Clock,
+    retention: Duration,
+    pub keys_scanned: AtomicU64,
+}
+
+impl Inner {
+    pub(crate) fn dictionary(&self) -> Dictionary<'_> {
+        Dictionary { storage: &self.storage, cache: &self.series_cache }
+    }
+
+    fn retention(&self, shape: &Shape) -> Duration {
+        shape.retention_seconds.map_or(self.retention, Duration::from_secs)
+    }
+
+    pub(crate) fn retention_micros(&self, shape: &Shape) -> i64 {
+        i64::try_from(self.retention(shape).as_micros()).unwrap_or(i64::MAX)
+    }
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldInfo {
@@ -26,16 +65,18 @@ pub struct MeasurementInfo {
     pub name: String,
     pub tags: Vec<String>,
     pub fields: Vec<FieldInfo>,
-    /// Points written minus points removed; points written twice count twice.
+    /// Points written minus points removed; a point overwritten as a whole counts again.
     pub points_estimate: u64,
+    /// Distinct sets of tags, those whose name starts with `_` not counted.
     pub series: u64,
     /// Microseconds since 1970; `None` when nothing was written yet.
     pub last_write_micros: Option<i64>,
     pub retention: Duration,
+    /// See [`SeriesStore::sequence`].
     pub sequence: u64,
 }
 
-/// Points removed by one run of [`SeriesStore::expire`].
+/// What one run of [`SeriesStore::expire`] removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExpireSummary {
     /// Points older than their measurement's retention.
@@ -48,78 +89,163 @@ pub struct ExpireSummary {
 
 /// What changed in a measurement after a sequence number.
 pub struct Changes {
+    /// The points, as they are now.
     pub scan: SeriesScan,
     /// Ask with this number next time: nothing is returned twice unless written again, nothing is left out.
     pub next_sequence: u64,
 }
 
-/// Batches of points in order of time; reads as it is pulled.
-pub struct SeriesScan {}
-
-impl SeriesScan {
-    pub fn schema(&self) -> SchemaRef {
-        unreachable!()
-    }
-    /// Keys read so far, also those that a filter then left out.
-    pub fn keys_scanned(&self) -> u64 {
-        0
-    }
-}
-
-impl Iterator for SeriesScan {
-    type Item = Result<RecordBatch, SeriesError>;
-    fn next(&mut self) -> Option<Self::Item> {
-        None
-    }
-}
-
-fn unfinished<T>() -> Result<T, SeriesError> {
-    Err(SeriesError::Storage { action: "start", reason: "not built yet".into() })
-}
-
 impl SeriesStore {
     /// Opens the store in `dir`, which is made if it is missing. One process at a time.
-    pub fn open(_dir: &Path, _options: SeriesOptions) -> Result<Self, SeriesError> {
-        unfinished()
+    pub fn open(dir: &Path, options: SeriesOptions) -> Result<Self, SeriesError> {
+        let storage_options =
+            StorageOptions { spaces: space::ALL, cache_bytes: options.cache_bytes, worker_threads: STORAGE_THREADS };
+        let storage = Storage::open(dir, storage_options).map_err(storage_error)?;
+        let catalog = Catalog::load(&storage)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                storage,
+                catalog,
+                series_cache: SeriesCache::new(options.limits.series_cached_max),
+                limits: options.limits,
+                clock: options.clock,
+                retention: options.retention,
+                keys_scanned: AtomicU64::new(0),
+            }),
+        })
     }
-    /// Rows of `batch` become points of `measurement`, which is made on first use.
-    pub fn write(&self, _measurement: &str, _batch: &RecordBatch, _layout: &PointLayout) -> Result<WriteSummary, SeriesError> {
-        unfinished()
+
+    /// Rows of `batch` become points of `measurement`, which is made on first use; all of them at once or, on an error,
+    /// none. The same (measurement, tags, time) is one point: what is written again overwrites field by field, and the
+    /// last row of a batch wins. Rows that cannot be a point are told in the summary and do not disturb the others.
+    ///
+    /// Writes survive `kill -9` when this has returned, and a power loss after [`Self::sync`].
+    pub fn write(&self, measurement: &str, batch: &RecordBatch, layout: &PointLayout) -> Result<WriteSummary, SeriesError> {
+        write::write(&self.inner, measurement, batch, layout)
     }
-    /// Everything written so far survives `kill -9` and power loss once this has returned.
+
+    /// Everything written so far survives `kill -9` and power loss once this has returned. After an error, take what was
+    /// written since the last success as lost and write it again.
     pub fn sync(&self) -> Result<(), SeriesError> {
-        unfinished()
+        self.inner.storage.sync().map_err(storage_error)
     }
+
+    /// All measurements in the order of their names.
     pub fn measurements(&self) -> Vec<MeasurementInfo> {
-        Vec::new()
+        self.inner.catalog.all().iter().map(|measurement| self.info(measurement)).collect()
     }
-    pub fn measurement(&self, _measurement: &str) -> Option<MeasurementInfo> {
-        None
+
+    pub fn measurement(&self, measurement: &str) -> Option<MeasurementInfo> {
+        self.inner.catalog.get(measurement).map(|measurement| self.info(&measurement))
     }
-    pub fn scan(&self, _measurement: &str, _request: &ScanRequest) -> Result<SeriesScan, SeriesError> {
-        unfinished()
+
+    fn info(&self, measurement: &Measurement) -> MeasurementInfo {
+        let (shape, counters) = (measurement.shape(), measurement.counters());
+        MeasurementInfo {
+            name: shape.name.clone(),
+            tags: shape.tags.clone(),
+            fields: shape
+                .fields
+                .iter()
+                .map(|field| FieldInfo { name: field.name.clone(), field_type: field.field_type })
+                .collect(),
+            points_estimate: counters.points,
+            series: counters.series,
+            last_write_micros: (counters.last_write != 0).then_some(counters.last_write),
+            retention: self.inner.retention(&shape),
+            sequence: counters.sequence,
+        }
     }
-    /// The number of the last write to `measurement`; grows with every write.
-    pub fn sequence(&self, _measurement: &str) -> Result<u64, SeriesError> {
-        unfinished()
+
+    pub(crate) fn find(&self, measurement: &str) -> Result<Arc<Measurement>, SeriesError> {
+        let unknown = || SeriesError::UnknownMeasurement { measurement: measurement.to_owned() };
+        self.inner.catalog.get(measurement).ok_or_else(unknown)
     }
-    /// Points written or overwritten after `sequence`, as they are now.
-    pub fn scan_since(&self, _measurement: &str, _sequence: u64, _request: &ScanRequest) -> Result<Changes, SeriesError> {
-        unfinished()
+
+    /// Points as they are now, in order of time.
+    pub fn scan(&self, measurement: &str, request: &ScanRequest) -> Result<SeriesScan, SeriesError> {
+        SeriesScan::new(self.inner.clone(), &*self.find(measurement)?, request, None)
     }
+
+    /// The number of the last write to `measurement`; grows with every write, also over restarts. Cheap enough to be
+    /// asked often by whoever follows a measurement.
+    pub fn sequence(&self, measurement: &str) -> Result<u64, SeriesError> {
+        Ok(self.find(measurement)?.counters().sequence)
+    }
+
+    /// Points written or overwritten after the write numbered `sequence`, as they are now. Reads only the times touched
+    /// since, as far as the last writes are remembered; without a limit in `request` nothing is left out.
+    pub fn scan_since(&self, measurement: &str, sequence: u64, request: &ScanRequest) -> Result<Changes, SeriesError> {
+        let measurement = self.find(measurement)?;
+        let (until, ranges) = measurement.changes_since(sequence);
+        let scan = SeriesScan::new(self.inner.clone(), &measurement, request, Some(((sequence, until), ranges)))?;
+        Ok(Changes { scan, next_sequence: until })
+    }
+
     /// Forgets the measurement at once; its disk space is freed by the next [`Self::expire`]. `false` if there is none.
-    pub fn drop_measurement(&self, _measurement: &str) -> Result<bool, SeriesError> {
-        unfinished()
+    pub fn drop_measurement(&self, measurement: &str) -> Result<bool, SeriesError> {
+        let Some(measurement) = self.inner.catalog.get(measurement) else { return Ok(false) };
+        let mut writer = measurement.lock(&self.inner.storage)?;
+        if writer.dropped {
+            return Ok(false);
+        }
+        let mut shape = (*measurement.shape()).clone();
+        shape.dropped = true;
+        self.store_shape(&measurement, &mut writer, shape)?;
+        writer.dropped = true;
+        self.inner.catalog.remove(&measurement, writer.counters.sequence);
+        Ok(true)
     }
-    pub fn set_retention(&self, _measurement: &str, _retention: Duration) -> Result<(), SeriesError> {
-        unfinished()
+
+    /// How long points of `measurement` are kept instead of the store's default; whole seconds, at least one.
+    pub fn set_retention(&self, measurement: &str, retention: Duration) -> Result<(), SeriesError> {
+        let measurement = self.find(measurement)?;
+        let mut writer = measurement.lock(&self.inner.storage)?;
+        let mut shape = (*measurement.shape()).clone();
+        shape.retention_seconds = Some(retention.as_secs().max(1));
+        self.store_shape(&measurement, &mut writer, shape)
     }
-    /// Removes what is older than its retention. Meant to be called every minute or so; costs nothing when nothing is due.
+
+    fn store_shape(
+        &self,
+        measurement: &Measurement,
+        writer: &mut crate::catalog::Writer,
+        shape: Shape,
+    ) -> Result<(), SeriesError> {
+        let mut counters = writer.counters;
+        // Another retention may make points due that were not.
+        counters.next_expiry = i64::MIN;
+        let mut batch = self.inner.storage.begin().map_err(storage_error)?;
+        put_shape(&mut batch, measurement.id, &shape)?;
+        put_counters(&mut batch, measurement.id, counters);
+        if let Err(error) = batch.commit() {
+            writer.stale = true;
+            return Err(storage_error(error));
+        }
+        writer.counters = counters;
+        measurement.set_shape(Arc::new(shape));
+        measurement.publish(counters);
+        Ok(())
+    }
+
+    /// Removes what is older than its retention, and the points of dropped measurements. Meant to be called every minute
+    /// or so; costs nothing when nothing is due.
     pub fn expire(&self) -> Result<ExpireSummary, SeriesError> {
-        unfinished()
+        retention::expire(&self.inner)
     }
-    /// The measurement as a table of DataFusion: `time`, tags, fields.
-    pub fn table_provider(&self, _measurement: &str) -> Result<Arc<dyn TableProvider>, SeriesError> {
-        unfinished()
+
+    /// The measurement as a table of DataFusion: `time`, tags, fields, as they are known now.
+    pub fn table_provider(&self, measurement: &str) -> Result<Arc<dyn TableProvider>, SeriesError> {
+        Ok(Arc::new(SeriesTable::new(self.clone(), &*self.find(measurement)?)))
+    }
+
+    /// Bytes on disk, journals included.
+    pub fn disk_bytes(&self) -> Result<u64, SeriesError> {
+        self.inner.storage.disk_bytes().map_err(storage_error)
+    }
+
+    /// Keys read by all scans so far, also those that a condition then left out.
+    pub fn keys_scanned(&self) -> u64 {
+        self.inner.keys_scanned.load(Ordering::Relaxed)
     }
 }

@@ -1,0 +1,4 @@
+//! The store of dead letters as its users see it: through its public interface, on a real disk.
+
+mod crash;
+mod dead_letters;

@@ -1,0 +1,418 @@
+//! The measurements: names, columns, retention, counters; in memory, and how they lie on disk.
+//!
+//! Columns get small numbers once and keep them. A dropped measurement's number is not used again, so its points cannot
+//! turn up in a later one of the same name.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use serde::{Deserialize, Serialize};
+use storage::{Batch, Storage};
+
+use crate::change_log::ChangeLog;
+use crate::error::{read_error, storage_error};
+use crate::space;
+use crate::{FieldType, SeriesError, SeriesLimits, TimeRange};
+
+/// The name of the time column: no tag or field can have it.
+pub(crate) const TIME_COLUMN: &str = "time";
+
+const SHAPE_PREFIX: u8 = b'm';
+const COUNTERS_PREFIX: u8 = b'c';
+/// What outlives measurements that are gone: next number, highest sequence number.
+const FLOOR_KEY: &[u8] = b"f";
+
+/// What a measurement looks like. Replaced as a whole when it changes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Shape {
+    pub name: String,
+    /// The index is the tag's number.
+    pub tags: Vec<String>,
+    /// The index is the field's number.
+    pub fields: Vec<Field>,
+    /// `None` is the store's default.
+    pub retention_seconds: Option<u64>,
+    pub dropped: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Field {
+    pub name: String,
+    pub field_type: FieldType,
+}
+
+impl Shape {
+    fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), tags: Vec::new(), fields: Vec::new(), retention_seconds: None, dropped: false }
+    }
+
+    pub(crate) fn tag(&self, name: &str) -> Option<u32> {
+        position(self.tags.iter().position(|tag| tag == name))
+    }
+
+    pub(crate) fn field(&self, name: &str) -> Option<u32> {
+        position(self.fields.iter().position(|field| field.name == name))
+    }
+
+    /// The number of a tag, which becomes one if it is new.
+    pub(crate) fn tag_or_new(&mut self, name: &str, limits: &SeriesLimits) -> Result<u32, SeriesError> {
+        if let Some(tag) = self.tag(name) {
+            return Ok(tag);
+        }
+        self.check_new_column("tag", name, limits)?;
+        if self.field(name).is_some() {
+            return Err(self.name_taken(name, "field", "tag"));
+        }
+        self.check_count("the number of tags", self.tags.len() + 1, limits.tags_per_measurement_max)?;
+        self.tags.push(name.to_owned());
+        Ok(self.tags.len() as u32 - 1)
+    }
+
+    /// The number of a field, which becomes one if it is new.
+    pub(crate) fn field_or_new(&mut self, name: &str, field_type: FieldType, limits: &SeriesLimits) -> Result<u32, SeriesError> {
+        if let Some(field) = self.field(name) {
+            let stored = self.fields[field as usize].field_type;
+            if stored != field_type {
+                return Err(SeriesError::FieldTypeChanged {
+                    measurement: self.name.clone(),
+                    field: name.to_owned(),
+                    stored,
+                    written: field_type,
+                });
+            }
+            return Ok(field);
+        }
+        self.check_new_column("field", name, limits)?;
+        if self.tag(name).is_some() {
+            return Err(self.name_taken(name, "tag", "field"));
+        }
+        self.check_count("the number of fields", self.fields.len() + 1, limits.fields_per_measurement_max)?;
+        self.fields.push(Field { name: name.to_owned(), field_type });
+        Ok(self.fields.len() as u32 - 1)
+    }
+
+    fn check_new_column(&self, what: &'static str, name: &str, limits: &SeriesLimits) -> Result<(), SeriesError> {
+        if name == TIME_COLUMN {
+            return Err(SeriesError::InvalidName {
+                what,
+                name: name.to_owned(),
+                reason: "every point has a column of that name already".into(),
+            });
+        }
+        check_name(what, name, limits)
+    }
+
+    fn check_count(&self, what: &'static str, found: usize, max: usize) -> Result<(), SeriesError> {
+        if found > max {
+            return Err(SeriesError::LimitExceeded { measurement: self.name.clone(), what, found, max });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn name_taken(&self, name: &str, stored: &'static str, written: &'static str) -> SeriesError {
+        SeriesError::NameTaken { measurement: self.name.clone(), name: name.to_owned(), stored, written }
+    }
+
+    /// Whether a tag is kept in the key of each point instead of naming a series.
+    pub(crate) fn is_key_tag(name: &str) -> bool {
+        name.starts_with('_')
+    }
+}
+
+fn position(index: Option<usize>) -> Option<u32> {
+    index.and_then(|index| u32::try_from(index).ok())
+}
+
+fn check_name(what: &'static str, name: &str, limits: &SeriesLimits) -> Result<(), SeriesError> {
+    let reason = if name.is_empty() {
+        "it is empty".to_owned()
+    } else if name.len() > limits.name_bytes_max {
+        format!("it is {} bytes long, the limit is {}", name.len(), limits.name_bytes_max)
+    } else {
+        return Ok(());
+    };
+    Err(SeriesError::InvalidName { what, name: name.chars().take(64).collect(), reason })
+}
+
+/// What is counted per measurement; written with every batch of points.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Counters {
+    pub points: u64,
+    pub series: u64,
+    /// Number of the next new series.
+    pub next_series: u64,
+    pub sequence: u64,
+    /// Microseconds; 0 before the first write.
+    pub last_write: i64,
+    /// No point is later than this.
+    pub newest_time: i64,
+    /// Nothing is due to expire before this, microseconds.
+    pub next_expiry: i64,
+}
+
+impl Counters {
+    fn to_bytes(self) -> [u8; 56] {
+        let mut bytes = [0; 56];
+        let numbers = [
+            self.points,
+            self.series,
+            self.next_series,
+            self.sequence,
+            self.last_write as u64,
+            self.newest_time as u64,
+            self.next_expiry as u64,
+        ];
+        for (slot, number) in bytes.chunks_exact_mut(8).zip(numbers) {
+            slot.copy_from_slice(&number.to_le_bytes());
+        }
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut numbers = [0; 7];
+        if bytes.len() != 56 {
+            return None;
+        }
+        for (number, slot) in numbers.iter_mut().zip(bytes.chunks_exact(8)) {
+            *number = u64::from_le_bytes(slot.try_into().ok()?);
+        }
+        let [points, series, next_series, sequence, last_write, newest_time, next_expiry] = numbers;
+        Some(Self {
+            points,
+            series,
+            next_series,
+            sequence,
+            last_write: last_write as i64,
+            newest_time: newest_time as i64,
+            next_expiry: next_expiry as i64,
+        })
+    }
+}
+
+/// One measurement in memory.
+pub(crate) struct Measurement {
+    pub id: u32,
+    shape: RwLock<Arc<Shape>>,
+    /// As of the last successful write, for readers.
+    published: RwLock<Counters>,
+    writer: Mutex<Writer>,
+}
+
+/// What the one who writes to a measurement holds.
+pub(crate) struct Writer {
+    pub counters: Counters,
+    pub changes: ChangeLog,
+    /// A write failed: what is on disk has to be read again before the next one.
+    pub stale: bool,
+    pub dropped: bool,
+    /// Said to whoever brings a new series when there are too many; made once per number of series.
+    pub refusal: Option<(u64, String)>,
+    /// Series written to while somebody looks for series without points.
+    pub used_series: Option<HashSet<u64>>,
+}
+
+impl Measurement {
+    fn new(id: u32, shape: Shape, counters: Counters) -> Self {
+        let writer = Writer {
+            counters,
+            changes: ChangeLog::starting_after(counters.sequence),
+            stale: false,
+            dropped: shape.dropped,
+            refusal: None,
+            used_series: None,
+        };
+        Self { id, shape: RwLock::new(Arc::new(shape)), published: RwLock::new(counters), writer: Mutex::new(writer) }
+    }
+
+    pub(crate) fn shape(&self) -> Arc<Shape> {
+        self.shape.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        *self.published.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for other writers. What a writer that panicked left half done was not published: it is read again.
+    pub(crate) fn lock(&self, storage: &Storage) -> Result<MutexGuard<'_, Writer>, SeriesError> {
+        let mut writer = self.writer.lock().unwrap_or_else(|poisoned| {
+            self.writer.clear_poison();
+            let mut writer = poisoned.into_inner();
+            writer.stale = true;
+            writer
+        });
+        if writer.stale {
+            storage.mend().map_err(storage_error)?;
+            if let Some(shape) = read_shape(storage, self.id)? {
+                writer.dropped = shape.dropped;
+                self.set_shape(Arc::new(shape));
+            }
+            writer.counters = read_counters(storage, self.id)?;
+            writer.changes = ChangeLog::starting_after(writer.counters.sequence);
+            self.publish(writer.counters);
+            writer.stale = false;
+        }
+        Ok(writer)
+    }
+
+    /// Number of the last write, and the times touched by writes after `sequence`.
+    pub(crate) fn changes_since(&self, sequence: u64) -> (u64, Vec<TimeRange>) {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        // Only what was published is complete on disk.
+        (self.counters().sequence, writer.changes.ranges_since(sequence))
+    }
+
+    pub(crate) fn set_shape(&self, shape: Arc<Shape>) {
+        *self.shape.write().unwrap_or_else(PoisonError::into_inner) = shape;
+    }
+
+    pub(crate) fn publish(&self, counters: Counters) {
+        *self.published.write().unwrap_or_else(PoisonError::into_inner) = counters;
+    }
+}
+
+/// All measurements.
+pub(crate) struct Catalog {
+    by_name: RwLock<BTreeMap<String, Arc<Measurement>>>,
+    /// Measurements dropped whose points are still on disk; and the next free number.
+    rest: Mutex<Rest>,
+}
+
+struct Rest {
+    dropped: Vec<u32>,
+    next_id: u32,
+    /// Sequence numbers of a new measurement start here: above those of any earlier one of the same name.
+    sequence_floor: u64,
+}
+
+impl Catalog {
+    pub(crate) fn load(storage: &Storage) -> Result<Self, SeriesError> {
+        let mut by_name: BTreeMap<String, Arc<Measurement>> = BTreeMap::new();
+        let (next_id, sequence_floor) = read_floor(storage)?;
+        let mut rest = Rest { dropped: Vec::new(), next_id, sequence_floor };
+        for guard in storage.scan(space::CATALOG, [SHAPE_PREFIX]..[SHAPE_PREFIX + 1]).map_err(storage_error)? {
+            let (key, value) = guard.into_inner().map_err(|error| read_error(&error))?;
+            let id = key.get(1..5).and_then(|id| id.try_into().ok()).map(u32::from_be_bytes).ok_or_else(|| corrupt("a measurement's key is too short"))?;
+            let shape: Shape = serde_json::from_slice(&value).map_err(|error| corrupt(&error.to_string()))?;
+            let counters = read_counters(storage, id)?;
+            rest.next_id = rest.next_id.max(id.saturating_add(1));
+            rest.sequence_floor = rest.sequence_floor.max(counters.sequence);
+            if shape.dropped {
+                rest.dropped.push(id);
+            } else if let Some(older) = by_name.insert(shape.name.clone(), Arc::new(Measurement::new(id, shape, counters))) {
+                // Made twice because the first attempt was reported as failed; nothing was written to it.
+                rest.dropped.push(older.id);
+            }
+        }
+        Ok(Self { by_name: RwLock::new(by_name), rest: Mutex::new(rest) })
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<Measurement>> {
+        self.by_name.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    pub(crate) fn all(&self) -> Vec<Arc<Measurement>> {
+        self.by_name.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    pub(crate) fn get_or_create(&self, name: &str, storage: &Storage, limits: &SeriesLimits) -> Result<Arc<Measurement>, SeriesError> {
+        if let Some(measurement) = self.get(name) {
+            return Ok(measurement);
+        }
+        check_name("measurement", name, limits)?;
+        let mut rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(measurement) = self.get(name) {
+            return Ok(measurement);
+        }
+        let count = self.by_name.read().unwrap_or_else(PoisonError::into_inner).len();
+        if count >= limits.measurements_max {
+            return Err(SeriesError::LimitExceeded {
+                measurement: name.to_owned(),
+                what: "the number of measurements",
+                found: count + 1,
+                max: limits.measurements_max,
+            });
+        }
+        let id = rest.next_id;
+        rest.next_id = id.checked_add(1).ok_or_else(|| corrupt("no number is left for a new measurement"))?;
+        let shape = Shape::named(name);
+        let counters = Counters {
+            sequence: rest.sequence_floor,
+            newest_time: i64::MIN,
+            next_expiry: i64::MIN,
+            ..Counters::default()
+        };
+        let mut batch = storage.begin().map_err(storage_error)?;
+        put_shape(&mut batch, id, &shape)?;
+        put_counters(&mut batch, id, counters);
+        batch.commit().map_err(storage_error)?;
+        let measurement = Arc::new(Measurement::new(id, shape, counters));
+        self.by_name.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), measurement.clone());
+        Ok(measurement)
+    }
+
+    /// Forgets a measurement that has been marked as dropped on disk.
+    pub(crate) fn remove(&self, measurement: &Measurement, last_sequence: u64) {
+        let mut rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
+        rest.dropped.push(measurement.id);
+        rest.sequence_floor = rest.sequence_floor.max(last_sequence);
+        self.by_name.write().unwrap_or_else(PoisonError::into_inner).remove(&measurement.shape().name);
+    }
+
+    /// Numbers of dropped measurements whose points are still there.
+    pub(crate) fn dropped(&self) -> Vec<u32> {
+        self.rest.lock().unwrap_or_else(PoisonError::into_inner).dropped.clone()
+    }
+
+    /// Forgets for good a dropped measurement whose points are gone.
+    pub(crate) fn purged(&self, id: u32, storage: &Storage) -> Result<(), SeriesError> {
+        let mut rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut batch = storage.begin().map_err(storage_error)?;
+        batch.delete(space::CATALOG, &key(SHAPE_PREFIX, id));
+        batch.delete(space::CATALOG, &key(COUNTERS_PREFIX, id));
+        let mut floor = rest.next_id.to_le_bytes().to_vec();
+        floor.extend_from_slice(&rest.sequence_floor.to_le_bytes());
+        batch.put(space::CATALOG, FLOOR_KEY, &floor);
+        batch.commit().map_err(storage_error)?;
+        rest.dropped.retain(|dropped| *dropped != id);
+        Ok(())
+    }
+}
+
+fn corrupt(reason: &str) -> SeriesError {
+    SeriesError::Corrupt { what: "the list of measurements", reason: reason.to_owned() }
+}
+
+fn key(prefix: u8, id: u32) -> [u8; 5] {
+    let mut key = [prefix; 5];
+    key[1..].copy_from_slice(&id.to_be_bytes());
+    key
+}
+
+fn read_shape(storage: &Storage, id: u32) -> Result<Option<Shape>, SeriesError> {
+    let stored = storage.get(space::CATALOG, &key(SHAPE_PREFIX, id)).map_err(storage_error)?;
+    stored.map(|value| serde_json::from_slice(&value).map_err(|error| corrupt(&error.to_string()))).transpose()
+}
+
+fn read_floor(storage: &Storage) -> Result<(u32, u64), SeriesError> {
+    let Some(value) = storage.get(space::CATALOG, FLOOR_KEY).map_err(storage_error)? else { return Ok((0, 0)) };
+    let next_id = value.first_chunk::<4>().map(|bytes| u32::from_le_bytes(*bytes));
+    let sequence = value.last_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes));
+    next_id.zip(sequence).ok_or_else(|| corrupt("the entry of measurements that are gone is broken"))
+}
+
+fn read_counters(storage: &Storage, id: u32) -> Result<Counters, SeriesError> {
+    let stored = storage.get(space::CATALOG, &key(COUNTERS_PREFIX, id)).map_err(storage_error)?;
+    stored
+        .and_then(|value| Counters::from_bytes(&value))
+        .ok_or_else(|| corrupt("a measurement's counters are missing or broken"))
+}
+
+pub(crate) fn put_shape(batch: &mut Batch<'_>, id: u32, shape: &Shape) -> Result<(), SeriesError> {
+    let json = serde_json::to_vec(shape).map_err(|error| corrupt(&error.to_string()))?;
+    batch.put(space::CATALOG, &key(SHAPE_PREFIX, id), &json);
+    Ok(())
+}
+
+pub(crate) fn put_counters(batch: &mut Batch<'_>, id: u32, counters: Counters) {
+    batch.put(space::CATALOG, &key(COUNTERS_PREFIX, id), &counters.to_bytes());
+}

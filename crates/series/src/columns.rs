@@ -1,0 +1,193 @@
+//! The columns of a written batch, brought to the few types that are stored.
+
+use std::borrow::Cow;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, StringBuilder,
+};
+use arrow::compute::cast;
+use arrow::datatypes::{
+    DataType, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType,
+};
+use arrow::error::ArrowError;
+
+use crate::json_text::{put_json, scalar_text};
+use crate::point::Cell;
+use crate::{FieldType, PointLayout, SeriesError};
+
+/// The time of every row in its own unit.
+pub(crate) struct TimeColumn {
+    array: ArrayRef,
+    unit: TimeUnit,
+}
+
+pub(crate) enum TimeCell {
+    At(i64),
+    Missing,
+    OutOfRange,
+}
+
+impl TimeColumn {
+    /// Microseconds; nanoseconds are rounded down.
+    pub(crate) fn micros(&self, row: usize) -> TimeCell {
+        if self.array.is_null(row) {
+            return TimeCell::Missing;
+        }
+        let micros = match self.unit {
+            TimeUnit::Second => self.array.as_primitive::<TimestampSecondType>().value(row).checked_mul(1_000_000),
+            TimeUnit::Millisecond => self.array.as_primitive::<TimestampMillisecondType>().value(row).checked_mul(1_000),
+            TimeUnit::Microsecond => Some(self.array.as_primitive::<TimestampMicrosecondType>().value(row)),
+            TimeUnit::Nanosecond => Some(self.array.as_primitive::<TimestampNanosecondType>().value(row).div_euclid(1_000)),
+        };
+        micros.map_or(TimeCell::OutOfRange, TimeCell::At)
+    }
+}
+
+/// A field's values in their stored type.
+pub(crate) enum FieldColumn {
+    Float(Float64Array),
+    /// `source` is the column as it came, where a value may not have fitted.
+    Integer { values: Int64Array, source: Option<ArrayRef> },
+    Boolean(BooleanArray),
+    Text(StringArray),
+}
+
+pub(crate) enum FieldCell<'a> {
+    Null,
+    Value(Cell<'a>),
+    OutOfRange,
+}
+
+impl FieldColumn {
+    pub(crate) fn field_type(&self) -> FieldType {
+        match self {
+            Self::Float(_) => FieldType::Float64,
+            Self::Integer { .. } => FieldType::Int64,
+            Self::Boolean(_) => FieldType::Boolean,
+            Self::Text(_) => FieldType::Utf8,
+        }
+    }
+
+    pub(crate) fn cell(&self, row: usize) -> FieldCell<'_> {
+        match self {
+            Self::Float(array) if array.is_valid(row) => FieldCell::Value(Cell::Float(array.value(row))),
+            Self::Integer { values, .. } if values.is_valid(row) => FieldCell::Value(Cell::Integer(values.value(row))),
+            Self::Integer { source: Some(source), .. } if source.is_valid(row) => FieldCell::OutOfRange,
+            Self::Boolean(array) if array.is_valid(row) => FieldCell::Value(Cell::Boolean(array.value(row))),
+            Self::Text(array) if array.is_valid(row) => FieldCell::Value(Cell::Text(array.value(row))),
+            _ => FieldCell::Null,
+        }
+    }
+}
+
+/// The columns of a batch by their roles, in the order of the layout.
+pub(crate) struct PointColumns<'a> {
+    pub rows: usize,
+    pub time: TimeColumn,
+    pub tags: Vec<(&'a str, StringArray)>,
+    /// A column of nulls only has no type and is no field.
+    pub fields: Vec<(&'a str, FieldColumn)>,
+}
+
+impl<'a> PointColumns<'a> {
+    pub(crate) fn resolve(measurement: &str, batch: &RecordBatch, layout: &'a PointLayout) -> Result<Self, SeriesError> {
+        let refuse = |column: usize, role: &'static str, reason: String| SeriesError::InvalidColumn {
+            measurement: measurement.to_owned(),
+            column,
+            data_type: batch.columns().get(column).map_or("none".into(), |array| array.data_type().to_string()),
+            role,
+            reason,
+        };
+        let column_at = |column: usize, role| {
+            batch.columns().get(column).ok_or_else(|| refuse(column, role, format!("the batch has {} columns", batch.num_columns())))
+        };
+        let time_array = column_at(layout.time, "the time")?;
+        let DataType::Timestamp(unit, _) = time_array.data_type() else {
+            return Err(refuse(layout.time, "the time", "the time of a point is a TIMESTAMP".into()));
+        };
+        let time = TimeColumn { array: time_array.clone(), unit: *unit };
+        let mut tags = Vec::with_capacity(layout.tags.len());
+        for (column, name) in &layout.tags {
+            let array = column_at(*column, "a tag")?;
+            if array.data_type().is_nested() {
+                return Err(refuse(*column, "a tag", "a tag is a scalar; make it a field, or take one part of it".into()));
+            }
+            tags.push((name.as_str(), text_column(array, &|array, row, out| put_scalar(array, row, out))?));
+        }
+        let mut fields = Vec::with_capacity(layout.fields.len());
+        for (column, name) in &layout.fields {
+            let array = column_at(*column, "a field")?;
+            if array.data_type() != &DataType::Null {
+                fields.push((name.as_str(), field_column(array)?));
+            }
+        }
+        Ok(Self { rows: batch.num_rows(), time, tags, fields })
+    }
+}
+
+fn field_column(array: &ArrayRef) -> Result<FieldColumn, ArrowError> {
+    let data_type = match array.data_type() {
+        DataType::Dictionary(_, values) => values.as_ref(),
+        other => other,
+    };
+    Ok(match data_type {
+        DataType::Boolean => FieldColumn::Boolean(cast(array, &DataType::Boolean)?.as_boolean().clone()),
+        DataType::Float16 | DataType::Float32 | DataType::Float64 => FieldColumn::Float(floats(array)?),
+        DataType::Decimal32(_, scale) | DataType::Decimal64(_, scale) | DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale)
+            if *scale > 0 =>
+        {
+            FieldColumn::Float(floats(array)?)
+        }
+        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::UInt8 | DataType::UInt16
+        | DataType::UInt32 => FieldColumn::Integer { values: integers(array)?, source: None },
+        DataType::UInt64 | DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..)
+        | DataType::Decimal256(..) => FieldColumn::Integer { values: integers(array)?, source: Some(array.clone()) },
+        nested if nested.is_nested() => FieldColumn::Text(text_column(array, &|array, row, out| put_json(array, row, out))?),
+        _ => FieldColumn::Text(text_column(array, &|array, row, out| put_scalar(array, row, out))?),
+    })
+}
+
+fn floats(array: &ArrayRef) -> Result<Float64Array, ArrowError> {
+    Ok(cast(array, &DataType::Float64)?.as_primitive::<Float64Type>().clone())
+}
+
+fn integers(array: &ArrayRef) -> Result<Int64Array, ArrowError> {
+    Ok(cast(array, &DataType::Int64)?.as_primitive::<Int64Type>().clone())
+}
+
+fn put_scalar(array: &dyn Array, row: usize, out: &mut String) -> Result<(), ArrowError> {
+    out.push_str(&scalar_text(array, row)?);
+    Ok(())
+}
+
+type PutText<'a> = &'a dyn Fn(&dyn Array, usize, &mut String) -> Result<(), ArrowError>;
+
+/// A column as text: what is text or a number at once, the rest value by value with `put`.
+fn text_column(array: &ArrayRef, put: PutText<'_>) -> Result<StringArray, ArrowError> {
+    let array: Cow<'_, ArrayRef> = match array.data_type() {
+        DataType::Dictionary(_, values) => Cow::Owned(cast(array, values)?),
+        _ => Cow::Borrowed(array),
+    };
+    match array.data_type() {
+        DataType::Null | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Boolean => {
+            return Ok(cast(array.as_ref(), &DataType::Utf8)?.as_string::<i32>().clone());
+        }
+        data_type if data_type.is_integer() => {
+            return Ok(cast(array.as_ref(), &DataType::Utf8)?.as_string::<i32>().clone());
+        }
+        _ => {}
+    }
+    let mut builder = StringBuilder::with_capacity(array.len(), array.len() * 16);
+    let mut text = String::new();
+    for row in 0..array.len() {
+        if array.is_null(row) {
+            builder.append_null();
+        } else {
+            text.clear();
+            put(array.as_ref().as_ref(), row, &mut text)?;
+            builder.append_value(&text);
+        }
+    }
+    Ok(builder.finish())
+}

@@ -1,0 +1,16 @@
+//! The spaces of the store on disk.
+
+use storage::Space;
+
+/// Points, see [`crate::point`].
+pub(crate) const POINTS: usize = 0;
+/// The series dictionary, see [`crate::dictionary`].
+pub(crate) const SERIES: usize = 1;
+/// Measurements, see [`crate::catalog`].
+pub(crate) const CATALOG: usize = 2;
+
+pub(crate) const ALL: &[Space] = &[
+    Space { name: "points", memtable_bytes: 32 * 1024 * 1024, block_bytes: 16 * 1024 },
+    Space { name: "series", memtable_bytes: 8 * 1024 * 1024, block_bytes: 4 * 1024 },
+    Space { name: "catalog", memtable_bytes: 4 * 1024 * 1024, block_bytes: 4 * 1024 },
+];

@@ -1,0 +1,11 @@
+//! The store as its users see it: through its public interface, on a real disk.
+
+mod concurrency;
+mod crash;
+mod follow;
+mod limits;
+mod points;
+mod retention;
+mod scans;
+mod sql;
+mod store;
