@@ -163,11 +163,11 @@ fn record_error(fault: Fault, record_start: usize) -> DecodeError {
 }
 
 /// One pass over a slab.
-struct Run<'a> {
-    program: &'a Program,
-    columns: &'a mut Columns,
+pub(crate) struct Run<'a> {
+    pub program: &'a Program,
+    pub columns: &'a mut Columns,
     extras: &'a mut [EnumExtras],
-    buf: &'a [u8],
+    pub buf: &'a [u8],
     elements_left: usize,
     elements_max: usize,
     unknown_enum_values: u64,
@@ -187,12 +187,19 @@ struct Suspect {
     at: usize,
 }
 
+/// What came behind a field.
+pub(crate) enum Next {
+    Field(usize),
+    /// The end tag of the group that the message is in; the position behind it.
+    GroupEnd(usize),
+}
+
 /// Where a message is being read from and into.
 #[derive(Clone, Copy)]
-struct Place<'a> {
-    node: &'a Node,
-    row: usize,
-    end: usize,
+pub(crate) struct Place<'a> {
+    pub node: &'a Node,
+    pub row: usize,
+    pub end: usize,
     /// Field number of the group that this message is the content of; 0 for none.
     group: u32,
     depth_left: u32,
@@ -241,45 +248,46 @@ impl<'a> Run<'a> {
 
     /// Reads the fields of a message up to its end; gives the position behind it.
     fn message(&mut self, place: Place<'a>, start: usize) -> Read<usize> {
-        let buf = self.buf;
-        let Place { node, row, end, .. } = place;
-        let mut pos = start;
-        while pos < end {
-            let field_start = pos;
-            let first = buf[pos];
-            let (op, tag);
-            if first < 0x80 {
-                tag = u32::from(first);
-                op = node.direct[first as usize];
-                pos += 1;
-            } else {
-                (tag, pos) = long_tag(buf, pos, end)?;
-                op = node.op(tag);
-            }
-            let read = match op.kind {
-                OpKind::SkipVarint => wire::skip_varint(buf, pos, end),
-                OpKind::SkipFixed64 => skip_bytes(pos, 8, end),
-                OpKind::SkipFixed32 => skip_bytes(pos, 4, end),
-                OpKind::SkipLen => wire::content(buf, pos, end).map(|(_, next)| next),
-                OpKind::GroupEnd => {
-                    if place.group != tag >> 3 {
-                        return fault(DecodeErrorKind::GroupUnbalanced, field_start);
-                    }
-                    return Ok(pos);
-                }
-                OpKind::Message => self.nested(place, op, row, pos),
-                kind if is_scalar(kind) => self.scalar(op, row, pos, end),
-                _ => self.rare(place, op, tag, field_start, pos),
-            };
-            match read {
-                Ok(next) => pos = next,
-                Err(fault) => return Err(locate(fault, node, tag)),
+        let mut pos = self.fast(place, start)?;
+        while pos < place.end {
+            match self.field(place, pos)? {
+                Next::Field(next) => pos = next,
+                Next::GroupEnd(next) => return Ok(next),
             }
         }
         if place.group != 0 {
-            return fault(DecodeErrorKind::Truncated, end);
+            return fault(DecodeErrorKind::Truncated, place.end);
         }
         Ok(pos)
+    }
+
+    /// Reads one field with all checks.
+    #[inline(never)]
+    pub(crate) fn field(&mut self, place: Place<'a>, field_start: usize) -> Read<Next> {
+        let buf = self.buf;
+        let Place { node, row, end, .. } = place;
+        let first = buf[field_start];
+        let (op, tag, pos) = if first < 0x80 {
+            (node.direct[first as usize], u32::from(first), field_start + 1)
+        } else {
+            let (tag, pos) = long_tag(buf, field_start, end)?;
+            (*node.op(tag), tag, pos)
+        };
+        let read = match op.kind {
+            OpKind::SkipVarint => wire::skip_varint(buf, pos, end),
+            OpKind::SkipFixed64 => skip_bytes(pos, 8, end),
+            OpKind::SkipFixed32 => skip_bytes(pos, 4, end),
+            OpKind::SkipLen => wire::content(buf, pos, end).map(|(_, next)| next),
+            OpKind::GroupEnd => {
+                if place.group != tag >> 3 {
+                    return fault(DecodeErrorKind::GroupUnbalanced, field_start);
+                }
+                return Ok(Next::GroupEnd(pos));
+            }
+            kind if is_scalar(kind) => self.scalar(op, row, pos, end),
+            _ => self.rare(place, op, tag, field_start, pos),
+        };
+        read.map(Next::Field).map_err(|fault| locate(fault, node, tag))
     }
 
     /// A value that is one number, text, bytes or timestamp, into its column at `row`.
@@ -386,21 +394,19 @@ impl<'a> Run<'a> {
         Ok(next)
     }
 
-    /// Says that the row has the value, and no other one of its oneof.
+    /// Says that the row has the value.
     #[inline(always)]
     fn mark(&mut self, op: Op, row: usize) {
         if op.valid != NONE {
-            if op.oneof != NONE {
-                self.clear_others(op, row);
-            }
             self.columns.bits[op.valid as usize].set(row);
         }
     }
 
+    /// Unsets the members of a oneof but the one with the bitmap `valid`.
     #[inline(never)]
-    fn clear_others(&mut self, op: Op, row: usize) {
-        for member in &self.program.oneofs[op.oneof as usize] {
-            if member.valid != op.valid && self.columns.bits[member.valid as usize].get(row) {
+    fn clear_others(&mut self, oneof: u16, valid: u16, row: usize) {
+        for member in &self.program.oneofs[oneof as usize] {
+            if member.valid != valid && self.columns.bits[member.valid as usize].get(row) {
                 for column in &member.columns {
                     self.columns.reset(self.program, *column, row, row + 1);
                 }
@@ -445,10 +451,8 @@ impl<'a> Run<'a> {
         }
         let plan = self.program.stamps[slot as usize];
         if plan.micros != NONE {
-            let in_range = (-62_135_596_800..=253_402_300_799).contains(&stamp.seconds)
-                && (0..=999_999_999).contains(&stamp.nanos);
-            let micros = if in_range {
-                stamp.seconds * 1_000_000 + i64::from(stamp.nanos / 1_000)
+            let micros = if is_in_range(stamp.seconds, stamp.nanos) {
+                micros(stamp.seconds, stamp.nanos)
             } else {
                 self.suspects.push(Suspect { stamp: slot, row, at: start });
                 OUT_OF_RANGE
@@ -466,7 +470,7 @@ impl<'a> Run<'a> {
     }
 
     /// A message field, merged into what the row already has of it.
-    fn nested(&mut self, place: Place<'a>, op: Op, row: usize, pos: usize) -> Read<usize> {
+    pub(crate) fn nested(&mut self, place: Place<'a>, op: Op, row: usize, pos: usize) -> Read<usize> {
         let (start, end) = wire::content(self.buf, pos, place.end)?;
         self.mark(op, row);
         let node = &self.program.nodes[op.slot as usize];
@@ -507,9 +511,21 @@ impl<'a> Run<'a> {
                 }
                 Ok(next)
             }
+            OpKind::Member => {
+                let (member, oneof) = self.program.members[op.slot as usize];
+                if member.kind == OpKind::EnumClosed {
+                    let (value, _) = wire::varint(buf, pos, end)?;
+                    if self.program.enums[member.extra as usize].key(value as i32).is_some() {
+                        self.clear_others(oneof, op.valid, row);
+                    }
+                } else {
+                    self.clear_others(oneof, op.valid, row);
+                }
+                self.rare(place, member, tag, field_start, pos)
+            }
             OpKind::ClearOneof => {
                 let next = wire::skip(buf, pos, end, tag >> 3, op.wire_type, place.depth_left)?;
-                self.clear_others(op, row);
+                self.clear_others(op.slot, NONE, row);
                 Ok(next)
             }
             OpKind::Unknown => {
@@ -691,6 +707,17 @@ impl<'a> Run<'a> {
     }
 }
 
+/// Whether a timestamp is in the years 1 to 9999, as its definition says.
+#[inline(always)]
+pub(crate) fn is_in_range(seconds: i64, nanos: i32) -> bool {
+    (-62_135_596_800..=253_402_300_799).contains(&seconds) && (0..=999_999_999).contains(&nanos)
+}
+
+#[inline(always)]
+pub(crate) fn micros(seconds: i64, nanos: i32) -> i64 {
+    seconds * 1_000_000 + i64::from(nanos / 1_000)
+}
+
 #[inline(always)]
 fn is_scalar(kind: OpKind) -> bool {
     (kind as u8) >= OpKind::Int32 as u8 && (kind as u8) <= OpKind::Binary as u8
@@ -746,7 +773,7 @@ fn timestamp_other(buf: &[u8], at: usize, stop: usize, stamp: &mut Stamp) -> Rea
 /// Puts the name of the field around a fault.
 #[cold]
 #[inline(never)]
-fn locate(mut fault: Box<Fault>, node: &Node, tag: u32) -> Box<Fault> {
+pub(crate) fn locate(mut fault: Box<Fault>, node: &Node, tag: u32) -> Box<Fault> {
     if tag >> 3 != 0 {
         fault.path.push(node.name(tag >> 3));
     }

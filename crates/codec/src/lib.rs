@@ -11,6 +11,7 @@ mod columns;
 mod decode;
 mod encode;
 mod error;
+mod fast;
 mod finish;
 mod generate;
 mod json;

@@ -64,6 +64,9 @@ pub(crate) enum OpKind {
     List,
     Packed,
     Map,
+    /// A member of a oneof: unsets the others.
+    Member,
+    /// A member that is not selected.
     ClearOneof,
     Unknown,
     GroupEnd,
@@ -76,19 +79,17 @@ pub(crate) struct Op {
     pub kind: OpKind,
     /// Wire type of the tag; of the items for lists.
     pub wire_type: u8,
-    /// Column, node, list, wrapper or timestamp, by kind.
+    /// Column, node, list, wrapper, timestamp, oneof or member of one, by kind.
     pub slot: u16,
     /// Bitmap of the rows that have the value, or [`NONE`].
     pub valid: u16,
-    /// The oneof that the field is a member of, or [`NONE`].
-    pub oneof: u16,
     /// The enum's table.
     pub extra: u16,
 }
 
 impl Op {
     fn plain(kind: OpKind, wire_type: u8) -> Self {
-        Self { kind, wire_type, slot: NONE, valid: NONE, oneof: NONE, extra: 0 }
+        Self { kind, wire_type, slot: NONE, valid: NONE, extra: 0 }
     }
 }
 
@@ -110,18 +111,22 @@ pub(crate) struct Node {
 
 impl Node {
     /// The operation for a tag of two or more bytes.
-    #[inline]
-    pub(crate) fn op(&self, tag: u32) -> Op {
-        let index = match self.wide.get((tag as usize).wrapping_sub(DIRECT_TAGS)) {
-            Some(&NONE) => return self.other[(tag & 7) as usize],
-            Some(&index) => index as usize,
-            None => match self.ops.binary_search_by_key(&tag, |entry| entry.0) {
-                Ok(index) => index,
-                Err(_) if (tag as usize) < DIRECT_TAGS => return self.direct[tag as usize],
-                Err(_) => return self.other[(tag & 7) as usize],
-            },
-        };
-        self.ops[index].1
+    #[inline(always)]
+    pub(crate) fn op(&self, tag: u32) -> &Op {
+        match self.wide.get((tag as usize).wrapping_sub(DIRECT_TAGS)) {
+            Some(&index) if index != NONE => &self.ops[index as usize].1,
+            Some(_) => &self.other[(tag & 7) as usize],
+            None => self.far_op(tag),
+        }
+    }
+
+    #[inline(never)]
+    fn far_op(&self, tag: u32) -> &Op {
+        match self.ops.binary_search_by_key(&tag, |entry| entry.0) {
+            Ok(index) => &self.ops[index].1,
+            Err(_) if (tag as usize) < DIRECT_TAGS => &self.direct[tag as usize],
+            Err(_) => &self.other[(tag & 7) as usize],
+        }
     }
 
     pub(crate) fn name(&self, number: u32) -> String {
@@ -259,6 +264,8 @@ pub(crate) struct Program {
     pub wrappers: Vec<Op>,
     pub jsons: Vec<(u16, JsonKind)>,
     pub oneofs: Vec<Vec<OneofMember>>,
+    /// What the members of oneofs do, and their oneof.
+    pub members: Vec<(Op, u16)>,
     pub enums: Vec<EnumTable>,
     pub defaults: Defaults,
     pub outputs: Vec<Output>,
@@ -278,6 +285,7 @@ impl Program {
                 wrappers: Vec::new(),
                 jsons: Vec::new(),
                 oneofs: Vec::new(),
+                members: Vec::new(),
                 enums: Vec::new(),
                 defaults: Defaults::default(),
                 outputs: Vec::new(),
@@ -334,7 +342,7 @@ impl Compiler {
             let (field_ops, field_outputs, valid) = self.field(field, domain)?;
             self.names.pop();
             for (tag, op) in field_ops {
-                ops.push((tag, Op { oneof, ..op }));
+                ops.push((tag, if oneof == NONE { op } else { self.member(op, oneof)? }));
             }
             outputs.extend(field_outputs);
             if oneof != NONE {
@@ -364,6 +372,12 @@ impl Compiler {
         Ok(group)
     }
 
+    fn member(&mut self, op: Op, oneof: u16) -> Result<Op, CompileError> {
+        let slot = slot(self.program.members.len())?;
+        self.program.members.push((op, oneof));
+        Ok(Op { kind: OpKind::Member, slot, ..op })
+    }
+
     /// Fields of the type that are not selected are known all the same: they unset the other members of their oneof, and
     /// they are no unknown fields.
     fn unselected(&self, shape: &MessageShape, oneofs: &HashMap<String, u16>, ops: &mut Vec<(u32, Op)>) {
@@ -374,7 +388,7 @@ impl Compiler {
             let wire_type = wire_type(&field);
             let group = field.containing_oneof().and_then(|oneof| oneofs.get(oneof.name()).copied());
             let op = match group {
-                Some(oneof) => Op { oneof, ..Op::plain(OpKind::ClearOneof, wire_type) },
+                Some(slot) => Op { slot, ..Op::plain(OpKind::ClearOneof, wire_type) },
                 None => skip_op(wire_type),
             };
             ops.push((tag(&field, wire_type), op));

@@ -61,7 +61,7 @@ fn varint_long(buf: &[u8], pos: usize, end: usize) -> Read<(u64, usize)> {
 }
 
 #[inline(always)]
-fn squeeze(groups: u64) -> u64 {
+pub(crate) fn squeeze(groups: u64) -> u64 {
     let pairs = (groups & 0x007f_007f_007f_007f) | ((groups & 0x7f00_7f00_7f00_7f00) >> 1);
     let quads = (pairs & 0x0000_3fff_0000_3fff) | ((pairs & 0x3fff_0000_3fff_0000) >> 2);
     (quads & 0x0000_0000_0fff_ffff) | ((quads & 0x0fff_ffff_0000_0000) >> 4)
