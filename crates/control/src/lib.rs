@@ -1,1 +1,29 @@
-//! control
+//! The control plane of one server: resources and their desired state, and what makes it so.
+//!
+//! [`Platform`] is the composition root: it opens the data directory, and everything that the REST API, the command line
+//! and the tests can do is a method of it. The inside knows no HTTP and no terminal; errors are [`ControlError`]s with
+//! what, detail, hint and place, for whichever edge shows them.
+
+pub mod dagger_spec;
+mod data_directory;
+pub mod document;
+mod duration;
+mod error;
+mod platform;
+pub mod records;
+mod resource;
+mod resource_db;
+mod time_text;
+mod topic_spec;
+
+pub use data_directory::DataDirectory;
+pub use duration::{DurationError, format_duration, parse_duration};
+pub use error::{ControlError, ErrorKind, Position, nearest};
+pub use platform::{
+    DeadLetterQuery, DeadLetters, Follow, Platform, PlatformOptions, ProducedRecords, QueryResult, SchemaPush, TailFrom, TailRequest, TopicStatus,
+};
+pub use resource::{API_VERSION, GROUP_DEFAULT, Kind, Metadata, Resource, document_kind};
+pub use resource_db::Change;
+pub use schema::{MessageSummary, SourceFile};
+pub use time_text::{millis as time_text, now_ms, parse_time};
+pub use topic_spec::TopicSpec;

@@ -1,3 +1,44 @@
-//! The millrace binary.
+//! The `millrace` binary: one server in one process, and the command line that talks to it.
+//!
+//! Here are only the command line, its output and the composition; what the commands do is in `control` (behind `api`)
+//! and, for `dagger run`, in `flow`.
 
-fn main() {}
+mod arguments;
+mod client;
+mod commands;
+mod failure;
+mod output;
+mod proto_files;
+mod server_location;
+
+use arguments::{Arguments, Command, DaggerCommand};
+use clap::Parser;
+use failure::Failure;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), Failure> {
+    // The server and bounded runs use all cores; a command that only asks a server needs one thread.
+    let mut runtime = match &arguments.command {
+        Command::Up(_) | Command::Dagger(DaggerCommand::Run(_)) => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    let runtime = runtime
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::error(format!("the runtime cannot be started: {error}")))?;
+    let result = runtime.block_on(commands::run(arguments));
+    // A read of stdin that still waits must not hold up the exit.
+    runtime.shutdown_background();
+    result
+}

@@ -1,0 +1,54 @@
+//! Every route, in one table.
+
+mod apply;
+mod records;
+mod schemas;
+mod sql;
+mod tail;
+mod topics;
+
+use crate::AppState;
+use crate::problem::Problem;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
+use control::ControlError;
+
+pub(crate) fn all() -> Router<AppState> {
+    Router::new()
+        .route("/healthz", get(alive))
+        .route("/readyz", get(ready))
+        .route("/api/v1/apply", post(apply::apply))
+        .route("/api/v1/schemas", get(schemas::list).post(schemas::push))
+        .route("/api/v1/schemas/{name}", get(schemas::show))
+        .route("/api/v1/topics", get(topics::list).post(topics::create))
+        .route("/api/v1/topics/{name}", get(topics::show).delete(topics::delete))
+        .route("/api/v1/topics/{name}/records", get(tail::tail).post(records::publish))
+        .route("/api/v1/sql", post(sql::query))
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        // Bodies are read with limits of their own, which say what the limit is.
+        .layer(DefaultBodyLimit::disable())
+}
+
+async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// The server listens only after everything is open, so whoever gets an answer can be served.
+async fn ready() -> &'static str {
+    "ready\n"
+}
+
+async fn unknown(uri: axum::http::Uri) -> Problem {
+    ControlError::not_found("route_not_found", format!("there is nothing at `{}`", uri.path()))
+        .with_hint("the API is under /api/v1")
+        .into()
+}
+
+async fn wrong_method(method: axum::http::Method, uri: axum::http::Uri) -> Problem {
+    Problem::with_status(
+        axum::http::StatusCode::METHOD_NOT_ALLOWED,
+        ControlError::invalid("method_not_allowed", format!("`{}` does not take {method}", uri.path())),
+    )
+}

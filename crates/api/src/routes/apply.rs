@@ -1,0 +1,36 @@
+//! `POST /api/v1/apply`: YAML or JSON documents of any kind, made so.
+
+use crate::AppState;
+use crate::body::{DOCUMENT_BYTES_MAX, read_text};
+use crate::problem::Problem;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use control::{ControlError, Kind, TopicSpec, document, document_kind};
+use serde_json::{Value, json};
+
+/// The documents are applied one after the other; the first that is wrong ends it, and what came before stays. The
+/// answer has one item per document.
+pub(crate) async fn apply(State(state): State<AppState>, body: Body) -> Result<Json<Value>, Problem> {
+    let text = read_text(body, DOCUMENT_BYTES_MAX).await?;
+    let documents = document::split(&text);
+    if documents.is_empty() {
+        return Err(ControlError::invalid("document_invalid", "there is no document in the request").into());
+    }
+    let mut items = Vec::with_capacity(documents.len());
+    for text in documents {
+        items.push(apply_one(&state, &text).await?);
+    }
+    Ok(Json(json!({ "items": items })))
+}
+
+async fn apply_one(state: &AppState, text: &str) -> Result<Value, Problem> {
+    match document_kind(text)? {
+        Kind::Topic => {
+            let (metadata, spec) = TopicSpec::parse(text)?;
+            let (topic, change) = state.platform.apply_topic(&metadata, &spec).await?;
+            Ok(json!({ "change": change.as_str(), "resource": topic.to_json() }))
+        }
+        kind => Err(ControlError::invalid("kind_not_applicable", format!("a {} cannot be applied", kind.as_str())).into()),
+    }
+}

@@ -1,0 +1,90 @@
+//! Daggers: listing, starting, stopping, looking at results.
+
+use crate::AppState;
+use crate::body::{DOCUMENT_BYTES_MAX, read_text};
+use crate::problem::Problem;
+use crate::streaming::answer;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use control::{ControlError, Follow, parse_duration};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio_stream::wrappers::ReceiverStream;
+
+const LAST_DEFAULT: Duration = Duration::from_secs(15 * 60);
+
+pub(crate) async fn list(State(state): State<AppState>) -> Result<Json<Value>, Problem> {
+    Ok(Json(json!({ "items": state.platform.daggers().await? })))
+}
+
+pub(crate) async fn show(State(state): State<AppState>, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
+    Ok(Json(state.platform.dagger(&name).await?))
+}
+
+pub(crate) async fn delete(State(state): State<AppState>, Path(name): Path<String>) -> Result<StatusCode, Problem> {
+    state.platform.delete_dagger(&name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Answers when the dagger has stopped, with a checkpoint.
+pub(crate) async fn stop(State(state): State<AppState>, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
+    Ok(Json(state.platform.stop_dagger(&name).await?))
+}
+
+pub(crate) async fn start(State(state): State<AppState>, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
+    Ok(Json(state.platform.start_dagger(&name).await?))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ResultsQuery {
+    #[serde(default)]
+    last: Option<String>,
+    #[serde(default)]
+    follow: bool,
+}
+
+pub(crate) async fn results(
+    State(state): State<AppState>,
+    Path(name): Path<String>,
+    Query(query): Query<ResultsQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let last = match &query.last {
+        None => LAST_DEFAULT,
+        Some(text) => {
+            parse_duration(text).map_err(|error| ControlError::invalid("duration_invalid", format!("`last`: {error}")))?
+        }
+    };
+    let follow = if query.follow { Follow::Yes } else { Follow::No };
+    let chunks = state.platform.results(&name, last, follow).await?;
+    Ok(answer(&headers, ReceiverStream::new(chunks), state.stopping))
+}
+
+/// `{"plan": "..", "ledger": {..}, "rows": [..]}` of a run over the records that are there; nothing is written.
+pub(crate) async fn preview(State(state): State<AppState>, body: Body) -> Result<Response, Problem> {
+    let text = read_text(body, DOCUMENT_BYTES_MAX).await?;
+    let preview = state.platform.preview_dagger(&text).await?;
+    let mut out = serde_json::to_vec(&json!({
+        "plan": preview.plan, "warnings": preview.warnings, "ledger": preview.ledger, "truncated": preview.is_truncated,
+    }))
+    .map_err(|error| ControlError::internal(error.to_string()))?;
+    // The rows are JSON already; they are put in as they are, so that no digit is lost.
+    out.pop();
+    out.extend_from_slice(b",\"rows\":[");
+    let mut is_first = true;
+    for line in preview.lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        if !std::mem::take(&mut is_first) {
+            out.push(b',');
+        }
+        out.extend_from_slice(line);
+    }
+    out.extend_from_slice(b"]}\n");
+    let mut response = out.into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}

@@ -1,0 +1,31 @@
+//! Topics as resources.
+
+use crate::AppState;
+use crate::body::{DOCUMENT_BYTES_MAX, read_text};
+use crate::problem::Problem;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use control::TopicSpec;
+use serde_json::{Value, json};
+
+pub(crate) async fn list(State(state): State<AppState>) -> Result<Json<Value>, Problem> {
+    let items: Vec<Value> = state.platform.topics().await?.iter().map(control::TopicStatus::to_json).collect();
+    Ok(Json(json!({ "items": items })))
+}
+
+pub(crate) async fn show(State(state): State<AppState>, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
+    Ok(Json(state.platform.topic(&name).await?.to_json()))
+}
+
+/// A Topic document, YAML or JSON. Unlike `apply`, one that exists is a conflict.
+pub(crate) async fn create(State(state): State<AppState>, body: Body) -> Result<(StatusCode, Json<Value>), Problem> {
+    let (metadata, spec) = TopicSpec::parse(&read_text(body, DOCUMENT_BYTES_MAX).await?)?;
+    Ok((StatusCode::CREATED, Json(state.platform.create_topic(&metadata, &spec).await?.to_json())))
+}
+
+pub(crate) async fn delete(State(state): State<AppState>, Path(name): Path<String>) -> Result<StatusCode, Problem> {
+    state.platform.delete_topic(&name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,108 @@
+//! The data directory of one server: what lies where, and the lock that keeps a second process out.
+
+use crate::error::{ControlError, ErrorKind};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+/// Held as long as the server runs; the operating system gives the lock back however the process ends.
+pub struct DataDirectory {
+    root: PathBuf,
+    _lock: File,
+}
+
+impl DataDirectory {
+    /// Makes the directory if it is missing and locks it for this process.
+    pub fn open(root: &Path) -> Result<Self, ControlError> {
+        std::fs::create_dir_all(root).map_err(|error| unusable(root, &error))?;
+        let root = root.canonicalize().map_err(|error| unusable(root, &error))?;
+        let path = root.join("lock");
+        let mut lock = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(&path)
+            .map_err(|error| unusable(&root, &error))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(in_use(&root, &mut lock)),
+            Err(TryLockError::Error(error)) => return Err(unusable(&root, &error)),
+        }
+        let written = lock
+            .set_len(0)
+            .and_then(|()| lock.rewind())
+            .and_then(|()| lock.write_all(std::process::id().to_string().as_bytes()));
+        written.map_err(|error| unusable(&root, &error))?;
+        Ok(Self { root, _lock: lock })
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub fn resources(&self) -> PathBuf {
+        self.root.join("resources.db")
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.root.join("log")
+    }
+
+    pub fn series(&self) -> PathBuf {
+        self.root.join("series")
+    }
+
+    pub fn dead_letters(&self) -> PathBuf {
+        self.root.join("dead-letters")
+    }
+
+    pub fn checkpoints(&self) -> PathBuf {
+        self.root.join("checkpoints")
+    }
+
+    /// Where clients on this machine find the server.
+    pub fn server_file(root: &Path) -> PathBuf {
+        root.join("server.json")
+    }
+}
+
+fn in_use(root: &Path, lock: &mut File) -> ControlError {
+    let mut pid = String::new();
+    let owner = match lock.read_to_string(&mut pid) {
+        Ok(_) if !pid.trim().is_empty() => format!("process {}", pid.trim()),
+        _ => "another process".to_owned(),
+    };
+    ControlError::new(
+        ErrorKind::Conflict,
+        "data_directory_in_use",
+        format!("the data directory {} is in use by {owner}", root.display()),
+    )
+    .with_hint("stop that server, or choose another directory with --data-dir")
+}
+
+fn unusable(root: &Path, error: &std::io::Error) -> ControlError {
+    ControlError::new(
+        ErrorKind::Unavailable,
+        "data_directory_unusable",
+        format!("the data directory {} cannot be used: {error}", root.display()),
+    )
+    .with_hint("choose a directory that this user may write to with --data-dir")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_owner_is_refused_and_told_the_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("made/on/demand");
+        let first = DataDirectory::open(&root).unwrap();
+        let error = DataDirectory::open(&root).err().unwrap();
+        assert_eq!(error.code, "data_directory_in_use");
+        assert!(error.detail.contains(&std::process::id().to_string()), "{error}");
+        drop(first);
+        assert!(DataDirectory::open(&root).is_ok());
+    }
+}

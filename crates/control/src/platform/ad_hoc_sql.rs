@@ -1,0 +1,169 @@
+//! SQL asked once over what the daggers have written: read-only, one statement, bounded in time, rows and memory.
+
+use super::Platform;
+use crate::error::{ControlError, nearest};
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use datafusion::error::DataFusionError;
+use datafusion::execution::context::SQLOptions;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::{DFParser, Statement};
+use futures::StreamExt;
+use std::time::Duration;
+
+pub const SQL_BYTES_MAX: usize = 256 * 1024;
+pub const QUERY_ROWS_MAX: usize = 1_000_000;
+pub const QUERY_MEMORY_BYTES_MAX: usize = 512 * 1024 * 1024;
+pub const QUERY_TIME_MAX: Duration = Duration::from_secs(60);
+
+pub struct QueryResult {
+    pub schema: SchemaRef,
+    pub batches: Vec<RecordBatch>,
+}
+
+impl Platform {
+    /// Runs one SELECT over the measurements, each a table of its name with `time`, its tags and its fields.
+    pub async fn query(&self, sql: &str) -> Result<QueryResult, ControlError> {
+        if sql.len() > SQL_BYTES_MAX {
+            return Err(ControlError::too_large(
+                "sql_too_long",
+                format!("the query has {} bytes, the limit is {SQL_BYTES_MAX}", sql.len()),
+            ));
+        }
+        check_statement(sql)?;
+        let context = self.session()?;
+        match tokio::time::timeout(QUERY_TIME_MAX, run(&context, sql)).await {
+            Ok(result) => result.map_err(|error| self.explain_sql(error)),
+            Err(_) => Err(ControlError::too_large(
+                "query_too_slow",
+                format!("the query took longer than {} s", QUERY_TIME_MAX.as_secs()),
+            )
+            .with_hint("ask for a shorter time range: WHERE time > now() - INTERVAL '15 minutes'")),
+        }
+    }
+
+    /// A context of its own for every query: nothing that one does can be seen by another.
+    fn session(&self) -> Result<SessionContext, ControlError> {
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_limit(QUERY_MEMORY_BYTES_MAX, 1.0)
+            .build_arc()
+            .map_err(|error| ControlError::internal(error.to_string()))?;
+        let state = SessionStateBuilder::new_from_existing(sql::query_session()).with_runtime_env(runtime).build();
+        let context = SessionContext::new_with_state(state);
+        for measurement in self.series.measurements() {
+            let table = self.series.table_provider(&measurement.name)?;
+            context
+                .register_table(datafusion::sql::TableReference::bare(measurement.name), table)
+                .map_err(|error| ControlError::internal(error.to_string()))?;
+        }
+        Ok(context)
+    }
+
+    fn explain_sql(&self, error: DataFusionError) -> ControlError {
+        let text = first_line(&error.strip_backtrace());
+        let place = span_of(&error);
+        let missing_table = text.split_once("table '").and_then(|(_, rest)| rest.split_once("' not found"));
+        let error = match missing_table {
+            Some((table, _)) => {
+                let name = table.rsplit('.').next().unwrap_or(table).to_owned();
+                let known: Vec<String> = self.series.measurements().into_iter().map(|info| info.name).collect();
+                let hint = match nearest(&name, known.iter().map(String::as_str)) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None if known.is_empty() => "no dagger has written a result yet".to_owned(),
+                    None => "SHOW TABLES lists the measurements".to_owned(),
+                };
+                ControlError::invalid("sql_invalid", format!("there is no measurement `{name}`")).with_hint(hint)
+            }
+            None if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) => {
+                ControlError::too_large("query_too_large", text).with_hint("ask for fewer rows or a shorter time range")
+            }
+            None => ControlError::invalid("sql_invalid", text),
+        };
+        match place {
+            Some((line, column)) => ControlError { detail: format!("line {line}, column {column}: {}", error.detail), ..error }
+                .at(line, column),
+            None => error,
+        }
+    }
+}
+
+async fn run(context: &SessionContext, sql: &str) -> Result<QueryResult, DataFusionError> {
+    let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    let frame = context.sql_with_options(sql, options).await?;
+    let mut stream = frame.execute_stream().await?;
+    let schema = stream.schema();
+    let mut batches = Vec::new();
+    let mut rows = 0;
+    while let Some(batch) = stream.next().await {
+        let batch = batch?;
+        rows += batch.num_rows();
+        if rows > QUERY_ROWS_MAX {
+            return Err(DataFusionError::ResourcesExhausted(format!("the result has more than {QUERY_ROWS_MAX} rows")));
+        }
+        batches.push(batch);
+    }
+    Ok(QueryResult { schema, batches })
+}
+
+/// Exactly one statement, and one that only reads.
+fn check_statement(sql: &str) -> Result<(), ControlError> {
+    use datafusion::sql::sqlparser::ast::Statement as Sql;
+    let statements = DFParser::parse_sql(sql).map_err(|error| {
+        let text = first_line(&error.strip_backtrace());
+        let place = parser_place(&text);
+        let message = text.split(" at Line:").next().unwrap_or(&text);
+        let message = message.rsplit("ParserError(\"").next().unwrap_or(message);
+        let message = message.trim_start_matches("SQL error: ").to_owned();
+        match place {
+            Some((line, column)) => {
+                ControlError::invalid("sql_invalid", format!("line {line}, column {column}: {message}")).at(line, column)
+            }
+            None => ControlError::invalid("sql_invalid", message),
+        }
+    })?;
+    let only_reads = ControlError::invalid("sql_not_read_only", "only SELECT (and SHOW, EXPLAIN, DESCRIBE) is allowed here");
+    match statements.len() {
+        0 => Err(ControlError::invalid("sql_invalid", "line 1, column 1: there is no statement").at(1, 1)),
+        1 => match &statements[0] {
+            Statement::Explain(_) => Ok(()),
+            Statement::Statement(statement) => match statement.as_ref() {
+                Sql::Query(_)
+                | Sql::ShowTables { .. }
+                | Sql::ShowColumns { .. }
+                | Sql::ExplainTable { .. }
+                | Sql::Explain { .. } => Ok(()),
+                _ => Err(only_reads),
+            },
+            _ => Err(only_reads),
+        },
+        count => Err(ControlError::invalid("sql_invalid", format!("{count} statements, only one can be asked at a time"))
+            .with_hint("remove the `;` and what follows it")),
+    }
+}
+
+/// The place in the parser's own words: "... at Line: 1, Column: 8".
+fn parser_place(text: &str) -> Option<(usize, usize)> {
+    let rest = text.rsplit_once(" at Line: ")?.1;
+    let (line, rest) = rest.split_once(", Column: ")?;
+    let column: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    Some((line.parse().ok()?, column.parse().ok()?))
+}
+
+/// The place that the planner noted for what it complains about.
+fn span_of(error: &DataFusionError) -> Option<(usize, usize)> {
+    match error {
+        DataFusionError::Diagnostic(diagnostic, _) => diagnostic
+            .span
+            .map(|span| (span.start.line as usize, span.start.column as usize))
+            .filter(|(line, column)| *line > 0 && *column > 0),
+        DataFusionError::Context(_, inner) => span_of(inner),
+        _ => None,
+    }
+}
+
+fn first_line(text: &str) -> String {
+    let text = text.lines().next().unwrap_or_default();
+    text.trim_start_matches("Error during planning: ").trim_start_matches("Schema error: ").to_owned()
+}

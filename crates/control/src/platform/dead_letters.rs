@@ -1,0 +1,163 @@
+//! Dead letters: finding them and looking into them.
+
+use super::Platform;
+use crate::dagger_spec::DaggerSpec;
+use crate::error::ControlError;
+use crate::records::base64_text;
+use crate::resource::Kind;
+use crate::time_text::millis;
+use crate::topic_spec::TopicSpec;
+use delivery::{DeadLetter, DeadLetterFilter, DeadLetterKey, DeadLetterKind, DeadLetterState};
+use prost_reflect::MessageDescriptor;
+use serde_json::{Value, json};
+
+pub const DEAD_LETTERS_PER_PAGE_MAX: usize = 1_000;
+
+/// Which dead letters, in the words of the edge.
+#[derive(Debug, Clone, Default)]
+pub struct DeadLetterQuery {
+    pub dagger: Option<String>,
+    pub topic: Option<String>,
+    pub kind: Option<String>,
+    pub state: Option<String>,
+}
+
+impl DeadLetterQuery {
+    pub(super) fn filter(&self) -> Result<DeadLetterFilter, ControlError> {
+        let kind = self
+            .kind
+            .as_deref()
+            .map(|text| text.parse::<DeadLetterKind>().map_err(|error| ControlError::invalid("kind_invalid", error)))
+            .transpose()?;
+        let state = match self.state.as_deref() {
+            None => None,
+            Some("kept") => Some(DeadLetterState::Kept),
+            Some("replayed") => Some(DeadLetterState::Replayed),
+            Some(other) => {
+                return Err(ControlError::invalid("state_invalid", format!("`{other}` is not a state of a dead letter"))
+                    .with_hint("the states are: kept, replayed"));
+            }
+        };
+        Ok(DeadLetterFilter {
+            owner: self.dagger.clone(),
+            topic: self.topic.clone(),
+            kind,
+            state,
+            ..DeadLetterFilter::default()
+        })
+    }
+}
+
+pub struct DeadLetters {
+    pub items: Vec<Value>,
+    pub next: Option<String>,
+}
+
+impl Platform {
+    pub async fn dead_letters(
+        &self,
+        query: &DeadLetterQuery,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<DeadLetters, ControlError> {
+        let (store, filter) = (self.dead_letters.clone(), query.filter()?);
+        let limit = limit.clamp(1, DEAD_LETTERS_PER_PAGE_MAX);
+        let page = tokio::task::spawn_blocking(move || store.list(&filter, after.as_deref(), limit)).await??;
+        Ok(DeadLetters { items: page.letters.iter().map(summary).collect(), next: page.next_cursor })
+    }
+
+    /// One dead letter with its bytes, decoded as far as it goes by the message type as it is now.
+    pub async fn dead_letter(&self, id: &str) -> Result<Value, ControlError> {
+        let letter = self.find_dead_letter(id).await?;
+        let mut shown = summary(&letter);
+        let message = self.message_of(&letter).await;
+        if let Some(object) = shown.as_object_mut() {
+            object.insert("key".into(), letter.record_key.as_deref().map_or(Value::Null, text_or_base64));
+            let headers: serde_json::Map<String, Value> =
+                letter.headers.iter().map(|(key, value)| (key.clone(), text_or_base64(value))).collect();
+            object.insert("headers".into(), Value::Object(headers));
+            object.insert("valueBase64".into(), letter.value.as_deref().map(base64_text).into());
+            let decoded = match (&message, &letter.value) {
+                (Some(message), Some(value)) => codec::decode_as_far_as_possible(message, value).into(),
+                _ => Value::Null,
+            };
+            object.insert("schema".into(), message.map(|message| message.full_name().to_owned()).into());
+            object.insert("decoded".into(), decoded);
+        }
+        Ok(shown)
+    }
+
+    pub(super) async fn find_dead_letter(&self, id: &str) -> Result<DeadLetter, ControlError> {
+        let key = parse_id(id)?;
+        let store = self.dead_letters.clone();
+        tokio::task::spawn_blocking(move || store.get(&key)).await??.ok_or_else(|| {
+            ControlError::not_found("dead_letter_not_found", format!("there is no dead letter `{id}`"))
+                .with_hint("`millrace dead-letter list` shows their ids")
+        })
+    }
+
+    /// The type that its dagger reads it as; if that is gone, the topic's.
+    async fn message_of(&self, letter: &DeadLetter) -> Option<MessageDescriptor> {
+        let of_dagger = self.db.get(Kind::Dagger, &letter.key.owner).await.ok().flatten().and_then(|resource| {
+            let spec = DaggerSpec::from_json(&resource.metadata.name, &resource.spec).ok()?;
+            spec.streams.into_iter().find(|stream| stream.table == letter.key.stream)?.schema
+        });
+        let schema = match of_dagger {
+            Some(schema) => Some(schema),
+            None => {
+                let topic = self.db.get(Kind::Topic, &letter.key.topic).await.ok().flatten()?;
+                TopicSpec::from_json(&topic.spec).ok()?.schema
+            }
+        };
+        self.message(&schema?).ok()
+    }
+}
+
+fn summary(letter: &DeadLetter) -> Value {
+    let state = match letter.state {
+        DeadLetterState::Kept => "kept",
+        DeadLetterState::Replayed => "replayed",
+    };
+    json!({
+        "id": format_id(&letter.key),
+        "dagger": letter.key.owner,
+        "stream": letter.key.stream,
+        "topic": letter.key.topic,
+        "partition": letter.key.partition,
+        "offset": letter.key.offset,
+        "kind": letter.kind.as_str(),
+        "error": letter.error,
+        "errorByte": letter.error_byte_offset,
+        "timestamp": millis(letter.timestamp_ms),
+        "eventTime": letter.event_time_ms.map(millis),
+        "firstSeen": millis(letter.first_seen_ms),
+        "bytes": letter.value.as_ref().map(Vec::len),
+        "state": state,
+        "replays": letter.replays,
+    })
+}
+
+fn text_or_base64(bytes: &[u8]) -> Value {
+    std::str::from_utf8(bytes).map_or_else(|_| base64_text(bytes).into(), Value::from)
+}
+
+/// `DAGGER/STREAM/TOPIC/PARTITION/OFFSET`; none of the names can hold a slash.
+pub(super) fn format_id(key: &DeadLetterKey) -> String {
+    format!("{}/{}/{}/{}/{}", key.owner, key.stream, key.topic, key.partition, key.offset)
+}
+
+fn parse_id(id: &str) -> Result<DeadLetterKey, ControlError> {
+    let invalid = || {
+        ControlError::invalid("dead_letter_id_invalid", format!("`{id}` is not the id of a dead letter"))
+            .with_hint("an id is DAGGER/STREAM/TOPIC/PARTITION/OFFSET, as `millrace dead-letter list` prints it")
+    };
+    let parts: Vec<&str> = id.split('/').collect();
+    let [owner, stream, topic, partition, offset] = parts.as_slice() else { return Err(invalid()) };
+    Ok(DeadLetterKey {
+        owner: (*owner).to_owned(),
+        stream: (*stream).to_owned(),
+        topic: (*topic).to_owned(),
+        partition: partition.parse().map_err(|_| invalid())?,
+        offset: offset.parse().map_err(|_| invalid())?,
+    })
+}

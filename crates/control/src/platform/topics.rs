@@ -1,0 +1,293 @@
+//! Topics: making, listing, publishing to.
+
+use super::Platform;
+use crate::error::ControlError;
+use crate::records::{self, RecordDraft, RecordOutcome};
+use crate::resource::{Kind, Metadata, Resource, check_name};
+use crate::resource_db::Change;
+use crate::topic_spec::TopicSpec;
+use log::{LogError, TopicDescription, TopicLog};
+use prost_reflect::MessageDescriptor;
+use std::collections::HashMap;
+
+/// How many records one call may publish, and of how many bytes together.
+pub const PRODUCE_RECORDS_MAX: usize = 10_000;
+
+/// A topic with what the log knows of it.
+pub struct TopicStatus {
+    pub resource: Resource,
+    pub spec: TopicSpec,
+    pub description: Option<TopicDescription>,
+}
+
+impl TopicStatus {
+    /// Records that can still be read, as far as offsets tell.
+    pub fn records(&self) -> i64 {
+        self.description.iter().flat_map(|topic| &topic.partitions).map(|p| p.end_offset - p.start_offset).sum()
+    }
+
+    pub fn bytes(&self) -> u64 {
+        self.description.iter().flat_map(|topic| &topic.partitions).map(|p| p.bytes).sum()
+    }
+
+    pub fn to_json(&self) -> serde_json::Value {
+        let partitions: Vec<serde_json::Value> = self
+            .description
+            .iter()
+            .flat_map(|topic| &topic.partitions)
+            .map(|p| {
+                serde_json::json!({
+                    "partition": p.partition, "startOffset": p.start_offset, "endOffset": p.end_offset, "bytes": p.bytes,
+                })
+            })
+            .collect();
+        self.resource.to_json(Some(serde_json::json!({
+            "records": self.records(), "bytes": self.bytes(), "partitions": partitions,
+        })))
+    }
+}
+
+/// The outcome of every record, in the order of the drafts.
+pub struct ProducedRecords {
+    pub outcomes: Vec<RecordOutcome>,
+}
+
+impl ProducedRecords {
+    pub fn acknowledged(&self) -> usize {
+        self.outcomes.iter().filter(|outcome| matches!(outcome, RecordOutcome::Acknowledged(_))).count()
+    }
+
+    pub fn refused(&self) -> usize {
+        self.outcomes.len() - self.acknowledged()
+    }
+}
+
+impl Platform {
+    pub async fn create_topic(&self, metadata: &Metadata, spec: &TopicSpec) -> Result<TopicStatus, ControlError> {
+        let _change = self.changes.lock().await;
+        if self.db.get(Kind::Topic, &metadata.name).await?.is_some() {
+            return Err(ControlError::conflict("topic_exists", format!("the topic `{}` exists already", metadata.name)));
+        }
+        self.create_topic_locked(metadata, spec).await?;
+        self.topic(&metadata.name).await
+    }
+
+    /// Makes a topic, or changes what can be changed of one that is there.
+    pub async fn apply_topic(&self, metadata: &Metadata, spec: &TopicSpec) -> Result<(TopicStatus, Change), ControlError> {
+        let _change = self.changes.lock().await;
+        let change = match self.db.get(Kind::Topic, &metadata.name).await? {
+            None => {
+                self.create_topic_locked(metadata, spec).await?;
+                Change::Created
+            }
+            Some(existing) => {
+                let old = TopicSpec::from_json(&existing.spec)?;
+                let fixed = TopicSpec { schema: spec.schema.clone(), description: spec.description.clone(), ..old.clone() };
+                if fixed != *spec {
+                    return Err(ControlError::conflict(
+                        "topic_unchangeable",
+                        format!("partitions and retention of the topic `{}` cannot be changed", metadata.name),
+                    )
+                    .with_hint("make another topic"));
+                }
+                self.check_topic_schema(spec)?;
+                self.check_group(metadata).await?;
+                self.db.put(Kind::Topic, metadata, &spec.to_json()).await?.1
+            }
+        };
+        Ok((self.topic(&metadata.name).await?, change))
+    }
+
+    /// The row first: if the process ends in between, [`Self::reconcile_topics`] makes the topic at the next start.
+    pub(super) async fn create_topic_locked(&self, metadata: &Metadata, spec: &TopicSpec) -> Result<(), ControlError> {
+        log::check_topic_name(&metadata.name)?;
+        check_name("the topic's name", &metadata.name)?;
+        self.check_group(metadata).await?;
+        self.check_topic_schema(spec)?;
+        self.db.put(Kind::Topic, metadata, &spec.to_json()).await?;
+        match self.log.create_topic(&metadata.name, spec.to_log()).await {
+            Ok(()) | Err(LogError::TopicExists { .. }) => Ok(()),
+            Err(error) => {
+                self.db.delete(Kind::Topic, &metadata.name).await?;
+                Err(error.into())
+            }
+        }
+    }
+
+    fn check_topic_schema(&self, spec: &TopicSpec) -> Result<(), ControlError> {
+        match &spec.schema {
+            Some(schema) => self.message(schema).map(drop),
+            None => Ok(()),
+        }
+    }
+
+    pub async fn delete_topic(&self, name: &str) -> Result<(), ControlError> {
+        let _change = self.changes.lock().await;
+        if self.db.get(Kind::Topic, name).await?.is_none() {
+            return Err(self.not_found(Kind::Topic, name).await);
+        }
+        self.check_topic_unused(name).await?;
+        match self.log.delete_topic(name).await {
+            Ok(()) | Err(LogError::UnknownTopic { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.db.delete(Kind::Topic, name).await?;
+        Ok(())
+    }
+
+    async fn check_topic_unused(&self, name: &str) -> Result<(), ControlError> {
+        for dagger in self.db.list(Kind::Dagger).await? {
+            let spec = crate::dagger_spec::DaggerSpec::from_json(&dagger.metadata.name, &dagger.spec)?;
+            if spec.streams.iter().any(|stream| stream.topics.iter().any(|topic| topic == name)) {
+                return Err(ControlError::conflict(
+                    "topic_in_use",
+                    format!("the dagger `{}` reads the topic `{name}`", dagger.metadata.name),
+                )
+                .with_hint("delete the dagger first"));
+            }
+        }
+        Ok(())
+    }
+
+    pub async fn topics(&self) -> Result<Vec<TopicStatus>, ControlError> {
+        let mut descriptions: HashMap<String, TopicDescription> =
+            self.log.topics().await?.into_iter().map(|topic| (topic.name.clone(), topic)).collect();
+        let resources = self.db.list(Kind::Topic).await?;
+        resources
+            .into_iter()
+            .map(|resource| {
+                let spec = TopicSpec::from_json(&resource.spec)?;
+                let description = descriptions.remove(&resource.metadata.name);
+                Ok(TopicStatus { resource, spec, description })
+            })
+            .collect()
+    }
+
+    pub async fn topic(&self, name: &str) -> Result<TopicStatus, ControlError> {
+        let Some(resource) = self.db.get(Kind::Topic, name).await? else {
+            return Err(self.not_found(Kind::Topic, name).await);
+        };
+        let spec = TopicSpec::from_json(&resource.spec)?;
+        let description = self.log.topic(name).await.ok();
+        Ok(TopicStatus { resource, spec, description })
+    }
+
+    /// The message type of a topic; `None` if its bytes are not looked at.
+    pub(super) async fn topic_message(&self, name: &str) -> Result<Option<MessageDescriptor>, ControlError> {
+        let Some(resource) = self.db.get(Kind::Topic, name).await? else {
+            return Err(self.not_found(Kind::Topic, name).await);
+        };
+        match TopicSpec::from_json(&resource.spec)?.schema {
+            Some(schema) => self.message(&schema).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Publishes records. Each is refused or acknowledged by itself; one that is wrong does not disturb the others.
+    /// An error of the whole call means that none was written.
+    pub async fn produce(
+        &self,
+        topic: &str,
+        drafts: Vec<Result<RecordDraft, ControlError>>,
+        key_field: Option<&str>,
+    ) -> Result<ProducedRecords, ControlError> {
+        if drafts.len() > PRODUCE_RECORDS_MAX {
+            return Err(ControlError::too_large(
+                "too_many_records",
+                format!("{} records in one request, the limit is {PRODUCE_RECORDS_MAX}", drafts.len()),
+            )
+            .with_hint("send them in several requests"));
+        }
+        let message = self.topic_message(topic).await?;
+        let partitions = self.log.topic(topic).await?.config.partitions;
+        let mut outcomes: Vec<Option<RecordOutcome>> = Vec::with_capacity(drafts.len());
+        let mut accepted: Vec<(usize, log::NewRecord)> = Vec::with_capacity(drafts.len());
+        for (index, draft) in drafts.into_iter().enumerate() {
+            let encoded = draft
+                .and_then(|draft| records::encode(draft, message.as_ref(), key_field))
+                .and_then(|record| check_record(record, topic, partitions));
+            match encoded {
+                Ok(record) => {
+                    accepted.push((index, record));
+                    outcomes.push(None);
+                }
+                Err(error) => outcomes.push(Some(RecordOutcome::Refused(error))),
+            }
+        }
+        self.write_records(topic, accepted, &mut outcomes).await?;
+        let missing = || RecordOutcome::Refused(ControlError::internal("the log gave no answer for this record"));
+        Ok(ProducedRecords { outcomes: outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(missing)).collect() })
+    }
+
+    async fn write_records(
+        &self,
+        topic: &str,
+        mut accepted: Vec<(usize, log::NewRecord)>,
+        outcomes: &mut [Option<RecordOutcome>],
+    ) -> Result<(), ControlError> {
+        while !accepted.is_empty() {
+            let records = accepted.iter().map(|(_, record)| record.clone()).collect();
+            match self.log.produce(topic, records).await {
+                Ok(acks) => {
+                    for ((index, _), ack) in accepted.iter().zip(acks) {
+                        outcomes[*index] = Some(RecordOutcome::Acknowledged(ack));
+                    }
+                    return Ok(());
+                }
+                // The log refuses the whole call for one record: take that one out and send the others.
+                Err(LogError::BadRecord { index, reason }) if index < accepted.len() => {
+                    let (index, _) = accepted.remove(index);
+                    outcomes[index] = Some(RecordOutcome::Refused(ControlError::invalid("record_invalid", reason)));
+                }
+                Err(LogError::PartlyWritten { acks, source }) => {
+                    let error = ControlError::from(*source);
+                    for ((index, _), ack) in accepted.iter().zip(acks) {
+                        outcomes[*index] = Some(match ack {
+                            Some(ack) => RecordOutcome::Acknowledged(ack),
+                            None => RecordOutcome::Refused(error.clone()),
+                        });
+                    }
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings log and database together after a start: a topic that was being made is made, one that only the log has
+    /// is taken in.
+    pub(super) async fn reconcile_topics(&self) -> Result<(), ControlError> {
+        let mut in_log: HashMap<String, TopicDescription> =
+            self.log.topics().await?.into_iter().map(|topic| (topic.name.clone(), topic)).collect();
+        for resource in self.db.list(Kind::Topic).await? {
+            if in_log.remove(&resource.metadata.name).is_none() {
+                let spec = TopicSpec::from_json(&resource.spec)?;
+                self.log.create_topic(&resource.metadata.name, spec.to_log()).await?;
+            }
+        }
+        for (name, description) in in_log {
+            self.db.put(Kind::Topic, &Metadata::named(name), &TopicSpec::from_log(&description.config).to_json()).await?;
+        }
+        Ok(())
+    }
+}
+
+fn check_record(record: log::NewRecord, topic: &str, partitions: u32) -> Result<log::NewRecord, ControlError> {
+    let bytes = record.value.as_ref().map_or(0, |value| value.len())
+        + record.key.as_ref().map_or(0, |key| key.len())
+        + record.headers.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>();
+    if bytes > log::RECORD_BYTES_MAX {
+        return Err(ControlError::too_large(
+            "record_too_large",
+            format!("the record has {bytes} bytes, the limit is {}", log::RECORD_BYTES_MAX),
+        ));
+    }
+    match record.partition {
+        Some(partition) if partition >= partitions => Err(ControlError::invalid(
+            "partition_not_found",
+            format!("the topic `{topic}` has no partition {partition}: it has {partitions}, counted from 0"),
+        )),
+        _ => Ok(record),
+    }
+}

@@ -1,0 +1,333 @@
+//! Resources and their revisions in one SQL database (SQLite here; the statements are portable).
+//!
+//! It stores what it is given: whether a spec is right was decided before.
+
+use crate::error::{ControlError, ErrorKind};
+use crate::resource::{Kind, Metadata, Resource};
+use crate::time_text::now_ms;
+use serde_json::Value;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
+use sqlx::{Connection, Row, SqliteConnection};
+use std::path::Path;
+use std::time::Duration;
+
+/// Every migration, in order; the index is its version minus one. Committed ones never change.
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_resources.sql")];
+const CONNECTIONS_MAX: u32 = 4;
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub const RESOURCES_PER_KIND_MAX: i64 = 100_000;
+
+const COLUMNS: &str = "SELECT kind, name, group_name, labels, spec, generation, created_ms, updated_ms FROM resources";
+
+#[derive(Clone)]
+pub struct ResourceDb {
+    pool: SqlitePool,
+}
+
+/// What [`ResourceDb::put`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    Created,
+    Updated,
+    Unchanged,
+}
+
+impl Change {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Change::Created => "created",
+            Change::Updated => "updated",
+            Change::Unchanged => "unchanged",
+        }
+    }
+}
+
+impl ResourceDb {
+    pub async fn open(path: &Path) -> Result<Self, ControlError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT)
+            .foreign_keys(true);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(CONNECTIONS_MAX)
+            .connect_with(options)
+            .await
+            .map_err(|error| ControlError::internal(format!("cannot open {}: {error}", path.display())))?;
+        migrate(&mut *pool.acquire().await?).await?;
+        Ok(Self { pool })
+    }
+
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    pub async fn get(&self, kind: Kind, name: &str) -> Result<Option<Resource>, ControlError> {
+        let row = sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE kind = $1 AND name = $2")))
+            .bind(kind.as_str())
+            .bind(name)
+            .fetch_optional(&self.pool)
+            .await?;
+        row.map(|row| read_resource(&row)).transpose()
+    }
+
+    /// All resources of a kind, by name.
+    pub async fn list(&self, kind: Kind) -> Result<Vec<Resource>, ControlError> {
+        let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE kind = $1 ORDER BY name LIMIT $2")))
+            .bind(kind.as_str())
+            .bind(RESOURCES_PER_KIND_MAX)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(read_resource).collect()
+    }
+
+    /// Makes or replaces a resource and writes its revision, in one transaction. The same content changes nothing.
+    pub async fn put(&self, kind: Kind, metadata: &Metadata, spec: &Value) -> Result<(Resource, Change), ControlError> {
+        let mut connection = self.pool.acquire().await?;
+        let mut transaction = begin(&mut connection).await?;
+        let before = fetch(&mut transaction, kind, &metadata.name).await?;
+        let now = now_ms();
+        if let Some(before) = &before
+            && before.spec == *spec
+            && before.metadata == *metadata
+        {
+            return Ok((before.clone(), Change::Unchanged));
+        }
+        if before.is_none() {
+            check_room(&mut transaction, kind).await?;
+        }
+        let last = last_generation(&mut transaction, kind, &metadata.name).await?;
+        let resource = Resource {
+            kind,
+            metadata: metadata.clone(),
+            spec: spec.clone(),
+            generation: last + 1,
+            created_ms: before.as_ref().map_or(now, |before| before.created_ms),
+            updated_ms: now,
+        };
+        sqlx::query(
+            "INSERT INTO resources (kind, name, group_name, labels, spec, generation, created_ms, updated_ms) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+             ON CONFLICT (kind, name) DO UPDATE SET group_name = $3, labels = $4, spec = $5, generation = $6, updated_ms = $8",
+        )
+        .bind(kind.as_str())
+        .bind(&metadata.name)
+        .bind(&metadata.group)
+        .bind(json_text(&metadata.labels)?)
+        .bind(json_text(spec)?)
+        .bind(resource.generation)
+        .bind(resource.created_ms)
+        .bind(resource.updated_ms)
+        .execute(&mut *transaction)
+        .await?;
+        let spec_before = before.as_ref().map(|before| &before.spec);
+        write_revision(&mut transaction, kind, &metadata.name, resource.generation, spec_before, Some(spec)).await?;
+        transaction.commit().await?;
+        let change = if before.is_some() { Change::Updated } else { Change::Created };
+        Ok((resource, change))
+    }
+
+    /// `false` when there was none.
+    pub async fn delete(&self, kind: Kind, name: &str) -> Result<bool, ControlError> {
+        let mut connection = self.pool.acquire().await?;
+        let mut transaction = begin(&mut connection).await?;
+        let Some(before) = fetch(&mut transaction, kind, name).await? else {
+            return Ok(false);
+        };
+        sqlx::query("DELETE FROM resources WHERE kind = $1 AND name = $2")
+            .bind(kind.as_str())
+            .bind(name)
+            .execute(&mut *transaction)
+            .await?;
+        write_revision(&mut transaction, kind, name, before.generation + 1, Some(&before.spec), None).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Keeps what a push brought, and the schema set that it led to.
+    pub async fn put_schema_set(
+        &self,
+        pushed: &[u8],
+        message_types: &[String],
+        whole_set: &[u8],
+    ) -> Result<(), ControlError> {
+        let mut connection = self.pool.acquire().await?;
+        let mut transaction = begin(&mut connection).await?;
+        sqlx::query(
+            "INSERT INTO schema_pushes (id, descriptor_set, message_types, pushed_ms) \
+             VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM schema_pushes), $1, $2, $3)",
+        )
+        .bind(pushed)
+        .bind(json_text(&message_types)?)
+        .bind(now_ms())
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query(
+            "INSERT INTO schema_set (id, descriptor_set) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET descriptor_set = $1",
+        )
+        .bind(whole_set)
+        .execute(&mut *transaction)
+        .await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// The set that the last push led to.
+    pub async fn schema_set(&self) -> Result<Option<Vec<u8>>, ControlError> {
+        let row = sqlx::query("SELECT descriptor_set FROM schema_set WHERE id = 1").fetch_optional(&self.pool).await?;
+        row.map(|row| Ok(row.try_get("descriptor_set")?)).transpose()
+    }
+}
+
+/// Takes the write lock at once: a transaction that reads first and then writes could be refused half-way.
+async fn begin(connection: &mut SqliteConnection) -> Result<sqlx::Transaction<'_, sqlx::Sqlite>, ControlError> {
+    Ok(connection.begin_with("BEGIN IMMEDIATE").await?)
+}
+
+async fn migrate(connection: &mut SqliteConnection) -> Result<(), ControlError> {
+    sqlx::raw_sql("CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT NOT NULL PRIMARY KEY, applied_ms BIGINT NOT NULL)")
+        .execute(&mut *connection)
+        .await?;
+    let version: i64 = sqlx::query("SELECT COALESCE(MAX(version), 0) AS version FROM schema_migrations")
+        .fetch_one(&mut *connection)
+        .await?
+        .try_get("version")?;
+    let applied = usize::try_from(version).unwrap_or(usize::MAX);
+    if applied > MIGRATIONS.len() {
+        return Err(ControlError::new(
+            ErrorKind::Conflict,
+            "data_directory_newer",
+            format!("the data directory was written by a newer Millrace (database version {version})"),
+        )
+        .with_hint("start that version, or use another data directory"));
+    }
+    for (index, migration) in MIGRATIONS.iter().enumerate().skip(applied) {
+        let mut transaction = begin(connection).await?;
+        sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
+        sqlx::query("INSERT INTO schema_migrations (version, applied_ms) VALUES ($1, $2)")
+            .bind(i64::try_from(index + 1).unwrap_or(i64::MAX))
+            .bind(now_ms())
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+    }
+    Ok(())
+}
+
+async fn fetch(connection: &mut SqliteConnection, kind: Kind, name: &str) -> Result<Option<Resource>, ControlError> {
+    let row = sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE kind = $1 AND name = $2")))
+        .bind(kind.as_str())
+        .bind(name)
+        .fetch_optional(connection)
+        .await?;
+    row.map(|row| read_resource(&row)).transpose()
+}
+
+async fn check_room(connection: &mut SqliteConnection, kind: Kind) -> Result<(), ControlError> {
+    let count: i64 = sqlx::query("SELECT COUNT(*) AS count FROM resources WHERE kind = $1")
+        .bind(kind.as_str())
+        .fetch_one(connection)
+        .await?
+        .try_get("count")?;
+    if count < RESOURCES_PER_KIND_MAX {
+        return Ok(());
+    }
+    Err(ControlError::too_large("too_many_resources", format!("there are {count} {}s, which is the limit", kind.word())))
+}
+
+/// Generations go on after a deletion, so that a revision is never written twice.
+async fn last_generation(connection: &mut SqliteConnection, kind: Kind, name: &str) -> Result<i64, ControlError> {
+    let row = sqlx::query("SELECT COALESCE(MAX(generation), 0) AS last FROM revisions WHERE kind = $1 AND name = $2")
+        .bind(kind.as_str())
+        .bind(name)
+        .fetch_one(connection)
+        .await?;
+    Ok(row.try_get("last")?)
+}
+
+async fn write_revision(
+    connection: &mut SqliteConnection,
+    kind: Kind,
+    name: &str,
+    generation: i64,
+    before: Option<&Value>,
+    after: Option<&Value>,
+) -> Result<(), ControlError> {
+    sqlx::query(
+        "INSERT INTO revisions (kind, name, generation, spec_before, spec_after, changed_ms) VALUES ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(kind.as_str())
+    .bind(name)
+    .bind(generation)
+    .bind(before.map(json_text).transpose()?)
+    .bind(after.map(json_text).transpose()?)
+    .bind(now_ms())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+fn json_text(value: &impl serde::Serialize) -> Result<String, ControlError> {
+    serde_json::to_string(value).map_err(|error| ControlError::internal(format!("cannot write JSON: {error}")))
+}
+
+fn read_resource(row: &SqliteRow) -> Result<Resource, ControlError> {
+    let unreadable = |what: &str| ControlError::internal(format!("the resource database holds a row with a broken {what}"));
+    let kind: String = row.try_get("kind")?;
+    let labels: String = row.try_get("labels")?;
+    let spec: String = row.try_get("spec")?;
+    Ok(Resource {
+        kind: Kind::parse(&kind).ok_or_else(|| unreadable("kind"))?,
+        metadata: Metadata {
+            name: row.try_get("name")?,
+            group: row.try_get("group_name")?,
+            labels: serde_json::from_str(&labels).map_err(|_| unreadable("labels"))?,
+        },
+        spec: serde_json::from_str(&spec).map_err(|_| unreadable("spec"))?,
+        generation: row.try_get("generation")?,
+        created_ms: row.try_get("created_ms")?,
+        updated_ms: row.try_get("updated_ms")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn resources_have_generations_and_survive_reopening() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("resources.db");
+        let db = ResourceDb::open(&path).await.unwrap();
+        let metadata = Metadata::named("bookings");
+        let (first, change) = db.put(Kind::Topic, &metadata, &json!({"partitions": 1})).await.unwrap();
+        assert_eq!((first.generation, change), (1, Change::Created));
+        let (same, change) = db.put(Kind::Topic, &metadata, &json!({"partitions": 1})).await.unwrap();
+        assert_eq!((same.generation, change), (1, Change::Unchanged));
+        let (second, change) = db.put(Kind::Topic, &metadata, &json!({"partitions": 2})).await.unwrap();
+        assert_eq!((second.generation, change), (2, Change::Updated));
+        assert_eq!(second.created_ms, first.created_ms);
+        assert!(db.get(Kind::Dagger, "bookings").await.unwrap().is_none());
+        db.close().await;
+
+        let db = ResourceDb::open(&path).await.unwrap();
+        assert_eq!(db.get(Kind::Topic, "bookings").await.unwrap(), Some(second));
+        assert!(db.delete(Kind::Topic, "bookings").await.unwrap());
+        assert!(!db.delete(Kind::Topic, "bookings").await.unwrap());
+        assert!(db.list(Kind::Topic).await.unwrap().is_empty());
+        let (again, _) = db.put(Kind::Topic, &metadata, &json!({})).await.unwrap();
+        assert_eq!(again.generation, 4);
+    }
+
+    #[tokio::test]
+    async fn the_last_schema_set_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = ResourceDb::open(&dir.path().join("r.db")).await.unwrap();
+        assert_eq!(db.schema_set().await.unwrap(), None);
+        db.put_schema_set(b"one", &["a.B".to_owned()], b"one").await.unwrap();
+        db.put_schema_set(b"two", &["a.C".to_owned()], b"one two").await.unwrap();
+        assert_eq!(db.schema_set().await.unwrap().as_deref(), Some(b"one two".as_slice()));
+    }
+}

@@ -1,0 +1,7 @@
+//! Results into a measurement of the built-in time-series store.
+
+mod config;
+mod sink;
+
+pub use config::{SeriesConfig, SeriesOrigin};
+pub use sink::SeriesSink;

@@ -1,0 +1,7 @@
+//! Results as protobuf records of a topic, so that a dagger feeds another.
+
+mod config;
+mod sink;
+
+pub use config::{TopicSinkConfig, generated_message_name};
+pub use sink::TopicSink;

@@ -1,0 +1,141 @@
+//! What a topic is to be: partitions, the message type of its records, and how long they stay.
+
+use crate::duration::{format_duration, parse_duration};
+use crate::error::ControlError;
+use crate::resource::{Kind, Metadata, parse_document};
+use log::TopicConfig;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+
+pub const DESCRIPTION_BYTES_MAX: usize = 4_000;
+/// The label of the log's topic in which the message type is kept beside the records.
+const SCHEMA_LABEL: &str = "schema";
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicSpec {
+    pub partitions: u32,
+    /// Full name of the message type of every record. `None`: the bytes are not looked at.
+    pub schema: Option<String>,
+    /// Counted from the append; `None` keeps records for ever.
+    pub retention: Option<Duration>,
+    /// Per partition.
+    pub retention_bytes: Option<u64>,
+    pub description: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct TopicDocument {
+    #[serde(default)]
+    partitions: Option<u32>,
+    #[serde(default)]
+    schema: Option<String>,
+    #[serde(default)]
+    retention: Option<String>,
+    #[serde(default)]
+    retention_bytes: Option<u64>,
+    #[serde(default)]
+    description: Option<String>,
+}
+
+const RETENTION_FOREVER: &str = "forever";
+
+impl TopicSpec {
+    pub fn new(partitions: u32, schema: Option<String>) -> Self {
+        let retention = TopicConfig::default().retention_ms.and_then(|ms| u64::try_from(ms).ok());
+        Self {
+            partitions,
+            schema,
+            retention: retention.map(Duration::from_millis),
+            retention_bytes: None,
+            description: None,
+        }
+    }
+
+    pub fn parse(text: &str) -> Result<(Metadata, TopicSpec), ControlError> {
+        let (metadata, document): (Metadata, TopicDocument) = parse_document(text, Kind::Topic)?;
+        Ok((metadata, document.complete()?))
+    }
+
+    pub fn from_json(spec: &Value) -> Result<TopicSpec, ControlError> {
+        crate::document::from_json::<TopicDocument>(spec.clone())?.complete()
+    }
+
+    pub fn to_json(&self) -> Value {
+        let mut spec = Map::new();
+        spec.insert("partitions".into(), json!(self.partitions));
+        spec.insert("schema".into(), json!(self.schema));
+        let retention = self.retention.map_or_else(|| RETENTION_FOREVER.to_owned(), format_duration);
+        spec.insert("retention".into(), json!(retention));
+        if let Some(bytes) = self.retention_bytes {
+            spec.insert("retentionBytes".into(), json!(bytes));
+        }
+        if let Some(description) = &self.description {
+            spec.insert("description".into(), json!(description));
+        }
+        Value::Object(spec)
+    }
+
+    /// The same for the log.
+    pub fn to_log(&self) -> TopicConfig {
+        let mut config = TopicConfig::with_partitions(self.partitions);
+        config.retention_ms = self.retention.map(|retention| i64::try_from(retention.as_millis()).unwrap_or(i64::MAX));
+        config.retention_bytes = self.retention_bytes;
+        if let Some(schema) = &self.schema {
+            config.labels.insert(SCHEMA_LABEL.to_owned(), schema.clone());
+        }
+        config
+    }
+
+    /// What a topic is that only the log knows of.
+    pub fn from_log(config: &TopicConfig) -> Self {
+        Self {
+            partitions: config.partitions,
+            schema: config.labels.get(SCHEMA_LABEL).cloned(),
+            retention: config.retention_ms.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis),
+            retention_bytes: config.retention_bytes,
+            description: None,
+        }
+    }
+}
+
+impl TopicDocument {
+    fn complete(self) -> Result<TopicSpec, ControlError> {
+        let mut spec = TopicSpec::new(self.partitions.unwrap_or(1), self.schema);
+        if let Some(written) = self.retention {
+            spec.retention = match written.as_str() {
+                RETENTION_FOREVER => None,
+                text => Some(parse_duration(text).map_err(|error| {
+                    ControlError::invalid("topic_invalid", format!("`spec.retention` is wrong: {error}"))
+                        .with_hint("write a duration such as 7d, or `forever`")
+                })?),
+            };
+        }
+        spec.retention_bytes = self.retention_bytes;
+        spec.description = self.description;
+        if spec.description.as_ref().is_some_and(|text| text.len() > DESCRIPTION_BYTES_MAX) {
+            return Err(ControlError::too_large(
+                "topic_invalid",
+                format!("`spec.description` is longer than {DESCRIPTION_BYTES_MAX} bytes"),
+            ));
+        }
+        Ok(spec)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_is_read_shown_and_read_again() {
+        let yaml = "apiVersion: millrace/v1\nkind: Topic\nmetadata: {name: t}\nspec: {partitions: 3, schema: a.B, retention: forever}\n";
+        let (metadata, spec) = TopicSpec::parse(yaml).unwrap();
+        assert_eq!((metadata.name.as_str(), spec.partitions, spec.retention), ("t", 3, None));
+        assert_eq!(TopicSpec::from_json(&spec.to_json()).unwrap(), spec);
+        assert_eq!(TopicSpec::from_log(&spec.to_log()), spec);
+        let error = TopicSpec::parse(&yaml.replace("partitions", "partition")).unwrap_err();
+        assert!(error.hint.unwrap_or_default().contains("`partitions`"));
+    }
+}

@@ -1,0 +1,275 @@
+//! The command line as it is written: commands, options, help.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Streams, SQL over them, and their results, in one process.
+#[derive(Debug, Parser)]
+#[command(name = "millrace", version, propagate_version = true, max_term_width = 100)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub server: ServerArguments,
+    /// How results are printed
+    #[arg(short, long, global = true, value_enum, default_value_t = OutputFormat::Table)]
+    pub output_format: OutputFormat,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ServerArguments {
+    /// Address of the server, such as http://127.0.0.1:8080
+    #[arg(long, global = true, env = "MILLRACE_URL", value_name = "URL")]
+    pub server: Option<String>,
+    /// The server's data directory; without --server, the server is found through it
+    #[arg(long, global = true, env = "MILLRACE_DATA_DIR", value_name = "DIR", default_value = "data")]
+    pub data_dir: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    Table,
+    Json,
+    Ndjson,
+    Yaml,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start the server and stay in the foreground
+    Up(UpArguments),
+    /// Protobuf message types
+    #[command(subcommand)]
+    Schema(SchemaCommand),
+    /// Topics and their records
+    #[command(subcommand)]
+    Topic(TopicCommand),
+    /// Continuous queries
+    #[command(subcommand)]
+    Dagger(DaggerCommand),
+    /// Records that could not be processed
+    #[command(subcommand)]
+    DeadLetter(DeadLetterCommand),
+    /// Run one SELECT over the measurements
+    Sql(SqlArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct UpArguments {
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// Run the demo city: topics, schemas, daggers and a stream of records
+    #[arg(long)]
+    pub demo: bool,
+    /// Records per second of the demo city
+    #[arg(long, default_value_t = 2_000.0, value_name = "RECORDS_PER_SECOND", requires = "demo")]
+    pub demo_rate: f64,
+    /// Seed of the demo city
+    #[arg(long, default_value_t = 1, requires = "demo")]
+    pub demo_seed: u64,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SchemaCommand {
+    /// Register .proto files, directories of them, or compiled descriptor sets
+    Push {
+        /// .proto files, directories, or descriptor sets (.pb, .desc, .binpb, .protoset)
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+        /// Directory that imports are written against; may be given several times
+        #[arg(short = 'I', long = "root", value_name = "DIR")]
+        roots: Vec<PathBuf>,
+    },
+    /// List the message types
+    List,
+    /// Show one message type with its fields
+    Show {
+        /// Full name, such as city.booking.v1.BookingLog
+        message_type: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TopicCommand {
+    /// Make a topic
+    Create {
+        name: String,
+        #[arg(long, default_value_t = 1)]
+        partitions: u32,
+        /// Message type of the records; without one their bytes are not looked at
+        #[arg(long, value_name = "TYPE")]
+        schema: Option<String>,
+        /// How long records stay, such as 7d, or `forever`
+        #[arg(long, value_name = "DURATION")]
+        retention: Option<String>,
+    },
+    /// List the topics
+    List,
+    /// Show one topic
+    Show { name: String },
+    /// Delete a topic and its records
+    Delete { name: String },
+    /// Print records
+    Tail(TailArguments),
+    /// Publish records
+    Produce(ProduceArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct TailArguments {
+    pub name: String,
+    /// How many records; 10 if neither this nor --from is given
+    #[arg(short = 'n', value_name = "N")]
+    pub limit: Option<usize>,
+    /// Where to begin: `earliest`, `latest` (what comes from now on), or a time such as 2013-01-31T10:00:00Z or 15m (ago)
+    #[arg(long, value_name = "earliest|latest|TIME")]
+    pub from: Option<String>,
+    /// Go on with the records that come
+    #[arg(short, long)]
+    pub follow: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ProduceArguments {
+    pub name: String,
+    /// Records: one JSON object a line in the protobuf JSON mapping, or varint-delimited protobuf (.pb); `-` is stdin
+    #[arg(long, short, value_name = "FILE")]
+    pub file: PathBuf,
+    /// Form of the records, where the file's name does not tell
+    #[arg(long, value_enum)]
+    pub format: Option<RecordFormat>,
+    /// Records per second
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub rate: Option<u64>,
+    /// Field whose value becomes the record's key
+    #[arg(long, value_name = "FIELD")]
+    pub key_field: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RecordFormat {
+    Ndjson,
+    Pb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DaggerCommand {
+    /// Make or change daggers from a YAML file
+    Apply(FileArguments),
+    /// List the daggers
+    List,
+    /// Show one dagger with every default and its status
+    Show { name: String },
+    /// Print what a dagger has written to its measurement
+    Results {
+        name: String,
+        /// How far back, such as 15m
+        #[arg(long, value_name = "DURATION", default_value = "15m")]
+        last: String,
+        /// Go on with what comes
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// Suspend a dagger; it keeps its state
+    Stop { name: String },
+    /// Let a dagger run again from where it stopped
+    Start { name: String },
+    /// Delete a dagger and its state; its results stay
+    Delete { name: String },
+    /// Run a dagger over the records that are there, writing nothing
+    Preview(FileArguments),
+    /// Run a dagger over files, without a server
+    Run(RunArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct FileArguments {
+    /// YAML or JSON; `-` is stdin
+    #[arg(short, long, value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// The dagger's YAML
+    pub spec: PathBuf,
+    /// Directory of .proto files, a .proto file or a descriptor set; may be given several times
+    #[arg(long, value_name = "PATH", required = true)]
+    pub proto: Vec<PathBuf>,
+    /// A file of a table: TABLE=FILE, .pb (varint-delimited) or .ndjson; several of one table are its partitions
+    #[arg(long, value_name = "TABLE=FILE", required = true, num_args = 1.., value_parser = parse_input)]
+    pub input: Vec<(String, PathBuf)>,
+    /// Where the results go instead of stdout
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Threads; all cores if not given
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub threads: Option<u16>,
+    /// Records per batch; results do not depend on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub batch_rows: Option<u32>,
+}
+
+fn parse_input(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((table, file)) if !table.is_empty() && !file.is_empty() => Ok((table.to_owned(), PathBuf::from(file))),
+        _ => Err("write TABLE=FILE, for example data_stream=bookings.pb".to_owned()),
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DeadLetterCommand {
+    /// List dead letters
+    List {
+        #[command(flatten)]
+        filter: DeadLetterArguments,
+        /// How many at most
+        #[arg(short = 'n', long, default_value_t = 100)]
+        limit: usize,
+    },
+    /// Show one dead letter, decoded as far as it goes
+    Show {
+        /// As `dead-letter list` prints it: DAGGER/STREAM/TOPIC/PARTITION/OFFSET
+        id: String,
+    },
+    /// Give dead letters to their dagger once more
+    Replay {
+        /// One dead letter; without it all that match
+        id: Option<String>,
+        #[command(flatten)]
+        filter: DeadLetterArguments,
+    },
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct DeadLetterArguments {
+    #[arg(long)]
+    pub dagger: Option<String>,
+    #[arg(long)]
+    pub topic: Option<String>,
+    /// undecodable, value_error, no_event_time, future_event_time, expression_failed, late or undeliverable
+    #[arg(long)]
+    pub kind: Option<String>,
+    /// kept or replayed
+    #[arg(long)]
+    pub state: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct SqlArguments {
+    /// One SELECT; a table per measurement
+    pub sql: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+}

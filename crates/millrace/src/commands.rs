@@ -1,0 +1,38 @@
+//! What each command does.
+
+mod produce;
+mod schema;
+mod sql;
+mod topic;
+mod up;
+
+use crate::arguments::{Arguments, Command};
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::output::Output;
+use std::path::Path;
+
+pub async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let output = Output::new(arguments.output_format);
+    let client = || Client::new(&arguments.server);
+    match arguments.command {
+        Command::Up(up) => up::run(up, &arguments.server.data_dir, output).await,
+        Command::Schema(command) => schema::run(command, client()?, output).await,
+        Command::Topic(command) => topic::run(command, client()?, output).await,
+        Command::Sql(sql) => sql::run(sql, client()?, output).await,
+        Command::Dagger(_) | Command::DeadLetter(_) => Err(Failure::error("daggers are not part of this build")),
+    }
+}
+
+/// A document that a person wrote; `-` is stdin.
+fn read_document(path: &Path) -> Result<String, Failure> {
+    let read = match path == Path::new("-") {
+        true => std::io::read_to_string(std::io::stdin()),
+        false => std::fs::read_to_string(path),
+    };
+    read.map_err(|error| Failure::error(format!("cannot read {}: {error}", path.display())))
+}
+
+fn items(answer: &serde_json::Value) -> &[serde_json::Value] {
+    answer.get("items").and_then(serde_json::Value::as_array).map_or(&[], Vec::as_slice)
+}

@@ -1,0 +1,78 @@
+//! `millrace up`: the server, in the foreground, until it is told to end.
+
+use crate::arguments::UpArguments;
+use crate::failure::Failure;
+use crate::output::{Output, note};
+use crate::server_location::ServerFile;
+use api::{Server, ServerOptions};
+use control::{Platform, PlatformOptions};
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+const LOG_FILTER_DEFAULT: &str = "info,datafusion=warn,fjall=warn,lsm_tree=warn,sqlx=warn";
+
+pub async fn run(arguments: UpArguments, data_dir: &Path, output: Output) -> Result<(), Failure> {
+    // The lock on stdout goes: the sink `log` writes there too.
+    drop(output);
+    start_logging();
+    let mut signals = Signals::listen()?;
+    if !arguments.listen.ip().is_loopback() {
+        note(format!("warning: {} can be reached from other machines, and there are no passwords yet", arguments.listen));
+    }
+    let opened = Platform::open(PlatformOptions { data_dir: data_dir.to_path_buf() });
+    let platform = tokio::select! {
+        platform = opened => platform?,
+        () = signals.next() => return Ok(()),
+    };
+    let served = serve(&arguments, &platform, &mut signals).await;
+    let closed = platform.close().await;
+    served?;
+    Ok(closed?)
+}
+
+async fn serve(arguments: &UpArguments, platform: &Arc<Platform>, signals: &mut Signals) -> Result<(), Failure> {
+    let server = Server::start(Arc::clone(platform), ServerOptions { listen: arguments.listen }).await?;
+    let url = format!("http://{}", server.address());
+    let _file = ServerFile { url: url.clone(), pid: std::process::id() }.write(platform.directory().root())?;
+    print_line(&url)?;
+    signals.next().await;
+    note("stopping; again to end at once");
+    tokio::select! {
+        stopped = server.stop() => Ok(stopped?),
+        () = signals.next() => Err(Failure::error("ended at once, on request; what was acknowledged is on disk")),
+    }
+}
+
+/// The one line that scripts wait for.
+fn print_line(line: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(format!("{line}\n").as_bytes()).and_then(|()| out.flush()).map_err(Failure::output)
+}
+
+fn start_logging() {
+    let filter = EnvFilter::try_from_env("MILLRACE_LOG").unwrap_or_else(|_| EnvFilter::new(LOG_FILTER_DEFAULT));
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
+}
+
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let listen = |kind| signal(kind).map_err(|error| Failure::error(format!("cannot listen for signals: {error}")));
+        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Drives the real binary: one server per test, on a free port of loopback and a directory of its own.
+
+mod exit_codes;
+mod lifecycle;
+mod publishing;
+mod schemas;
+mod server;
