@@ -73,7 +73,7 @@ fn scalar_definitions() -> impl Iterator<Item = &'static scalar::Definition> {
 /// Every aggregate of this crate. Some replace a DataFusion aggregate of the same name whose result
 /// depends on how rows are batched (`approx_percentile_cont`, `approx_median`, ...).
 pub fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
-    Vec::new()
+    aggregates::functions()
 }
 
 /// The functions that make rows, for `LATERAL TABLE(...)`. They are not part of [`scalar_functions`].

@@ -12,7 +12,7 @@ pub enum FunctionKind {
 }
 
 /// One function of the reference.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FunctionDoc {
     /// As people write it, for example `S2Id`. SQL matches it without regard to case.
     pub name: &'static str,
@@ -27,5 +27,13 @@ pub struct FunctionDoc {
 
 /// All functions of this crate, by kind, then by name.
 pub fn docs() -> Vec<FunctionDoc> {
-    Vec::new()
+    let mut scalars: Vec<FunctionDoc> =
+        crate::scalar_definitions().map(|definition| definition.doc).collect();
+    let mut aggregates = crate::aggregates::docs();
+    let mut rows: Vec<FunctionDoc> =
+        crate::rows::ROW_FUNCTIONS.iter().map(|(definition, _)| definition.doc).collect();
+    for docs in [&mut scalars, &mut aggregates, &mut rows] {
+        docs.sort_by_key(|doc| doc.name.to_ascii_lowercase());
+    }
+    [scalars, aggregates, rows].concat()
 }
