@@ -77,7 +77,7 @@ fn batch_bytes(reader: &mut impl Read) -> io::Result<Option<u64>> {
     let mut end = [0; 13];
     reader.read_exact(&mut end)?;
     let checksum = u64::from_le_bytes([end[1], end[2], end[3], end[4], end[5], end[6], end[7], end[8]]);
-    let whole = end[0] == TAG_END && checksum == hasher.finish() && end[9..] == *b"FJL\x03";
+    let whole = end[0] == TAG_END && checksum == hasher.digest() && end[9..] == *b"FJL\x03";
     Ok(whole.then_some(bytes + end.len() as u64))
 }
 

@@ -110,7 +110,7 @@ fn a_cut_journal_opens_at_its_last_whole_batch() {
     let whole = fs::read(&path).expect("reads");
     let end = place_of(&whole, 19);
     // Cut anywhere: before, within and after a value; with and without zeros behind it.
-    for (cut, zeros) in [(end - 60, 0), (end - 20, 4096), (end + 3, 0), (end + 3, 4096), (end + 20, 1)] {
+    for (cut, zeros) in [(end - 35, 0), (end - 20, 4096), (end + 3, 0), (end + 3, 4096), (end + 20, 1)] {
         let mut bytes = whole[..cut].to_vec();
         bytes.resize(cut + zeros, 0);
         fs::write(&path, &bytes).expect("writes");
