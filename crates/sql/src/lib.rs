@@ -1,1 +1,29 @@
-//! sql
+//! From the SQL an analyst writes to the graph of operators that runs it.
+//!
+//! DataFusion parses, plans, type-checks and evaluates expressions; this crate reads the Flink dialect into it, finds the
+//! windows, and cuts the plan into what runs per partition, what runs per window, and what runs on results.
+//! Architecture invariant: this crate does not know Kafka, files, tokio, or who runs its graph.
+
+mod columns;
+mod convert;
+mod dialect;
+mod error;
+mod fragment;
+mod graph;
+mod intervals;
+mod lanes;
+mod limits;
+mod planner;
+mod rewrite;
+mod session;
+mod unnest;
+mod window_calls;
+mod window_functions;
+
+pub use error::SqlError;
+pub use fragment::Fragment;
+pub use graph::{
+    BranchPlan, BranchTarget, DaggerPlan, OutputPlan, SourcePlan, Step, WindowColumn, WindowPlan, WindowRowsPlan, WindowSource,
+};
+pub use planner::{RowtimeField, StreamTable, plan};
+pub use session::query_session;

@@ -1,0 +1,42 @@
+# Everything a person does here; `make help` lists it. One cargo profile for all, so that dependencies build once.
+CARGO ?= cargo
+DATA_DIR ?= data
+LISTEN ?= 127.0.0.1:8080
+NAME ?= all
+AREA ?= all
+SEEDS ?= 20
+
+.PHONY: help build up test bench faults lint conformance
+
+help:
+	@echo "make up           build what is missing, start everything with the demo city, print the address"
+	@echo "make test         run all tests (installs what they need)"
+	@echo "make build        target/release/millrace"
+	@echo "make bench        benchmarks; NAME=tumble|hop|session|codec|log|series|s2 for one"
+	@echo "make faults       fault tests; AREA=engine for one, SEEDS=20 runs"
+	@echo "make conformance  the protobuf conformance suite"
+	@echo "make lint         rustfmt, clippy, cargo deny"
+
+build:
+	@scripts/prepare.sh
+	$(CARGO) build --release --locked --workspace
+
+up: build
+	target/release/millrace up --demo --data-dir $(DATA_DIR) --listen $(LISTEN)
+
+test: build
+	scripts/test.sh
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check; else echo "cargo deny is not installed: cargo install --locked cargo-deny" >&2; fi
+
+bench: build
+	@scripts/bench.sh $(NAME)
+
+faults: build
+	@scripts/faults.sh $(AREA) $(SEEDS)
+
+conformance: build
+	tests/conformance/run.sh

@@ -1,0 +1,195 @@
+//! Reading and writing checkpoints of one dagger.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::protocol::{self, EpochRecord, PartLocation};
+
+/// Why a checkpoint could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    #[error("{action} {path}: {source}")]
+    Storage { action: &'static str, path: String, source: std::io::Error },
+    #[error("{path} is damaged: {reason}")]
+    Damaged { path: String, reason: String },
+    #[error("another process has taken over (it owns epoch {epoch}); this one must stop")]
+    Fenced { epoch: u64 },
+}
+
+impl CheckpointError {
+    /// Whether the disk is full, so that waiting may help.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Storage { source, .. } if source.kind() == std::io::ErrorKind::StorageFull)
+    }
+}
+
+/// Where checkpoints lie: named objects, of which some must be created by exactly one writer. After a call returns, its
+/// effect survives a crash.
+pub trait Storage: Send + Sync + 'static {
+    /// Creates an object; false when it exists.
+    fn create(&self, path: &str, bytes: &[u8]) -> Result<bool, CheckpointError>;
+    fn read(&self, path: &str) -> Result<Vec<u8>, CheckpointError>;
+    /// Names in a folder.
+    fn list(&self, folder: &str) -> Result<Vec<String>, CheckpointError>;
+    fn delete(&self, path: &str) -> Result<(), CheckpointError>;
+}
+
+/// A part of the state to write.
+pub enum PartRef {
+    /// New bytes.
+    New(Vec<u8>),
+    /// As it was in the checkpoint before.
+    Unchanged,
+}
+
+/// A named part.
+pub struct Part {
+    pub id: String,
+    pub content: PartRef,
+}
+
+/// What a checkpoint held.
+pub struct Restored {
+    pub header: serde_json::Value,
+    pub parts: Vec<(String, Vec<u8>)>,
+}
+
+/// The checkpoints of one dagger, owned by this process until somebody takes over.
+pub struct CheckpointStore {
+    storage: Arc<dyn Storage>,
+    folder: String,
+    own: EpochRecord,
+    before: Option<EpochRecord>,
+}
+
+impl CheckpointStore {
+    /// Takes over the checkpoints in a folder; gives what the last valid one held, if there is one.
+    pub fn take_over(storage: Arc<dyn Storage>, folder: &str) -> Result<(Self, Option<Restored>), CheckpointError> {
+        loop {
+            let latest = match epochs(storage.as_ref(), folder)?.last() {
+                Some(epoch) => Some(read_record(storage.as_ref(), folder, *epoch)?),
+                None => None,
+            };
+            let own = protocol::take_over(latest.as_ref());
+            if storage.create(&record_path(folder, own.epoch), &encode(&own))? {
+                let restored = match &latest {
+                    Some(record) if !record.header.is_null() => Some(read_parts(storage.as_ref(), folder, record)?),
+                    _ => None,
+                };
+                return Ok((CheckpointStore { storage, folder: folder.into(), own, before: latest }, restored));
+            }
+        }
+    }
+
+    /// Writes a checkpoint. When it returns, it is valid.
+    pub fn write(&mut self, header: serde_json::Value, parts: Vec<Part>) -> Result<u64, CheckpointError> {
+        let known: HashMap<&str, &PartLocation> = self.own.parts.iter().map(|part| (part.id.as_str(), part)).collect();
+        let file = protocol::file_name(self.own.epoch + 1, self.own.generation);
+        let mut bytes = Vec::new();
+        let mut locations = Vec::with_capacity(parts.len());
+        for part in parts {
+            match part.content {
+                PartRef::New(content) => {
+                    locations.push(PartLocation {
+                        id: part.id,
+                        file: file.clone(),
+                        offset: bytes.len() as u64,
+                        length: content.len() as u64,
+                        crc: crc32c::crc32c(&content),
+                    });
+                    bytes.extend(content);
+                }
+                PartRef::Unchanged => match known.get(part.id.as_str()) {
+                    Some(location) => locations.push((*location).clone()),
+                    None => {
+                        let reason = format!("part {} is said to be unchanged but is not there", part.id);
+                        return Err(CheckpointError::Damaged { path: self.folder.clone(), reason });
+                    }
+                },
+            }
+        }
+        let path = format!("{}/data/{file}", self.folder);
+        if !bytes.is_empty() && !self.storage.create(&path, &bytes)? {
+            // Left behind by a try of this same process that failed before its record.
+            self.storage.delete(&path)?;
+            self.storage.create(&path, &bytes)?;
+        }
+        let record = protocol::next(&self.own, header, locations);
+        if !self.storage.create(&record_path(&self.folder, record.epoch), &encode(&record))? {
+            return Err(CheckpointError::Fenced { epoch: record.epoch });
+        }
+        self.before = Some(std::mem::replace(&mut self.own, record));
+        // What is left over is harmless; the next checkpoint tries again.
+        let _ = self.collect_garbage();
+        Ok(self.own.epoch)
+    }
+
+    fn collect_garbage(&self) -> Result<(), CheckpointError> {
+        let files = self.storage.list(&format!("{}/data", self.folder))?;
+        let epochs = epochs(self.storage.as_ref(), &self.folder)?;
+        let (old_epochs, old_files) = protocol::garbage(&self.own, self.before.as_ref(), &epochs, &files);
+        for epoch in old_epochs {
+            self.storage.delete(&record_path(&self.folder, epoch))?;
+        }
+        for file in old_files {
+            self.storage.delete(&format!("{}/data/{file}", self.folder))?;
+        }
+        Ok(())
+    }
+}
+
+fn record_path(folder: &str, epoch: u64) -> String {
+    format!("{folder}/epochs/{epoch:020}.json")
+}
+
+fn epochs(storage: &dyn Storage, folder: &str) -> Result<Vec<u64>, CheckpointError> {
+    let mut epochs: Vec<u64> = storage
+        .list(&format!("{folder}/epochs"))?
+        .iter()
+        .filter_map(|name| name.strip_suffix(".json")?.parse().ok())
+        .collect();
+    epochs.sort_unstable();
+    Ok(epochs)
+}
+
+/// A record with its own checksum in front, in hex.
+fn encode(record: &EpochRecord) -> Vec<u8> {
+    let json = serde_json::to_vec(record).unwrap_or_default();
+    let mut bytes = format!("{:08x}\n", crc32c::crc32c(&json)).into_bytes();
+    bytes.extend(json);
+    bytes
+}
+
+fn read_record(storage: &dyn Storage, folder: &str, epoch: u64) -> Result<EpochRecord, CheckpointError> {
+    let path = record_path(folder, epoch);
+    let bytes = storage.read(&path)?;
+    let damaged = |reason: String| CheckpointError::Damaged { path: path.clone(), reason };
+    let (crc, json) = bytes.split_at_checked(9).ok_or_else(|| damaged("too short".into()))?;
+    if crc != format!("{:08x}\n", crc32c::crc32c(json)).as_bytes() {
+        return Err(damaged("its checksum does not match".into()));
+    }
+    let record: EpochRecord = serde_json::from_slice(json).map_err(|error| damaged(error.to_string()))?;
+    if record.epoch != epoch {
+        return Err(damaged(format!("it says it is epoch {}", record.epoch)));
+    }
+    Ok(record)
+}
+
+fn read_parts(storage: &dyn Storage, folder: &str, record: &EpochRecord) -> Result<Restored, CheckpointError> {
+    let mut files: HashMap<&str, Vec<u8>> = HashMap::new();
+    let mut parts = Vec::with_capacity(record.parts.len());
+    for part in &record.parts {
+        let path = format!("{folder}/data/{}", part.file);
+        if !files.contains_key(part.file.as_str()) {
+            files.insert(&part.file, storage.read(&path)?);
+        }
+        let bytes = files.get(part.file.as_str()).and_then(|file| file.get(part.offset as usize..(part.offset + part.length) as usize));
+        let damaged = |reason: &str| CheckpointError::Damaged { path: path.clone(), reason: format!("part {} {reason}", part.id) };
+        let bytes = bytes.ok_or_else(|| damaged("is cut off"))?;
+        if crc32c::crc32c(bytes) != part.crc {
+            return Err(damaged("does not match its checksum"));
+        }
+        parts.push((part.id.clone(), bytes.to_vec()));
+    }
+    Ok(Restored { header: record.header.clone(), parts })
+}

@@ -1,0 +1,373 @@
+//! A dagger's state and its two moves: take slabs, and close what the watermark has passed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMillisecondArray};
+use arrow::datatypes::TimestampMillisecondType;
+use log::Slab;
+use operators::{LaneRows, SessionLane, SessionOperator, SessionOutput, SlicedLane, SlicedOperator, Verdict, WindowRows};
+use prost_reflect::MessageDescriptor;
+use sql::{DaggerPlan, Fragment, OutputPlan, WindowColumn, WindowPlan, WindowSource};
+
+use crate::lane::{Lane, LaneOutput, WindowLane, conform};
+use crate::refused::{OnBadRecord, RefusedRecord};
+use crate::rows_step::{evaluate, evaluate_all, evaluate_filter, pick, time_values};
+use crate::FlowError;
+
+/// How a stream's records are read and judged.
+#[derive(Debug, Clone)]
+pub struct StreamSettings {
+    pub table: String,
+    pub message: MessageDescriptor,
+    /// Field path of the event time; `None` takes the record's own timestamp.
+    pub rowtime_path: Option<Vec<String>>,
+    /// How far records may come out of order.
+    pub delay_ms: i64,
+    /// Event times further than this after the append time are refused; `None` for files.
+    pub allowed_skew_ms: Option<i64>,
+    pub on_bad_record: OnBadRecord,
+    pub keep_late: bool,
+}
+
+/// Results on their way to the sinks.
+#[derive(Debug, Clone)]
+pub struct OutputBatch {
+    pub batch: RecordBatch,
+    /// End of the window; `None` for rows without one and for sessions, whose ends differ by row.
+    pub window_end_ms: Option<i64>,
+    /// Where rows without a window come from.
+    pub origin: Option<RowOrigin>,
+}
+
+/// The records that rows come from.
+#[derive(Debug, Clone)]
+pub struct RowOrigin {
+    pub topic: Arc<str>,
+    pub partition: u32,
+    /// Offset per row.
+    pub offsets: Vec<i64>,
+}
+
+pub(crate) enum WindowOperator {
+    Sliced(SlicedOperator),
+    Session(SessionOperator),
+}
+
+/// The state of one window of the plan beside its lanes.
+pub(crate) struct WindowState {
+    pub operator: WindowOperator,
+    /// For a window over earlier results: its one lane.
+    pub results_lane: Option<WindowLane>,
+    /// Session results that wait for the other inputs of their fragment, by end.
+    pub pending: BTreeMap<i64, Vec<RecordBatch>>,
+}
+
+/// A running dagger without its surroundings.
+pub struct Engine {
+    pub(crate) plan: Arc<DaggerPlan>,
+    pub(crate) lanes: Vec<Lane>,
+    pub(crate) windows: Vec<WindowState>,
+    closed_up_to: Vec<i64>,
+    verdict: Verdict,
+}
+
+impl Engine {
+    /// An engine without lanes.
+    pub fn new(plan: Arc<DaggerPlan>) -> Result<Self, FlowError> {
+        let mut windows = Vec::new();
+        for window in &plan.windows {
+            let operator = if window.spec.is_session() {
+                WindowOperator::Session(SessionOperator::new(window.spec, window.aggregate.clone()))
+            } else {
+                WindowOperator::Sliced(SlicedOperator::new(window.spec, window.aggregate.clone()))
+            };
+            let results_lane = match window.source {
+                WindowSource::Branches => None,
+                WindowSource::Results { .. } => Some(WindowLane::new(window.spec, &window.aggregate)?),
+            };
+            windows.push(WindowState { operator, results_lane, pending: BTreeMap::new() });
+        }
+        let closed_up_to = vec![i64::MIN; windows.len()];
+        Ok(Engine { plan, lanes: Vec::new(), windows, closed_up_to, verdict: Verdict::default() })
+    }
+
+    /// Adds a partition of the stream at `source` of the plan's sources. Lanes are merged in the order in which they were added.
+    pub fn add_lane(
+        &mut self,
+        source: usize,
+        settings: &Arc<StreamSettings>,
+        topic: &str,
+        partition: u32,
+        next_offset: i64,
+    ) -> Result<(), FlowError> {
+        self.lanes.push(Lane::new(&self.plan, source, settings, topic, partition, next_offset)?);
+        Ok(())
+    }
+
+    pub(crate) fn restore_closed(&mut self, closed_up_to: &[i64]) {
+        self.closed_up_to = closed_up_to.to_vec();
+    }
+
+    /// The lanes.
+    pub fn lanes(&self) -> &[Lane] {
+        &self.lanes
+    }
+
+    /// Takes one round's slabs, lanes in parallel on at most `threads` threads. Results without windows come in lane order.
+    pub fn take(&mut self, slabs: Vec<(usize, Slab)>, threads: usize) -> Result<(Vec<OutputBatch>, Vec<RefusedRecord>), FlowError> {
+        let closed = &self.closed_up_to;
+        let mut by_lane: Vec<Option<Slab>> = self.lanes.iter().map(|_| None).collect();
+        for (lane, slab) in slabs {
+            by_lane[lane] = Some(slab);
+        }
+        let mut work: Vec<(&mut Lane, Slab)> =
+            self.lanes.iter_mut().zip(by_lane).filter_map(|(lane, slab)| slab.map(|slab| (lane, slab))).collect();
+        let outputs: Vec<Result<LaneOutput, FlowError>> = if threads <= 1 || work.len() <= 1 {
+            work.iter_mut().map(|(lane, slab)| lane.process(slab, closed)).collect()
+        } else {
+            let share = work.len().div_ceil(threads.min(work.len()));
+            std::thread::scope(|scope| {
+                let workers: Vec<_> = work
+                    .chunks_mut(share)
+                    .map(|chunk| {
+                        scope.spawn(|| chunk.iter_mut().map(|(lane, slab)| lane.process(slab, closed)).collect::<Vec<_>>())
+                    })
+                    .collect();
+                workers.into_iter().flat_map(|worker| worker.join().unwrap_or_else(|_| vec![Err(FlowError::Worker)])).collect()
+            })
+        };
+        let (mut rows, mut refused) = (Vec::new(), Vec::new());
+        for output in outputs {
+            let output = output?;
+            rows.extend(output.rows);
+            refused.extend(output.refused);
+        }
+        Ok((rows, refused))
+    }
+
+    /// The earliest end of a window with rows that is not closed; for sessions a lower bound.
+    pub fn earliest_end(&self) -> i64 {
+        let mut earliest = i64::MAX;
+        for index in 0..self.windows.len() {
+            let end = match &self.windows[index].operator {
+                WindowOperator::Sliced(_) => self.next_sliced_end(index),
+                WindowOperator::Session(operator) => Some(operator.earliest_end(session_lanes(&self.lanes, &self.windows[index], index))),
+            };
+            earliest = earliest.min(end.unwrap_or(i64::MAX));
+        }
+        earliest
+    }
+
+    /// Closes every window that ends at or before `watermark`, in the order of ends.
+    pub fn advance(&mut self, watermark: i64) -> Result<Vec<OutputBatch>, FlowError> {
+        if self.windows.is_empty() || self.earliest_end() > watermark && self.windows.iter().all(|window| window.pending.is_empty()) {
+            return Ok(Vec::new());
+        }
+        let mut outputs = Vec::new();
+        self.close_sessions(watermark, &mut outputs)?;
+        while let Some(end) = self.next_end().filter(|end| *end <= watermark) {
+            self.close_at(end, &mut outputs)?;
+            // Windows over results may be sessions that this window's rows have completed.
+            self.close_sessions(end, &mut outputs)?;
+        }
+        Ok(outputs)
+    }
+
+    fn next_sliced_end(&self, index: usize) -> Option<i64> {
+        let WindowOperator::Sliced(operator) = &self.windows[index].operator else { return None };
+        operator.next_end(sliced_lanes(&self.lanes, &self.windows[index], index))
+    }
+
+    fn next_end(&self) -> Option<i64> {
+        (0..self.windows.len())
+            .filter_map(|index| {
+                let pending = self.windows[index].pending.keys().next().copied();
+                self.next_sliced_end(index).into_iter().chain(pending).min()
+            })
+            .min()
+    }
+
+    /// Closes all windows that end at `end_ms`, earlier ones of the plan first, and runs what reads them.
+    fn close_at(&mut self, end_ms: i64, outputs: &mut Vec<OutputBatch>) -> Result<(), FlowError> {
+        let plan = Arc::clone(&self.plan);
+        let mut results: Vec<Vec<RecordBatch>> = vec![Vec::new(); self.windows.len()];
+        for index in 0..self.windows.len() {
+            if let WindowSource::Results { fragment, rows } = &plan.windows[index].source
+                && fragment.windows().any(|window| !results[window].is_empty())
+            {
+                let batches = fragment.run(|window| results[window].clone())?;
+                self.feed_results(index, rows, &batches)?;
+            }
+            if let Some(pending) = self.windows[index].pending.remove(&end_ms) {
+                results[index] = pending;
+            }
+            if self.next_sliced_end(index) == Some(end_ms) {
+                let state = &mut self.windows[index];
+                let WindowOperator::Sliced(operator) = &mut state.operator else { continue };
+                let own = state.results_lane.iter_mut();
+                let lanes = self.lanes.iter_mut().filter_map(|lane| lane.windows[index].as_mut()).chain(own).filter_map(|lane| match lane {
+                    WindowLane::Sliced(lane) => Some(lane),
+                    WindowLane::Session(_) => None,
+                });
+                if let Some(rows) = operator.close(end_ms, lanes)? {
+                    results[index].push(window_batch(&plan.windows[index], rows)?);
+                }
+                self.closed_up_to[index] = operator.closed_up_to();
+            }
+        }
+        if let OutputPlan::Windows(fragment) = &plan.output
+            && fragment.windows().any(|window| !results[window].is_empty())
+        {
+            self.emit(fragment, Some(end_ms), |window| results[window].clone(), outputs)?;
+        }
+        for lane in &mut self.lanes {
+            lane.deliver_until(end_ms);
+        }
+        Ok(())
+    }
+
+    fn emit(
+        &self,
+        fragment: &Fragment,
+        window_end_ms: Option<i64>,
+        rows: impl Fn(usize) -> Vec<RecordBatch>,
+        outputs: &mut Vec<OutputBatch>,
+    ) -> Result<(), FlowError> {
+        for batch in fragment.run(rows)? {
+            if batch.num_rows() > 0 {
+                let columns = conform(&self.plan.schema, batch.columns().to_vec())?;
+                let batch = RecordBatch::try_new(nullable(&self.plan.schema), columns)?;
+                outputs.push(OutputBatch { batch, window_end_ms, origin: None });
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the rows of earlier windows into a window over results.
+    fn feed_results(&mut self, index: usize, plan: &sql::WindowRowsPlan, batches: &[RecordBatch]) -> Result<(), FlowError> {
+        let aggregate = &self.plan.windows[index].aggregate;
+        for batch in batches.iter().filter(|batch| batch.num_rows() > 0) {
+            let times = time_values(&evaluate(&plan.time, batch)?)?;
+            let keys = aggregate.hold_keys(evaluate_all(&plan.keys, batch)?)?;
+            let arguments = plan.arguments.iter().map(|arguments| evaluate_all(arguments, batch)).collect::<Result<_, _>>()?;
+            let filters = plan.filters.iter().map(|filter| evaluate_filter(filter, batch)).collect::<Result<_, _>>()?;
+            let rows = LaneRows { times: &times, watermarks: None, keys, arguments, filters };
+            if let Some(lane) = &mut self.windows[index].results_lane {
+                lane.update(&rows, i64::MIN, &mut self.verdict)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn close_sessions(&mut self, watermark: i64, outputs: &mut Vec<OutputBatch>) -> Result<(), FlowError> {
+        for index in 0..self.windows.len() {
+            let state = &mut self.windows[index];
+            let WindowOperator::Session(operator) = &mut state.operator else { continue };
+            if operator.earliest_end(session_lanes(&self.lanes, state, index)) > watermark {
+                continue;
+            }
+            let WindowOperator::Session(operator) = &mut self.windows[index].operator else { continue };
+            let mut owners = Vec::new();
+            let lanes = self.lanes.iter_mut().enumerate().filter_map(|(number, lane)| {
+                let own = lane.watermark.value();
+                match &mut lane.windows[index] {
+                    Some(WindowLane::Session(session)) => {
+                        owners.push(number);
+                        Some((own, session))
+                    }
+                    _ => None,
+                }
+            });
+            let lanes: Vec<_> = lanes.collect();
+            let closed = match &mut self.windows[index].results_lane {
+                Some(WindowLane::Session(own)) => operator_close(&mut self.windows[index].operator, watermark, vec![(watermark, own)])?,
+                _ => operator_close(&mut self.windows[index].operator, watermark, lanes)?,
+            };
+            self.closed_up_to[index] = watermark;
+            let Some(closed) = closed else { continue };
+            for (owner, records) in owners.iter().zip(&closed.records_by_lane) {
+                self.lanes[*owner].deliver_sessions(index, *records);
+            }
+            self.hand_over_sessions(index, closed, outputs)?;
+        }
+        Ok(())
+    }
+
+    fn hand_over_sessions(&mut self, index: usize, closed: SessionOutput, outputs: &mut Vec<OutputBatch>) -> Result<(), FlowError> {
+        let plan = Arc::clone(&self.plan);
+        let batch = session_batch(&plan.windows[index], &closed)?;
+        if let OutputPlan::Windows(fragment) = &plan.output
+            && fragment.row_wise
+            && fragment.windows().eq([index])
+        {
+            return self.emit(fragment, None, |_| vec![batch.clone()], outputs);
+        }
+        // What joins or aggregates per window sees the sessions of one end at a time.
+        let mut by_end: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+        for (row, end) in closed.ends.values().iter().enumerate() {
+            by_end.entry(*end).or_default().push(row as u32);
+        }
+        for (end, rows) in by_end {
+            self.windows[index].pending.entry(end).or_default().push(pick(&batch, &rows)?);
+        }
+        Ok(())
+    }
+}
+
+fn operator_close<'a>(
+    operator: &mut WindowOperator,
+    watermark: i64,
+    lanes: Vec<(i64, &'a mut SessionLane)>,
+) -> Result<Option<SessionOutput>, FlowError> {
+    match operator {
+        WindowOperator::Session(operator) => Ok(operator.close(watermark, lanes.into_iter())?),
+        WindowOperator::Sliced(_) => Ok(None),
+    }
+}
+
+fn sliced_lanes<'a>(lanes: &'a [Lane], state: &'a WindowState, index: usize) -> impl Iterator<Item = &'a SlicedLane> {
+    lanes.iter().filter_map(move |lane| lane.windows[index].as_ref()).chain(&state.results_lane).filter_map(|lane| match lane {
+        WindowLane::Sliced(lane) => Some(lane),
+        WindowLane::Session(_) => None,
+    })
+}
+
+fn session_lanes<'a>(lanes: &'a [Lane], state: &'a WindowState, index: usize) -> impl Iterator<Item = &'a SessionLane> {
+    lanes.iter().filter_map(move |lane| lane.windows[index].as_ref()).chain(&state.results_lane).filter_map(|lane| match lane {
+        WindowLane::Session(lane) => Some(lane),
+        WindowLane::Sliced(_) => None,
+    })
+}
+
+fn nullable(schema: &arrow::datatypes::SchemaRef) -> arrow::datatypes::SchemaRef {
+    let fields = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
+    Arc::new(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// A window's rows in the columns that the plan says.
+fn window_batch(plan: &WindowPlan, rows: WindowRows) -> Result<RecordBatch, FlowError> {
+    let bound = |ms: i64| Arc::new(TimestampMillisecondArray::from_value(ms, rows.rows)) as ArrayRef;
+    let columns = plan.columns.iter().map(|column| match column {
+        WindowColumn::Start => bound(rows.start_ms),
+        WindowColumn::End => bound(rows.end_ms),
+        WindowColumn::Time => bound(rows.end_ms - 1),
+        WindowColumn::Key(key) => Arc::clone(&rows.keys[*key]),
+        WindowColumn::Aggregate(call) => Arc::clone(&rows.results[*call]),
+    });
+    Ok(RecordBatch::try_new(Arc::clone(&plan.schema), conform(&plan.schema, columns.collect())?)?)
+}
+
+fn session_batch(plan: &WindowPlan, sessions: &SessionOutput) -> Result<RecordBatch, FlowError> {
+    let columns = plan.columns.iter().map(|column| match column {
+        WindowColumn::Start => Arc::new(sessions.starts.clone()) as ArrayRef,
+        WindowColumn::End => Arc::new(sessions.ends.clone()),
+        WindowColumn::Time => Arc::new(sessions.ends.unary::<_, TimestampMillisecondType>(|end| end - 1)),
+        WindowColumn::Key(key) => Arc::clone(&sessions.keys[*key]),
+        WindowColumn::Aggregate(call) => Arc::clone(&sessions.results[*call]),
+    });
+    let columns: Vec<ArrayRef> = columns.collect();
+    debug_assert!(columns.iter().all(|column| column.len() == sessions.rows));
+    debug_assert!(columns.first().is_none_or(|column| column.as_any_dictionary_opt().is_none() || !column.is_empty()));
+    Ok(RecordBatch::try_new(Arc::clone(&plan.schema), conform(&plan.schema, columns)?)?)
+}

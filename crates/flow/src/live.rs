@@ -1,0 +1,378 @@
+//! A dagger on a live log: reads as records come, closes windows, feeds the sinks, takes checkpoints, tells how it is.
+
+mod intake;
+mod status;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use checkpoint::{CheckpointStore, Storage};
+use log::TopicLog;
+use sql::DaggerPlan;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+use crate::checkpoints::Snapshots;
+use crate::engine::{Engine, OutputBatch, StreamSettings};
+use crate::refused::RefusedRecords;
+use crate::FlowError;
+use intake::Intake;
+pub use status::{DaggerStatus, LaneStatus};
+
+/// Where a stream starts when there is no checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartPosition {
+    Earliest,
+    Latest,
+    /// The first record whose timestamp is at or after this, in milliseconds.
+    Timestamp(i64),
+}
+
+/// One stream of a dagger.
+#[derive(Debug, Clone)]
+pub struct StreamConfig {
+    pub settings: Arc<StreamSettings>,
+    pub topics: Vec<String>,
+    pub start: StartPosition,
+    /// After this long at the end of a partition, it no longer holds back the watermark.
+    pub idle_ms: i64,
+}
+
+/// What to run.
+#[derive(Clone)]
+pub struct DaggerConfig {
+    pub name: String,
+    pub plan: Arc<DaggerPlan>,
+    /// In the order of the streams that the plan was made with.
+    pub streams: Vec<StreamConfig>,
+    pub parallelism: usize,
+    pub checkpoint_interval: Duration,
+    pub batch_rows_max: usize,
+    /// Longest time that a record waits for others to share a round with.
+    pub latency_max: Duration,
+}
+
+/// A sink could not take rows.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub struct SinkError {
+    pub message: String,
+    /// Whether trying again later may help.
+    pub retry: bool,
+}
+
+/// Takes results. Writing the same results twice, after a restart, must be the same as once, or the sink says otherwise.
+#[async_trait]
+pub trait Sink: Send {
+    /// Its name for messages.
+    fn name(&self) -> &str;
+    async fn write(&mut self, rows: &OutputBatch) -> Result<(), SinkError>;
+    /// After it returns, all that was written survives a crash. Called before each checkpoint.
+    async fn flush(&mut self) -> Result<(), SinkError>;
+}
+
+/// A running dagger.
+pub struct DaggerHandle {
+    status: watch::Receiver<Arc<DaggerStatus>>,
+    stop: Arc<StopSignal>,
+    task: JoinHandle<Result<(), FlowError>>,
+}
+
+#[derive(Default)]
+pub(crate) struct StopSignal {
+    asked: AtomicBool,
+    wake: Notify,
+}
+
+impl StopSignal {
+    fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::Acquire)
+    }
+}
+
+impl DaggerHandle {
+    /// How it is, as of the last round.
+    pub fn status(&self) -> Arc<DaggerStatus> {
+        self.status.borrow().clone()
+    }
+
+    /// Asks it to take a checkpoint and end.
+    pub fn ask_to_stop(&self) {
+        self.stop.asked.store(true, Ordering::Release);
+        self.stop.wake.notify_one();
+    }
+
+    /// Whether it has ended, asked or not.
+    pub fn is_finished(&self) -> bool {
+        self.task.is_finished()
+    }
+
+    /// Waits for its end and tells why it ended.
+    pub async fn ended(self) -> Result<(), FlowError> {
+        match self.task.await {
+            Ok(result) => result,
+            Err(_) => Err(FlowError::Worker),
+        }
+    }
+
+    /// Stops it with a checkpoint.
+    pub async fn stop(self) -> Result<(), FlowError> {
+        self.ask_to_stop();
+        self.ended().await
+    }
+}
+
+/// Starts a dagger. Its checkpoints lie in `daggers/NAME` of the storage.
+pub fn spawn(
+    config: DaggerConfig,
+    log: Arc<dyn TopicLog>,
+    sinks: Vec<Box<dyn Sink>>,
+    refused: Arc<dyn RefusedRecords>,
+    checkpoints: Arc<dyn Storage>,
+) -> DaggerHandle {
+    let (sender, status) = watch::channel(Arc::new(DaggerStatus::default()));
+    let stop = Arc::new(StopSignal::default());
+    let runner_stop = Arc::clone(&stop);
+    let task = tokio::spawn(async move {
+        let mut runner = Runner::start(config, log, sinks, refused, checkpoints, sender).await?;
+        runner.run(&runner_stop).await
+    });
+    DaggerHandle { status, stop, task }
+}
+
+struct Runner {
+    config: DaggerConfig,
+    /// Absent only while a round has it.
+    engine: Option<Engine>,
+    intake: Intake,
+    sinks: Vec<Box<dyn Sink>>,
+    refused: Arc<dyn RefusedRecords>,
+    checkpoints: Arc<std::sync::Mutex<CheckpointStore>>,
+    snapshots: Snapshots,
+    last_checkpoint: Instant,
+    /// Something happened since the last checkpoint.
+    changed: bool,
+    status: watch::Sender<Arc<DaggerStatus>>,
+    totals: status::Totals,
+}
+
+/// Longest sleep while nothing happens; a bound for noticing new partitions.
+const QUIET_MAX: Duration = Duration::from_secs(5);
+
+impl Runner {
+    async fn start(
+        config: DaggerConfig,
+        log: Arc<dyn TopicLog>,
+        sinks: Vec<Box<dyn Sink>>,
+        refused: Arc<dyn RefusedRecords>,
+        storage: Arc<dyn Storage>,
+        status: watch::Sender<Arc<DaggerStatus>>,
+    ) -> Result<Self, FlowError> {
+        let mut engine = Engine::new(Arc::clone(&config.plan))?;
+        let mut idle_ms = Vec::new();
+        for source in 0..config.plan.sources.len() {
+            let stream = &config.streams[config.plan.sources[source].stream];
+            for topic in &stream.topics {
+                let description = log.topic(topic).await?;
+                for partition in &description.partitions {
+                    let offset = match stream.start {
+                        StartPosition::Earliest => partition.start_offset,
+                        StartPosition::Latest => partition.end_offset,
+                        StartPosition::Timestamp(ms) => log.offset_at(topic, partition.partition, ms).await?,
+                    };
+                    engine.add_lane(source, &stream.settings, topic, partition.partition, offset)?;
+                    idle_ms.push(stream.idle_ms);
+                }
+            }
+        }
+        let folder = format!("daggers/{}", config.name);
+        let (checkpoints, restored) =
+            blocking(move || Ok(CheckpointStore::take_over(storage, &folder)?)).await?;
+        let mut snapshots = Snapshots::default();
+        if let Some(restored) = restored {
+            snapshots.restore(&mut engine, restored)?;
+        }
+        let intake = Intake::open(log.as_ref(), &engine, idle_ms).await?;
+        let mut runner = Runner {
+            config,
+            engine: Some(engine),
+            intake,
+            sinks,
+            refused,
+            checkpoints: Arc::new(std::sync::Mutex::new(checkpoints)),
+            snapshots,
+            last_checkpoint: Instant::now(),
+            // The first checkpoint fixes where the dagger started, so that a crash does not move `latest`.
+            changed: true,
+            status,
+            totals: status::Totals::default(),
+        };
+        runner.checkpoint().await?;
+        runner.publish(None);
+        Ok(runner)
+    }
+
+    async fn run(&mut self, stop: &StopSignal) -> Result<(), FlowError> {
+        while !stop.is_asked() {
+            let wait = self.quiet_time();
+            let slabs = tokio::select! {
+                slabs = self.intake.next(self.config.latency_max, wait) => slabs?,
+                () = stop.wake.notified() => continue,
+            };
+            self.round(slabs).await?;
+            if self.changed && self.last_checkpoint.elapsed() >= self.config.checkpoint_interval {
+                self.checkpoint().await?;
+            }
+            self.publish(None);
+        }
+        self.checkpoint().await?;
+        self.publish(None);
+        Ok(())
+    }
+
+    /// How long nothing has to be done if no record comes.
+    fn quiet_time(&self) -> Duration {
+        let mut quiet = QUIET_MAX;
+        if self.changed {
+            quiet = quiet.min(self.config.checkpoint_interval.saturating_sub(self.last_checkpoint.elapsed()));
+        }
+        if let Some(engine) = &self.engine
+            && engine.earliest_end() != i64::MAX
+        {
+            // Open windows: idleness or the clock may close them.
+            quiet = quiet.min(self.intake.next_idle().unwrap_or(quiet)).min(Duration::from_millis(500));
+        }
+        quiet.max(Duration::from_millis(1))
+    }
+
+    async fn round(&mut self, slabs: Vec<(usize, log::Slab)>) -> Result<(), FlowError> {
+        let Some(mut engine) = self.engine.take() else { return Err(FlowError::Worker) };
+        self.changed |= !slabs.is_empty();
+        let threads = self.config.parallelism;
+        let took_any = !slabs.is_empty();
+        let (engine, rows, refused) = blocking(move || {
+            let (rows, refused) = if took_any { engine.take(slabs, threads)? } else { Default::default() };
+            Ok((engine, rows, refused))
+        })
+        .await?;
+        if !refused.is_empty() {
+            let (store, name) = (Arc::clone(&self.refused), self.config.name.clone());
+            blocking(move || Ok(store.keep(&name, &refused)?)).await?;
+        }
+        self.deliver(rows).await?;
+        let watermark = self.intake.watermark(&engine);
+        let mut engine = engine;
+        let (engine, closed) = if engine.earliest_end() <= watermark {
+            blocking(move || {
+                let closed = engine.advance(watermark)?;
+                Ok((engine, closed))
+            })
+            .await?
+        } else {
+            (engine, Vec::new())
+        };
+        self.engine = Some(engine);
+        self.changed |= !closed.is_empty();
+        self.deliver(closed).await
+    }
+
+    async fn deliver(&mut self, batches: Vec<OutputBatch>) -> Result<(), FlowError> {
+        for batch in batches {
+            self.totals.rows += batch.batch.num_rows() as u64;
+            for sink in &mut self.sinks {
+                with_retry(sink, &self.status, Some(&batch)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn checkpoint(&mut self) -> Result<(), FlowError> {
+        for sink in &mut self.sinks {
+            with_retry(sink, &self.status, None).await?;
+        }
+        loop {
+            let Some(mut engine) = self.engine.take() else { return Err(FlowError::Worker) };
+            let mut snapshots = std::mem::take(&mut self.snapshots);
+            let store = Arc::clone(&self.checkpoints);
+            let (engine, snapshots, written) = blocking(move || {
+                let (header, parts) = snapshots.take(&mut engine)?;
+                let ids = parts.iter().map(|part| part.id.clone()).collect();
+                let written = store.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).write(header, parts);
+                snapshots.settle(ids, written.is_ok());
+                Ok((engine, snapshots, written))
+            })
+            .await?;
+            self.engine = Some(engine);
+            self.snapshots = snapshots;
+            match written {
+                Ok(epoch) => {
+                    self.totals.checkpoint_epoch = epoch;
+                    self.totals.checkpoint_at = Some(std::time::SystemTime::now());
+                    break;
+                }
+                Err(error) if error.is_disk_full() => {
+                    self.publish(Some(format!("{error}; the dagger pauses until there is room")));
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.last_checkpoint = Instant::now();
+        self.changed = false;
+        let offsets = self.engine.as_ref().map(|engine| engine.lanes().len()).unwrap_or_default();
+        tracing::debug!(dagger = self.config.name, epoch = self.totals.checkpoint_epoch, lanes = offsets, "checkpoint");
+        Ok(())
+    }
+
+    fn publish(&mut self, problem: Option<String>) {
+        if let Some(engine) = &self.engine {
+            let watermark = self.intake.watermark(engine);
+            self.status.send_replace(Arc::new(status::describe(engine, watermark, &self.totals, problem)));
+        }
+    }
+}
+
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// Writes a batch, or flushes when there is none; a failure that may pass is shown in the status and tried again.
+async fn with_retry(
+    sink: &mut Box<dyn Sink>,
+    status: &watch::Sender<Arc<DaggerStatus>>,
+    batch: Option<&OutputBatch>,
+) -> Result<(), FlowError> {
+    let mut shown = false;
+    loop {
+        let result = match batch {
+            Some(batch) => sink.write(batch).await,
+            None => sink.flush().await,
+        };
+        match result {
+            Ok(()) => {
+                if shown {
+                    status.send_modify(|status| Arc::make_mut(status).problem = None);
+                }
+                return Ok(());
+            }
+            Err(error) if error.retry => {
+                if !shown {
+                    tracing::warn!(sink = sink.name(), error = error.message, "sink does not take rows; trying again");
+                    shown = true;
+                }
+                let problem = format!("sink {}: {}; trying again", sink.name(), error.message);
+                status.send_modify(|status| Arc::make_mut(status).problem = Some(problem));
+                tokio::time::sleep(RETRY_PAUSE).await;
+            }
+            Err(error) => return Err(FlowError::Sink { sink: sink.name().to_string(), message: error.message }),
+        }
+    }
+}
+
+/// Runs work that computes or waits for the disk off the async threads.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, FlowError> + Send + 'static) -> Result<T, FlowError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(_) => Err(FlowError::Worker),
+    }
+}

@@ -1,0 +1,125 @@
+//! Reading: one reader per lane, rounds of bounded size and latency, idleness.
+
+use std::time::{Duration, Instant};
+
+use futures::future::{FutureExt, select_all};
+use log::{PartitionReader, Slab, TopicLog};
+
+use crate::engine::Engine;
+use crate::FlowError;
+
+/// Most bytes that one lane reads in a round.
+const SLAB_BYTES_MAX: usize = 1 << 20;
+/// A round with at least this many bytes does not wait for more.
+const ROUND_BYTES_ENOUGH: usize = 256 << 10;
+
+/// The readers of a dagger, one per lane of its engine.
+pub(crate) struct Intake {
+    readers: Vec<Box<dyn PartitionReader>>,
+    idle: Vec<Idleness>,
+    last_round: Instant,
+}
+
+struct Idleness {
+    idle_after: Duration,
+    /// Since when the reader is at the end of its partition.
+    at_end_since: Option<Instant>,
+}
+
+impl Idleness {
+    fn is_idle(&self) -> bool {
+        self.at_end_since.is_some_and(|since| since.elapsed() >= self.idle_after)
+    }
+}
+
+impl Intake {
+    pub(crate) async fn open(log: &dyn TopicLog, engine: &Engine, idle_ms: Vec<i64>) -> Result<Self, FlowError> {
+        let mut readers = Vec::new();
+        for lane in engine.lanes() {
+            readers.push(log.open(&lane.topic, lane.partition, lane.next_offset).await?);
+        }
+        let idle = idle_ms
+            .into_iter()
+            .map(|ms| Idleness { idle_after: Duration::from_millis(ms.max(0) as u64), at_end_since: None })
+            .collect();
+        Ok(Intake { readers, idle, last_round: Instant::now() })
+    }
+
+    /// The next round's slabs: at once when there is much, after `latency_max` when there is little, and nothing after
+    /// `wait` when there is none.
+    pub(crate) async fn next(&mut self, latency_max: Duration, wait: Duration) -> Result<Vec<(usize, Slab)>, FlowError> {
+        let mut slabs = self.available().await?;
+        if slabs.is_empty() {
+            if self.readers.is_empty() {
+                tokio::time::sleep(wait).await;
+                return Ok(slabs);
+            }
+            let waiting = self.readers.iter_mut().map(|reader| reader.poll(SLAB_BYTES_MAX, wait).boxed());
+            let (first, lane, _) = select_all(waiting).await;
+            let first = first?;
+            if first.is_empty() {
+                return Ok(Vec::new());
+            }
+            self.note(lane, &first);
+            slabs.push((lane, first));
+        }
+        let bytes: usize = slabs.iter().map(|(_, slab)| slab.data.len()).sum();
+        let since_last = self.last_round.elapsed();
+        if bytes < ROUND_BYTES_ENOUGH && since_last < latency_max {
+            tokio::time::sleep(latency_max - since_last).await;
+            // A lane has at most one slab in a round, so the rest of those that have one comes in the next.
+            let taken: Vec<usize> = slabs.iter().map(|(lane, _)| *lane).collect();
+            slabs.extend(self.available_but(&taken).await?);
+        }
+        self.last_round = Instant::now();
+        Ok(slabs)
+    }
+
+    async fn available(&mut self) -> Result<Vec<(usize, Slab)>, FlowError> {
+        self.available_but(&[]).await
+    }
+
+    async fn available_but(&mut self, taken: &[usize]) -> Result<Vec<(usize, Slab)>, FlowError> {
+        let mut slabs = Vec::new();
+        for lane in 0..self.readers.len() {
+            if taken.contains(&lane) {
+                continue;
+            }
+            let slab = self.readers[lane].poll(SLAB_BYTES_MAX, Duration::ZERO).await?;
+            self.note(lane, &slab);
+            if !slab.is_empty() {
+                slabs.push((lane, slab));
+            }
+        }
+        Ok(slabs)
+    }
+
+    fn note(&mut self, lane: usize, slab: &Slab) {
+        let idle = &mut self.idle[lane];
+        if !slab.is_empty() {
+            idle.at_end_since = None;
+        }
+        if slab.at_end() && idle.at_end_since.is_none() {
+            idle.at_end_since = Some(Instant::now());
+        }
+    }
+
+    /// When the next partition becomes idle, if none is idle already.
+    pub(crate) fn next_idle(&self) -> Option<Duration> {
+        self.idle.iter().filter_map(|idle| Some(idle.idle_after.saturating_sub(idle.at_end_since?.elapsed()))).min()
+    }
+
+    /// The minimum of the lanes' watermarks, idle ones left out. When all are idle: now less the delay, but never behind
+    /// what was reached.
+    pub(crate) fn watermark(&self, engine: &Engine) -> i64 {
+        let lanes = engine.lanes();
+        let active = lanes.iter().zip(&self.idle).filter(|(_, idle)| !idle.is_idle());
+        match active.map(|(lane, _)| lane.watermark_ms()).min() {
+            Some(watermark) => watermark,
+            None => {
+                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.as_millis() as i64);
+                lanes.iter().map(|lane| now - lane.watermark.delay_ms).min().unwrap_or(i64::MIN)
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! How a dagger is, for people and for the control plane.
+
+use std::time::SystemTime;
+
+use delivery::Ledger;
+
+use crate::engine::Engine;
+
+/// A dagger as of its last round.
+#[derive(Debug, Clone, Default)]
+pub struct DaggerStatus {
+    /// Windows that end at or before this are closed, in milliseconds; `None` before the first record.
+    pub watermark_ms: Option<i64>,
+    /// Result rows handed to the sinks since this process started it.
+    pub rows: u64,
+    pub lanes: Vec<LaneStatus>,
+    pub checkpoint_epoch: u64,
+    pub checkpoint_at: Option<SystemTime>,
+    /// What keeps it from going on, if something does: a sink that does not take rows, a full disk.
+    pub problem: Option<String>,
+}
+
+impl DaggerStatus {
+    /// The sum of the lanes' ledgers.
+    pub fn ledger(&self) -> Ledger {
+        let mut ledger = Ledger::default();
+        for lane in &self.lanes {
+            ledger.add(&lane.ledger);
+        }
+        ledger
+    }
+}
+
+/// One partition of one stream.
+#[derive(Debug, Clone)]
+pub struct LaneStatus {
+    pub table: String,
+    pub topic: String,
+    pub partition: u32,
+    pub next_offset: i64,
+    /// Records that are in the partition and not read yet, at the last read.
+    pub lag: i64,
+    pub watermark_ms: Option<i64>,
+    pub ledger: Ledger,
+}
+
+#[derive(Default)]
+pub(crate) struct Totals {
+    pub rows: u64,
+    pub checkpoint_epoch: u64,
+    pub checkpoint_at: Option<SystemTime>,
+}
+
+pub(crate) fn describe(engine: &Engine, watermark: i64, totals: &Totals, problem: Option<String>) -> DaggerStatus {
+    let known = |ms: i64| (ms != i64::MIN).then_some(ms);
+    let lanes = engine.lanes().iter().map(|lane| LaneStatus {
+        table: lane.table().to_string(),
+        topic: lane.topic.to_string(),
+        partition: lane.partition,
+        next_offset: lane.next_offset,
+        lag: (lane.end_offset - lane.next_offset).max(0),
+        watermark_ms: known(lane.watermark_ms()),
+        ledger: lane.ledger(),
+    });
+    DaggerStatus {
+        watermark_ms: known(watermark),
+        rows: totals.rows,
+        lanes: lanes.collect(),
+        checkpoint_epoch: totals.checkpoint_epoch,
+        checkpoint_at: totals.checkpoint_at,
+        problem,
+    }
+}

@@ -1,0 +1,10 @@
+//! Limits on what a query may be.
+
+/// Longest query text, in bytes.
+pub const SQL_BYTES_MAX: usize = 100_000;
+/// Most columns in a result.
+pub const OUTPUT_COLUMNS_MAX: usize = 1_000;
+/// Deepest nesting of brackets in the text.
+pub const NESTING_MAX: usize = 60;
+/// Most tokens in the text.
+pub const TOKENS_MAX: usize = 20_000;
