@@ -24,7 +24,10 @@ impl SchemaSet {
 
     /// Compiles `.proto` sources. Imports are resolved among `files` and the well-known types.
     pub fn from_sources(files: &[SourceFile]) -> Result<Self, SchemaError> {
-        Self::checked(compile::compile(files)?)
+        // The pool that the compiler fills decides about `packed` and the like before it has resolved the options
+        // (prost-reflect 0.16.5), so it is built again of what the compiler made.
+        let compiled = compile::compile(files)?;
+        Self::from_files(compiled.files().map(|file| FileBytes::of(&file)).collect())
     }
 
     /// Reads a serialised `google.protobuf.FileDescriptorSet`, as `protoc --include_imports --descriptor_set_out` writes it.
