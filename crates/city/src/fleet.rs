@@ -101,7 +101,7 @@ impl Fleet {
         if ms >= plan.free_ms {
             // One driver in twelve rests in any half hour; whose turn it is follows from a hash of both.
             let turn = (u64::from(driver) << 32 ^ (ms / BREAK_MS) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-            if turn % 12 == 0 { DriverStatus::OnBreak } else { DriverStatus::Available }
+            if turn.is_multiple_of(12) { DriverStatus::OnBreak } else { DriverStatus::Available }
         } else if ms >= plan.pickup_ms {
             DriverStatus::OnTrip
         } else {
