@@ -26,9 +26,7 @@ fn main() {
         black_box(&lat)
             .iter()
             .zip(black_box(&lon))
-            .map(|(&lat, &lon)| {
-                CellID::from(LatLng::from_degrees(lat, lon)).parent(u64::from(LEVEL)).0
-            })
+            .map(|(&lat, &lon)| CellID::from(LatLng::from_degrees(lat, lon)).parent(u64::from(LEVEL)).0)
             .collect()
     });
     println!(

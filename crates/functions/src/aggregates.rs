@@ -7,13 +7,13 @@
 //! it is an error that says what to do, never a wrong result.
 
 mod approx_distinct_count;
+mod approx_percentile;
 mod collect_array;
 mod distinct_count;
 mod distinct_tables;
 mod grouped;
 mod log_bins;
 mod percentile;
-mod approx_percentile;
 
 use std::sync::Arc;
 
@@ -40,12 +40,7 @@ pub(crate) fn functions() -> Vec<Arc<AggregateUDF>> {
 }
 
 pub(crate) fn docs() -> Vec<FunctionDoc> {
-    let mut docs = vec![
-        distinct_count::DOC,
-        approx_distinct_count::DOC,
-        percentile::DOC,
-        collect_array::DOC,
-    ];
+    let mut docs = vec![distinct_count::DOC, approx_distinct_count::DOC, percentile::DOC, collect_array::DOC];
     docs.extend(approx_percentile::Form::ALL.iter().map(|form| form.doc()));
     docs
 }

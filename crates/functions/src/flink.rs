@@ -15,8 +15,22 @@ use crate::scalar::{Call, Definition, Evaluation, Kind, returning};
 use crate::{FunctionDoc, FunctionKind};
 
 pub(crate) static FLINK_FUNCTIONS: &[&Definition] = &[
-    &IF, &TRUNCATE, &SIGN, &MOD, &REGEXP, &YEAR, &QUARTER, &MONTH, &WEEK, &DAY_OF_YEAR, &DAY_OF_MONTH,
-    &DAY_OF_WEEK, &HOUR, &MINUTE, &SECOND, &COND_EQ,
+    &IF,
+    &TRUNCATE,
+    &SIGN,
+    &MOD,
+    &REGEXP,
+    &YEAR,
+    &QUARTER,
+    &MONTH,
+    &WEEK,
+    &DAY_OF_YEAR,
+    &DAY_OF_MONTH,
+    &DAY_OF_WEEK,
+    &HOUR,
+    &MINUTE,
+    &SECOND,
+    &COND_EQ,
 ];
 
 const ANY: (&str, Kind) = ("value", Kind::Any);
@@ -131,9 +145,7 @@ static REGEXP: Definition = Definition {
     parameters: &[("text", Kind::Text), ("regex", Kind::Text)],
     optional: 0,
     returns: returning::boolean,
-    evaluation: Evaluation::Rewrite(|args| {
-        expr_fn::regexp_like(argument(&args, 0), argument(&args, 1), None)
-    }),
+    evaluation: Evaluation::Rewrite(|args| expr_fn::regexp_like(argument(&args, 0), argument(&args, 1), None)),
 };
 
 static COND_EQ: Definition = Definition {
@@ -155,10 +167,7 @@ static COND_EQ: Definition = Definition {
 };
 
 fn condition_fields(value: &DataType) -> Fields {
-    Fields::from(vec![
-        Field::new("field", DataType::Utf8, true),
-        Field::new("equals", value.clone(), true),
-    ])
+    Fields::from(vec![Field::new("field", DataType::Utf8, true), Field::new("equals", value.clone(), true)])
 }
 
 fn cond_eq(call: &Call) -> Result<ArrayRef> {
@@ -166,8 +175,7 @@ fn cond_eq(call: &Call) -> Result<ArrayRef> {
         return exec_err!("CondEq: planned as {}", call.returns);
     };
     let columns = [call.any(0)?, call.any(1)?].map(|argument| {
-        let positions: UInt32Array =
-            (0..call.rows).map(|row| Some(argument.position(row) as u32)).collect();
+        let positions: UInt32Array = (0..call.rows).map(|row| Some(argument.position(row) as u32)).collect();
         take(&argument.array, &positions, None)
     });
     let columns = columns.into_iter().collect::<std::result::Result<Vec<_>, _>>()?;

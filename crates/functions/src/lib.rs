@@ -9,8 +9,8 @@
 //! `Dart` functions, which need stored data, and `Features`, `SelectFields`, `Filters`.
 
 pub mod aggregates;
-pub mod geo;
 mod flink;
+pub mod geo;
 mod json;
 mod list;
 mod reference;
@@ -90,10 +90,8 @@ pub fn table_functions() -> Vec<TableFunction> {
 
 /// The key form of a text function (any case), or `None` if it has none.
 pub fn key_form(function_name: &str) -> Option<KeyForm> {
-    geo::KEY_FORMS.iter().find(|form| form.text_function.eq_ignore_ascii_case(function_name)).map(
-        |form| KeyForm {
-            key: scalar::ScalarFunction::udf(form.key),
-            text: scalar::ScalarFunction::udf(form.text),
-        },
-    )
+    geo::KEY_FORMS.iter().find(|form| form.text_function.eq_ignore_ascii_case(function_name)).map(|form| KeyForm {
+        key: scalar::ScalarFunction::udf(form.key),
+        text: scalar::ScalarFunction::udf(form.text),
+    })
 }

@@ -27,11 +27,9 @@ pub struct FunctionDoc {
 
 /// All functions of this crate, by kind, then by name.
 pub fn docs() -> Vec<FunctionDoc> {
-    let mut scalars: Vec<FunctionDoc> =
-        crate::scalar_definitions().map(|definition| definition.doc).collect();
+    let mut scalars: Vec<FunctionDoc> = crate::scalar_definitions().map(|definition| definition.doc).collect();
     let mut aggregates = crate::aggregates::docs();
-    let mut rows: Vec<FunctionDoc> =
-        crate::rows::ROW_FUNCTIONS.iter().map(|(definition, _)| definition.doc).collect();
+    let mut rows: Vec<FunctionDoc> = crate::rows::ROW_FUNCTIONS.iter().map(|(definition, _)| definition.doc).collect();
     for docs in [&mut scalars, &mut aggregates, &mut rows] {
         docs.sort_by_key(|doc| doc.name.to_ascii_lowercase());
     }

@@ -78,12 +78,7 @@ fn parse_bounds(call: &Call, text: &str) -> Result<Vec<(f64, String)>> {
 }
 
 /// A column of lists of rows from the rows' columns, one after the other.
-fn list_of_rows(
-    fields: Fields,
-    columns: Vec<ArrayRef>,
-    lengths: Vec<usize>,
-    valid: Vec<bool>,
-) -> Result<ArrayRef> {
+fn list_of_rows(fields: Fields, columns: Vec<ArrayRef>, lengths: Vec<usize>, valid: Vec<bool>) -> Result<ArrayRef> {
     let rows = StructArray::try_new(fields, columns, None)?;
     let field = Arc::new(Field::new_list_field(DataType::Struct(rows.fields().clone()), true));
     let offsets = OffsetBuffer::from_lengths(lengths);

@@ -14,8 +14,7 @@ use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
+    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
 pub(crate) use arguments::{Call, LastCompiled};
@@ -110,21 +109,16 @@ impl ScalarUDFImpl for ScalarFunction {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let types: Vec<DataType> =
-            args.arg_fields.iter().map(|field| field.data_type().clone()).collect();
+        let types: Vec<DataType> = args.arg_fields.iter().map(|field| field.data_type().clone()).collect();
         let returns = (self.definition.returns)(&types, args.scalar_arguments)?;
         Ok(Arc::new(Field::new(&self.name, returns, true)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let Evaluation::Columns(evaluate) = self.definition.evaluation else {
-            return exec_err!(
-                "{} is rewritten when a query is optimized; run the optimizer first",
-                self.function()
-            );
+            return exec_err!("{} is rewritten when a query is optimized; run the optimizer first", self.function());
         };
-        let literal =
-            args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
+        let literal = args.args.iter().all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
         let call = Call::new(
             self.function(),
             args.return_field.data_type(),

@@ -9,8 +9,7 @@ use regex::{Regex, RegexBuilder};
 use crate::scalar::{Call, Definition, Evaluation, Kind, LastCompiled, returning};
 use crate::{FunctionDoc, FunctionKind};
 
-pub(crate) static TEXT_FUNCTIONS: &[&Definition] =
-    &[&SPLIT, &BYTE_TO_STRING, &REGEXP_EXTRACT, &SPLIT_INDEX, &LOCATE];
+pub(crate) static TEXT_FUNCTIONS: &[&Definition] = &[&SPLIT, &BYTE_TO_STRING, &REGEXP_EXTRACT, &SPLIT_INDEX, &LOCATE];
 
 /// Memory of one compiled regular expression.
 const REGEX_BYTES_MAX: usize = 1 << 20;
@@ -111,8 +110,7 @@ static REGEXP_EXTRACT: Definition = Definition {
         let mut regex = LastCompiled::new();
         texts_by_row(call, |row| {
             let group = groups.as_ref().map_or(Some(0), |groups| groups.get(row));
-            let (Some(text), Some(pattern), Some(group)) = (values.get(row), patterns.get(row), group)
-            else {
+            let (Some(text), Some(pattern), Some(group)) = (values.get(row), patterns.get(row), group) else {
                 return Ok(None);
             };
             let regex = regex.get(pattern, |text| compile_regex(call, text))?;
@@ -137,8 +135,7 @@ static SPLIT_INDEX: Definition = Definition {
     evaluation: Evaluation::Columns(|call| {
         let (values, delimiters, indices) = (call.texts(0)?, call.texts(1)?, call.integers(2)?);
         texts_by_row(call, |row| {
-            let (Some(text), Some(delimiter), Some(index)) =
-                (values.get(row), delimiters.get(row), indices.get(row))
+            let (Some(text), Some(delimiter), Some(index)) = (values.get(row), delimiters.get(row), indices.get(row))
             else {
                 return Ok(None);
             };
@@ -192,10 +189,7 @@ fn locate(part: &str, text: &str, from: i64) -> i64 {
     }
 }
 
-fn texts_by_row<'a>(
-    call: &Call,
-    mut text: impl FnMut(usize) -> Result<Option<&'a str>>,
-) -> Result<ArrayRef> {
+fn texts_by_row<'a>(call: &Call, mut text: impl FnMut(usize) -> Result<Option<&'a str>>) -> Result<ArrayRef> {
     let mut column = StringBuilder::new();
     for row in 0..call.rows {
         column.append_option(text(row)?);

@@ -71,9 +71,7 @@ static EXPONENTIAL_MOVING_AVERAGE: Definition = Definition {
     evaluation: Evaluation::Columns(|call| {
         let (starts, minutes, alphas) = (call.times(2)?, call.numbers(3)?, call.numbers(4)?);
         by_row(call, |row, points| {
-            let (Some(start), Some(minutes), Some(alpha)) =
-                (starts.get(row), minutes.get(row), alphas.get(row))
-            else {
+            let (Some(start), Some(minutes), Some(alpha)) = (starts.get(row), minutes.get(row), alphas.get(row)) else {
                 return Ok(None);
             };
             if !(minutes >= 1.0 && minutes <= WINDOW_MINUTES_MAX as f64) {
@@ -90,10 +88,7 @@ static EXPONENTIAL_MOVING_AVERAGE: Definition = Definition {
 type Points = Vec<(i64, f64)>;
 
 /// Calls with the (milliseconds, value) pairs of every row; NULL where an array is.
-fn by_row(
-    call: &Call,
-    mut apply: impl FnMut(usize, &Points) -> Result<Option<f64>>,
-) -> Result<ArrayRef> {
+fn by_row(call: &Call, mut apply: impl FnMut(usize, &Points) -> Result<Option<f64>>) -> Result<ArrayRef> {
     let (times, values) = (call.lists(0)?, call.lists(1)?);
     let mut points = Points::new();
     let results: Float64Array = (0..call.rows)
@@ -125,9 +120,7 @@ pub(crate) fn pair(call: &Call, times: &ArrayRef, values: &ArrayRef, points: &mu
 fn on_grid(points: &Points, start_ms: i64) -> BTreeMap<i64, f64> {
     points
         .iter()
-        .filter_map(|&(time, value)| {
-            Some((time.checked_sub(start_ms)?.div_euclid(MINUTE_MS), value))
-        })
+        .filter_map(|&(time, value)| Some((time.checked_sub(start_ms)?.div_euclid(MINUTE_MS), value)))
         .collect()
 }
 

@@ -4,16 +4,12 @@
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int32Array, ListArray, UInt64Array,
-};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int32Array, ListArray, UInt64Array};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Int32Type, Int64Type, UInt64Type};
 use datafusion::common::{DataFusionError, Result, exec_err, plan_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{
-    Accumulator, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility,
-};
+use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility};
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
@@ -140,12 +136,7 @@ impl ApproxPercentile {
         if args.is_distinct {
             return plan_err!("{}: DISTINCT is not supported", self.form.doc().name);
         }
-        Ok(BinGroups {
-            form: self.form,
-            quantile: self.form.quantile(args)?,
-            table: HashTable::new(),
-            groups: 0,
-        })
+        Ok(BinGroups { form: self.form, quantile: self.form.quantile(args)?, table: HashTable::new(), groups: 0 })
     }
 }
 
@@ -166,7 +157,12 @@ impl AggregateUDFImpl for ApproxPercentile {
         let coerce = |(index, found): (usize, &DataType)| {
             let found = plain(found);
             if !found.is_numeric() && *found != DataType::Null {
-                return plan_err!("{}: argument {} must be a number, but is {found}; it takes {}", doc.name, index + 1, doc.signature);
+                return plan_err!(
+                    "{}: argument {} must be a number, but is {found}; it takes {}",
+                    doc.name,
+                    index + 1,
+                    doc.signature
+                );
             }
             let is_weight = self.form.weight_index() == Some(index);
             Ok(if is_weight { DataType::Int64 } else { DataType::Float64 })
@@ -311,12 +307,7 @@ impl GroupsAccumulator for BinGroups {
         self.check_limit()
     }
 
-    fn merge_batch(
-        &mut self,
-        values: &[ArrayRef],
-        group_indices: &[usize],
-        total_num_groups: usize,
-    ) -> Result<()> {
+    fn merge_batch(&mut self, values: &[ArrayRef], group_indices: &[usize], total_num_groups: usize) -> Result<()> {
         self.grow(total_num_groups);
         let (bins, counts) = (values[0].as_list::<i32>(), values[1].as_list::<i32>());
         let (bin_offsets, count_offsets) = (bins.value_offsets(), counts.value_offsets());

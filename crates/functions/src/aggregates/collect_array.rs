@@ -12,9 +12,7 @@ use arrow::compute::{cast, interleave, take};
 use arrow::datatypes::{DataType, Field, FieldRef, Int64Type};
 use datafusion::common::{DataFusionError, Result, plan_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{
-    Accumulator, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility,
-};
+use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility};
 
 use super::grouped::{Grouped, SingleGroup, emitted, for_each_row, plain};
 use crate::{FunctionDoc, FunctionKind};
@@ -42,7 +40,9 @@ impl CollectArray {
 
     fn groups(&self, args: &AccumulatorArgs) -> Result<CollectGroups> {
         if args.is_distinct {
-            return plan_err!("CollectArray: DISTINCT is not supported; use ArrayOperate(CollectArray(x), 'distinct', 'Other')");
+            return plan_err!(
+                "CollectArray: DISTINCT is not supported; use ArrayOperate(CollectArray(x), 'distinct', 'Other')"
+            );
         }
         let Some(element) = args.expr_fields.first() else {
             return plan_err!("CollectArray takes {}", DOC.signature);
@@ -163,7 +163,8 @@ impl CollectGroups {
             )));
         }
         // A copy, so that a few values do not keep the buffers of the whole batch alive.
-        let values = if values.data_type() == &self.element { Arc::clone(values) } else { cast(values, &self.element)? };
+        let values =
+            if values.data_type() == &self.element { Arc::clone(values) } else { cast(values, &self.element)? };
         let chunk = take(&values, &UInt32Array::from(positions), None)?;
         self.chunk_bytes += chunk.get_array_memory_size();
         self.chunks.push(chunk);
@@ -241,12 +242,7 @@ impl GroupsAccumulator for CollectGroups {
         self.add(&values[0], values.get(1), group_indices, opt_filter)
     }
 
-    fn merge_batch(
-        &mut self,
-        values: &[ArrayRef],
-        group_indices: &[usize],
-        total_num_groups: usize,
-    ) -> Result<()> {
+    fn merge_batch(&mut self, values: &[ArrayRef], group_indices: &[usize], total_num_groups: usize) -> Result<()> {
         self.grow(total_num_groups);
         let lists = values[0].as_list::<i32>();
         let times = values.get(1).map(|times| times.as_list::<i32>());
@@ -268,8 +264,7 @@ impl GroupsAccumulator for CollectGroups {
         let (offsets, values, collected) = self.take_first(emit_to, false)?;
         let mut state = vec![list(offsets.clone(), values)?];
         if let Some(time) = &self.time {
-            let times: Int64Array =
-                collected.iter().map(|place| place.has_time.then_some(place.time)).collect();
+            let times: Int64Array = collected.iter().map(|place| place.has_time.then_some(place.time)).collect();
             state.push(list(offsets, cast(&times, time)?)?);
         }
         Ok(state)

@@ -2,21 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, GenericByteBuilder, Int64Array, ListArray, make_array,
-};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, GenericByteBuilder, Int64Array, ListArray, make_array};
 use arrow::array::{ArrayData, PrimitiveArray};
 use arrow::buffer::{Buffer, OffsetBuffer};
 use arrow::compute::cast;
-use arrow::datatypes::{
-    BinaryType, ByteArrayType, DataType, Field, FieldRef, Float32Type, Float64Type, Utf8Type,
-};
+use arrow::datatypes::{BinaryType, ByteArrayType, DataType, Field, FieldRef, Float32Type, Float64Type, Utf8Type};
 use arrow::row::{RowConverter, SortField};
 use datafusion::common::{DataFusionError, Result, ScalarValue, exec_err, plan_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{
-    Accumulator, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility,
-};
+use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility};
 
 use super::distinct_tables::{BytesTable, WordTable};
 use super::grouped::{Grouped, SingleGroup, emitted, for_each_row, plain};
@@ -139,9 +133,7 @@ impl DistinctGroups {
             DataType::Utf8 => Seen::Texts(BytesTable::default()),
             DataType::Binary => Seen::Binaries(BytesTable::default()),
             DataType::Float16 => Self::rows(&stored)?,
-            other if matches!(other.primitive_width(), Some(1 | 2 | 4 | 8)) => {
-                Seen::Words(WordTable::default())
-            }
+            other if matches!(other.primitive_width(), Some(1 | 2 | 4 | 8)) => Seen::Words(WordTable::default()),
             _ => Self::rows(&stored)?,
         };
         Ok(Self { stored, seen, counts: Vec::new() })
@@ -387,12 +379,7 @@ impl GroupsAccumulator for DistinctGroups {
         self.insert(&values[0], group_indices, opt_filter)
     }
 
-    fn merge_batch(
-        &mut self,
-        values: &[ArrayRef],
-        group_indices: &[usize],
-        total_num_groups: usize,
-    ) -> Result<()> {
+    fn merge_batch(&mut self, values: &[ArrayRef], group_indices: &[usize], total_num_groups: usize) -> Result<()> {
         self.grow(total_num_groups);
         let lists = values[0].as_list::<i32>();
         let offsets = lists.value_offsets();

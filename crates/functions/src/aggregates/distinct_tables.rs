@@ -13,8 +13,8 @@ pub(super) struct WordTable {
 
 fn hash_word(group: u32, word: u64) -> u64 {
     // Folded multiplication (as in wyhash): both halves of the product carry into every bit.
-    let product = u128::from(word ^ 0x9e37_79b9_7f4a_7c15)
-        .wrapping_mul(u128::from(u64::from(group) ^ 0xa076_1d64_78bd_642f));
+    let product =
+        u128::from(word ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(u128::from(u64::from(group) ^ 0xa076_1d64_78bd_642f));
     let folded = (product as u64) ^ ((product >> 64) as u64);
     folded.wrapping_mul(0xe703_7ed1_a0b4_28db)
 }
@@ -24,11 +24,7 @@ impl WordTable {
     #[inline]
     pub fn insert(&mut self, group: u32, word: u64) -> bool {
         let hash = hash_word(group, word);
-        let entry = self.table.entry(
-            hash,
-            |&known| known == (group, word),
-            |&(group, word)| hash_word(group, word),
-        );
+        let entry = self.table.entry(hash, |&known| known == (group, word), |&(group, word)| hash_word(group, word));
         match entry {
             hashbrown::hash_table::Entry::Occupied(_) => false,
             hashbrown::hash_table::Entry::Vacant(vacant) => {
@@ -83,9 +79,7 @@ impl BytesTable {
         let hash = hash_word(group, hash);
         let bytes = &self.bytes;
         let known = |slot: &Slot| {
-            slot.hash == hash
-                && slot.group == group
-                && bytes[slot.start..slot.start + slot.length as usize] == *value
+            slot.hash == hash && slot.group == group && bytes[slot.start..slot.start + slot.length as usize] == *value
         };
         match self.table.entry(hash, known, |slot| slot.hash) {
             hashbrown::hash_table::Entry::Occupied(_) => false,

@@ -102,11 +102,7 @@ pub(super) fn emitted(emit_to: EmitTo, groups: usize) -> usize {
 }
 
 /// The value of an argument that must be a constant, as a number.
-pub(super) fn constant(
-    function: &str,
-    name: &str,
-    expression: Option<&Arc<dyn PhysicalExpr>>,
-) -> Result<f64> {
+pub(super) fn constant(function: &str, name: &str, expression: Option<&Arc<dyn PhysicalExpr>>) -> Result<f64> {
     let nothing = RecordBatch::new_empty(Arc::new(Schema::empty()));
     let value = expression.and_then(|expression| expression.evaluate(&nothing).ok());
     let Some(ColumnarValue::Scalar(value)) = value else {

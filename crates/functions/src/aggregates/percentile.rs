@@ -12,9 +12,7 @@ use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Field, FieldRef, Float64Type};
 use datafusion::common::{DataFusionError, Result, plan_err};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::{
-    Accumulator, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility,
-};
+use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, EmitTo, GroupsAccumulator, Signature, Volatility};
 
 use super::grouped::{Grouped, SingleGroup, constant, emitted, for_each_row, plain};
 use crate::{FunctionDoc, FunctionKind};
@@ -168,12 +166,7 @@ impl GroupsAccumulator for PercentileGroups {
         self.add(values[1].as_primitive::<Float64Type>(), group_indices, opt_filter)
     }
 
-    fn merge_batch(
-        &mut self,
-        values: &[ArrayRef],
-        group_indices: &[usize],
-        total_num_groups: usize,
-    ) -> Result<()> {
+    fn merge_batch(&mut self, values: &[ArrayRef], group_indices: &[usize], total_num_groups: usize) -> Result<()> {
         self.grow(total_num_groups);
         let lists = values[0].as_list::<i32>();
         for (row, &group) in group_indices.iter().enumerate() {
@@ -186,8 +179,7 @@ impl GroupsAccumulator for PercentileGroups {
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
         let percent = self.percent;
-        let results: Float64Array =
-            self.take(emit_to).iter_mut().map(|values| percentile(values, percent)).collect();
+        let results: Float64Array = self.take(emit_to).iter_mut().map(|values| percentile(values, percent)).collect();
         Ok(Arc::new(results))
     }
 

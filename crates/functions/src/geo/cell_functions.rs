@@ -11,12 +11,9 @@ use super::{LEVEL_MAX, NO_CELL, geohash_cells, s2_cell_id, s2_cell_ids};
 use crate::scalar::{Call, Definition, Evaluation, Kind, returning};
 use crate::{FunctionDoc, FunctionKind};
 
-const S2_PARAMETERS: &[(&str, Kind)] =
-    &[("lat", Kind::Number), ("lon", Kind::Number), ("level", Kind::Integer)];
-const GEOHASH_PARAMETERS: &[(&str, Kind)] =
-    &[("lat", Kind::Number), ("lon", Kind::Number), ("length", Kind::Integer)];
-const H3_PARAMETERS: &[(&str, Kind)] =
-    &[("lat", Kind::Number), ("lon", Kind::Number), ("resolution", Kind::Integer)];
+const S2_PARAMETERS: &[(&str, Kind)] = &[("lat", Kind::Number), ("lon", Kind::Number), ("level", Kind::Integer)];
+const GEOHASH_PARAMETERS: &[(&str, Kind)] = &[("lat", Kind::Number), ("lon", Kind::Number), ("length", Kind::Integer)];
+const H3_PARAMETERS: &[(&str, Kind)] = &[("lat", Kind::Number), ("lon", Kind::Number), ("resolution", Kind::Integer)];
 const KEY_PARAMETER: &[(&str, Kind)] = &[("key", Kind::Key)];
 
 /// A text function, the function that makes its key, and the one that makes the text of a key.
@@ -134,9 +131,7 @@ static GEO_HASH: Definition = Definition {
     parameters: GEOHASH_PARAMETERS,
     optional: 0,
     returns: returning::text,
-    evaluation: Evaluation::Columns(|call| {
-        texts_of(&geohash_keys(call)?, geohash_cells::push_text)
-    }),
+    evaluation: Evaluation::Columns(|call| texts_of(&geohash_keys(call)?, geohash_cells::push_text)),
 };
 
 static GEOHASH_KEY: Definition = Definition {
@@ -166,9 +161,7 @@ static GEOHASH_KEY_TEXT: Definition = Definition {
     parameters: KEY_PARAMETER,
     optional: 0,
     returns: returning::text,
-    evaluation: Evaluation::Columns(|call| {
-        texts_of(&given_keys(call)?, geohash_cells::push_text)
-    }),
+    evaluation: Evaluation::Columns(|call| texts_of(&given_keys(call)?, geohash_cells::push_text)),
 };
 
 static H3_ID: Definition = Definition {
@@ -249,9 +242,7 @@ fn s2_keys(call: &Call) -> Result<UInt64Array> {
 }
 
 fn geohash_keys(call: &Call) -> Result<UInt64Array> {
-    by_row(call, "length", 1, geohash_cells::LENGTH_MAX, |lat, lon, length| {
-        Ok(geohash_cells::key(lat, lon, length))
-    })
+    by_row(call, "length", 1, geohash_cells::LENGTH_MAX, |lat, lon, length| Ok(geohash_cells::key(lat, lon, length)))
 }
 
 fn h3_keys(call: &Call) -> Result<UInt64Array> {
@@ -262,8 +253,7 @@ fn h3_keys(call: &Call) -> Result<UInt64Array> {
             return Ok(None);
         }
         let point = LatLng::new(lat, lon).map_err(|error| exec_datafusion_err!("H3Id: {error}"))?;
-        let resolution = Resolution::try_from(resolution)
-            .map_err(|error| exec_datafusion_err!("H3Id: {error}"))?;
+        let resolution = Resolution::try_from(resolution).map_err(|error| exec_datafusion_err!("H3Id: {error}"))?;
         Ok(Some(u64::from(point.to_cell(resolution))))
     })
 }
@@ -278,9 +268,7 @@ fn by_row(
     let (lat, lon, depths) = (call.numbers(0)?, call.numbers(1)?, call.integers(2)?);
     (0..call.rows)
         .map(|row| match (lat.get(row), lon.get(row), depths.get(row)) {
-            (Some(lat), Some(lon), Some(value)) => {
-                cell(lat, lon, depth(call, depth_name, value, least, most)?)
-            }
+            (Some(lat), Some(lon), Some(value)) => cell(lat, lon, depth(call, depth_name, value, least, most)?),
             _ => Ok(None),
         })
         .collect()

@@ -27,12 +27,7 @@ static DISTANCE: Definition = Definition {
         example: "Distance(-6.17, 106.82, -6.12, 106.65)",
     },
     aliases: &[],
-    parameters: &[
-        ("lat1", Kind::Number),
-        ("lon1", Kind::Number),
-        ("lat2", Kind::Number),
-        ("lon2", Kind::Number),
-    ],
+    parameters: &[("lat1", Kind::Number), ("lon1", Kind::Number), ("lat2", Kind::Number), ("lon2", Kind::Number)],
     optional: 0,
     returns: returning::double,
     evaluation: Evaluation::Columns(|call| {
@@ -57,8 +52,7 @@ fn haversine_km((lat1, lon1): (f64, f64), (lat2, lon2): (f64, f64)) -> f64 {
     let radians = PI / 180.0;
     let half_lat = (lat2 - lat1) * radians / 2.0;
     let half_lon = (lon2 - lon1) * radians / 2.0;
-    let a = half_lat.sin().powi(2)
-        + (lat1 * radians).cos() * (lat2 * radians).cos() * half_lon.sin().powi(2);
+    let a = half_lat.sin().powi(2) + (lat1 * radians).cos() * (lat2 * radians).cos() * half_lon.sin().powi(2);
     // Rounding may carry `a` just past 1 for opposite points.
     let a = a.min(1.0);
     EARTH_RADIUS_KM * 2.0 * a.sqrt().atan2((1.0 - a).sqrt())
@@ -78,9 +72,8 @@ static S2_AREA: Definition = Definition {
     returns: returning::double,
     evaluation: Evaluation::Columns(|call| {
         let ids = call.texts(0)?;
-        let areas: Float64Array = (0..call.rows)
-            .map(|row| ids.get(row).map(|id| area_km2(call, id)).transpose())
-            .collect::<Result<_>>()?;
+        let areas: Float64Array =
+            (0..call.rows).map(|row| ids.get(row).map(|id| area_km2(call, id)).transpose()).collect::<Result<_>>()?;
         Ok(Arc::new(areas))
     }),
 };

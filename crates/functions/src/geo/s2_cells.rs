@@ -33,9 +33,7 @@ pub fn s2_cell_ids(lat: &[f64], lon: &[f64], level: u8) -> Vec<u64> {
     let mut cells = vec![NO_CELL; lat.len().min(lon.len())];
     let level = level.min(LEVEL_MAX);
     let mut grid = Grid::default();
-    let chunks = cells
-        .chunks_mut(CHUNK_POINTS)
-        .zip(lat.chunks(CHUNK_POINTS).zip(lon.chunks(CHUNK_POINTS)));
+    let chunks = cells.chunks_mut(CHUNK_POINTS).zip(lat.chunks(CHUNK_POINTS).zip(lon.chunks(CHUNK_POINTS)));
     for (cells, (lat, lon)) in chunks {
         project(lat, lon, level, &mut grid);
         for (row, cell) in cells.iter_mut().enumerate() {
@@ -72,21 +70,13 @@ pub fn s2_cell_id(lat: f64, lon: f64, level: u8) -> u64 {
         1 => (-x / major, z / major),
         _ => (-x / major, -y / major),
     };
-    let (face, u, v) = if major < 0.0 {
-        (axis + 3, positive.1, positive.0)
-    } else {
-        (axis, positive.0, positive.1)
-    };
+    let (face, u, v) = if major < 0.0 { (axis + 3, positive.1, positive.0) } else { (axis, positive.0, positive.1) };
     hilbert_id(face, leaf_position(u, level), leaf_position(v, level), level)
 }
 
 /// The quadratic projection of S2, from -1..=1 on the cube face to 0..=1 on the grid.
 fn uv_to_st(u: f64) -> f64 {
-    if u >= 0.0 {
-        0.5 * (1.0 + 3.0 * u).sqrt()
-    } else {
-        1.0 - 0.5 * (1.0 - 3.0 * u).sqrt()
-    }
+    if u >= 0.0 { 0.5 * (1.0 + 3.0 * u).sqrt() } else { 1.0 - 0.5 * (1.0 - 3.0 * u).sqrt() }
 }
 
 /// Position of the cell of `level` on one axis of the face.
@@ -107,12 +97,7 @@ struct Grid {
 
 impl Default for Grid {
     fn default() -> Self {
-        Self {
-            face: [0; CHUNK_POINTS],
-            i: [0; CHUNK_POINTS],
-            j: [0; CHUNK_POINTS],
-            slack: [0.0; CHUNK_POINTS],
-        }
+        Self { face: [0; CHUNK_POINTS], i: [0; CHUNK_POINTS], j: [0; CHUNK_POINTS], slack: [0.0; CHUNK_POINTS] }
     }
 }
 
@@ -151,7 +136,13 @@ fn project_chunk<const FUSED: bool>(lat: &[f64], lon: &[f64], level: u8, grid: &
         let flipped = major < 0.0;
         let first = if polar | y_over_x { -x } else { y };
         let second = if polar { -y } else { z };
-        let axis: u64 = if polar { 2 } else if y_over_x { 1 } else { 0 };
+        let axis: u64 = if polar {
+            2
+        } else if y_over_x {
+            1
+        } else {
+            0
+        };
         let inverse = 1.0 / major;
         let u = (if flipped { second } else { first }) * inverse;
         let v = (if flipped { first } else { second }) * inverse;
@@ -199,11 +190,7 @@ fn sin_cos<const FUSED: bool>(angle: f64) -> (f64, f64) {
 
     let shifted = multiply_add::<FUSED>(angle, 1.0 / FRAC_PI_2, ROUND);
     let quadrant = shifted - ROUND;
-    let r = multiply_add::<FUSED>(
-        quadrant,
-        -HALF_PI_LOW,
-        multiply_add::<FUSED>(quadrant, -HALF_PI_HIGH, angle),
-    );
+    let r = multiply_add::<FUSED>(quadrant, -HALF_PI_LOW, multiply_add::<FUSED>(quadrant, -HALF_PI_HIGH, angle));
     let r2 = r * r;
 
     let mut sin = 1.589_690_995_211_55e-10;
@@ -228,10 +215,7 @@ fn sin_cos<const FUSED: bool>(angle: f64) -> (f64, f64) {
     let sin_sign = (turns & 2) << 62;
     let cos_sign = (turns.wrapping_add(1) & 2) << 62;
     let (sin_size, cos_size) = if odd { (cos, sin) } else { (sin, cos) };
-    (
-        f64::from_bits(sin_size.to_bits() ^ sin_sign),
-        f64::from_bits(cos_size.to_bits() ^ cos_sign),
-    )
+    (f64::from_bits(sin_size.to_bits() ^ sin_sign), f64::from_bits(cos_size.to_bits() ^ cos_sign))
 }
 
 /// Bits of each axis that one step of the Hilbert curve takes.
@@ -287,9 +271,7 @@ fn hilbert_id(face: u64, i: u64, j: u64, level: u8) -> u64 {
     let mut shift = steps * STEP_BITS;
     while shift > 0 {
         shift -= STEP_BITS;
-        let index = (((i >> shift) & STEP_MASK) << (STEP_BITS + 2))
-            | (((j >> shift) & STEP_MASK) << 2)
-            | state;
+        let index = (((i >> shift) & STEP_MASK) << (STEP_BITS + 2)) | (((j >> shift) & STEP_MASK) << 2) | state;
         let entry = u64::from(HILBERT[index as usize]);
         position = (position << (2 * STEP_BITS)) | (entry >> 2);
         state = entry & 3;

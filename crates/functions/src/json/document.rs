@@ -15,8 +15,7 @@ pub(super) fn parse(call: &Call, text: &str) -> Result<Value> {
         let found = format!("{} bytes long", text.len());
         return Err(call.refuse("json", found, &format!("at most {DOCUMENT_BYTES_MAX} bytes long")));
     }
-    serde_json::from_str(text)
-        .map_err(|error| call.refuse("json", format!("'{text}'"), &format!("JSON ({error})")))
+    serde_json::from_str(text).map_err(|error| call.refuse("json", format!("'{text}'"), &format!("JSON ({error})")))
 }
 
 pub(super) struct Path {
@@ -61,11 +60,7 @@ impl Path {
     /// The value at a definite path; the array of all matches of any other.
     pub fn read(&self, document: &Value) -> Option<Value> {
         let found = self.path.query(document);
-        if self.definite {
-            found.first().cloned()
-        } else {
-            Some(Value::Array(found.into_iter().cloned().collect()))
-        }
+        if self.definite { found.first().cloned() } else { Some(Value::Array(found.into_iter().cloned().collect())) }
     }
 
     pub fn exists(&self, document: &Value) -> bool {
@@ -110,12 +105,8 @@ impl Path {
     }
 
     pub fn delete(&self, call: &Call, document: &mut Value) -> Result<()> {
-        let mut places: Vec<Vec<Place>> = self
-            .path
-            .query_located(document)
-            .locations()
-            .map(|path| path.iter().map(Place::from).collect())
-            .collect();
+        let mut places: Vec<Vec<Place>> =
+            self.path.query_located(document).locations().map(|path| path.iter().map(Place::from).collect()).collect();
         // From the end, so that an index still means the same after the ones behind it are gone.
         places.sort();
         for place in places.iter().rev() {

@@ -2,12 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, Float64Builder, Int64Builder, ListArray, UInt32Array,
-    new_null_array,
-};
+use arrow::array::{Array, ArrayRef, AsArray, Float64Builder, Int64Builder, ListArray, UInt32Array, new_null_array};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::compute::{SortOptions, cast_with_options, CastOptions, take};
+use arrow::compute::{CastOptions, SortOptions, cast_with_options, take};
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type};
 use arrow::row::{RowConverter, SortField};
 use datafusion::common::{Result, ScalarValue, exec_datafusion_err, exec_err, plan_err};
@@ -19,8 +16,7 @@ use crate::{FunctionDoc, FunctionKind};
 
 pub(crate) static AGGREGATE_FUNCTIONS: &[&Definition] = &[&ARRAY_AGGREGATE, &ARRAY_OPERATE];
 
-const PARAMETERS: &[(&str, Kind)] =
-    &[("array", Kind::List), ("operation", Kind::Text), ("type", Kind::Text)];
+const PARAMETERS: &[(&str, Kind)] = &[("array", Kind::List), ("operation", Kind::Text), ("type", Kind::Text)];
 
 static ARRAY_AGGREGATE: Definition = Definition {
     doc: FunctionDoc {
@@ -131,7 +127,9 @@ impl Chain {
         let (mut steps, mut last) = (Vec::new(), None);
         for name in operation.split('.') {
             if last.is_some() {
-                return plan_err!("{function}: operation is '{operation}', but nothing can follow average, min, max, sum, count, findFirst");
+                return plan_err!(
+                    "{function}: operation is '{operation}', but nothing can follow average, min, max, sum, count, findFirst"
+                );
             }
             match name.trim().to_ascii_lowercase().as_str() {
                 "distinct" => steps.push(Step::Distinct),
@@ -153,11 +151,7 @@ impl Chain {
     }
 }
 
-fn planned(
-    function: &str,
-    types: &[DataType],
-    literals: &[Option<&ScalarValue>],
-) -> Result<Chain> {
+fn planned(function: &str, types: &[DataType], literals: &[Option<&ScalarValue>]) -> Result<Chain> {
     let operation = literal_text(function, "operation", literals.get(1))?;
     let element = literal_text(function, "type", literals.get(2))?;
     element_type(function, types)?;
@@ -185,9 +179,8 @@ fn prepared(call: &Call) -> Result<Option<(Chain, ListArray)>> {
     // An element that does not fit is an error, not a NULL.
     let strict = CastOptions { safe: false, ..Default::default() };
     let target = chain.element.number_type();
-    let values = cast_with_options(lists.values(), &target, &strict).map_err(|error| {
-        exec_datafusion_err!("{}: an element is not a {element}: {error}", call.function)
-    })?;
+    let values = cast_with_options(lists.values(), &target, &strict)
+        .map_err(|error| exec_datafusion_err!("{}: an element is not a {element}: {error}", call.function))?;
     let field = Arc::new(Field::new_list_field(target, true));
     let lists = ListArray::try_new(field, lists.offsets().clone(), values, lists.nulls().cloned())?;
     Ok(Some((chain, lists)))
@@ -211,8 +204,7 @@ fn apply_steps(steps: &[Step], lists: &ListArray) -> Result<Vec<Vec<u32>>> {
             kept.push(Vec::new());
             continue;
         }
-        let mut positions: Vec<u32> =
-            (start..end).filter(|&position| values.is_valid(position as usize)).collect();
+        let mut positions: Vec<u32> = (start..end).filter(|&position| values.is_valid(position as usize)).collect();
         if let Some(rows) = &rows {
             for step in steps {
                 match step {
@@ -269,9 +261,8 @@ fn array_aggregate(call: &Call) -> Result<ArrayRef> {
 
 fn whole(call: &Call, last: Last, lists: &ListArray, kept: &[Vec<u32>]) -> Result<ArrayRef> {
     let values = lists.values().as_primitive::<Int64Type>();
-    let of = |positions: &[u32]| -> Vec<i64> {
-        positions.iter().map(|&position| values.value(position as usize)).collect()
-    };
+    let of =
+        |positions: &[u32]| -> Vec<i64> { positions.iter().map(|&position| values.value(position as usize)).collect() };
     if last == Last::Average {
         let mut averages = Float64Builder::with_capacity(kept.len());
         for (row, positions) in kept.iter().enumerate() {
@@ -290,9 +281,10 @@ fn whole(call: &Call, last: Last, lists: &ListArray, kept: &[Vec<u32>]) -> Resul
             Last::FindFirst => numbers.first().copied(),
             _ => {
                 let sum: i128 = numbers.iter().map(|&value| i128::from(value)).sum();
-                Some(i64::try_from(sum).map_err(|_| {
-                    call.refuse("the sum", sum, "within 64 bits; take the type Double for more")
-                })?)
+                Some(
+                    i64::try_from(sum)
+                        .map_err(|_| call.refuse("the sum", sum, "within 64 bits; take the type Double for more"))?,
+                )
             }
         };
         results.append_option(lists.is_valid(row).then_some(result.unwrap_or(0)));
@@ -304,8 +296,7 @@ fn floating(last: Last, lists: &ListArray, kept: &[Vec<u32>]) -> ArrayRef {
     let values = lists.values().as_primitive::<Float64Type>();
     let mut results = Float64Builder::with_capacity(kept.len());
     for (row, positions) in kept.iter().enumerate() {
-        let numbers: Vec<f64> =
-            positions.iter().map(|&position| values.value(position as usize)).collect();
+        let numbers: Vec<f64> = positions.iter().map(|&position| values.value(position as usize)).collect();
         let result = match last {
             Last::Min => numbers.iter().copied().min_by(f64::total_cmp),
             Last::Max => numbers.iter().copied().max_by(f64::total_cmp),
@@ -334,17 +325,11 @@ fn compensated_sum(numbers: &[f64]) -> f64 {
 }
 
 /// The first or, of the sorted positions, the least or greatest element; NULL of an empty list.
-fn other(
-    last: Last,
-    lists: &ListArray,
-    kept: &[Vec<u32>],
-    nulls: Option<NullBuffer>,
-) -> Result<ArrayRef> {
+fn other(last: Last, lists: &ListArray, kept: &[Vec<u32>], nulls: Option<NullBuffer>) -> Result<ArrayRef> {
     let chosen = |row: usize, positions: &[u32]| {
         let position = if last == Last::Max { positions.last() } else { positions.first() };
         position.copied().filter(|_| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)))
     };
-    let positions: UInt32Array =
-        kept.iter().enumerate().map(|(row, positions)| chosen(row, positions)).collect();
+    let positions: UInt32Array = kept.iter().enumerate().map(|(row, positions)| chosen(row, positions)).collect();
     Ok(take(lists.values(), &positions, None)?)
 }

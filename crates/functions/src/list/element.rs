@@ -123,8 +123,7 @@ fn field_of(rows: &ArrayRef, index: usize) -> Result<ArrayRef> {
     match rows.nulls() {
         None => Ok(Arc::clone(child)),
         Some(nulls) => {
-            let kept: UInt32Array =
-                (0..rows.len()).map(|row| nulls.is_valid(row).then_some(row as u32)).collect();
+            let kept: UInt32Array = (0..rows.len()).map(|row| nulls.is_valid(row).then_some(row as u32)).collect();
             Ok(take(child, &kept, None)?)
         }
     }

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, Scalar, StructArray, UInt32Array,
-    new_null_array,
+    Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, Scalar, StructArray, UInt32Array, new_null_array,
 };
 use arrow::compute::kernels::cmp::eq;
 use arrow::compute::{CastOptions, cast_with_options, take};
@@ -107,7 +106,7 @@ fn list_contains(call: &Call) -> Result<ArrayRef> {
     for row in 0..call.rows {
         if lists.array.is_null(lists.position(row)) {
             result.append_value(false);
-        } else if items.array.is_null(items.position(row)) {
+        } else if items.array.data_type().is_null() || items.array.is_null(items.position(row)) {
             result.append_null();
         } else {
             result.append_value(matches.range(row).any(|index| matches.equal(index)));
@@ -135,6 +134,11 @@ impl Matches {
         range: impl Fn(usize) -> Option<std::ops::Range<usize>>,
     ) -> Result<Self> {
         let wanted = call.any(wanted_index)?;
+        if elements.data_type().is_null() {
+            // There is nothing to compare with; NULL equals nothing.
+            let ranges = vec![0..0; rows];
+            return Ok(Self { equal: BooleanArray::new_null(0), positions: None, ranges });
+        }
         // What is not of the elements' type equals none of them (a number too large, a text that is none).
         let lenient = CastOptions { safe: true, ..Default::default() };
         let values = cast_with_options(&wanted.array, elements.data_type(), &lenient)?;

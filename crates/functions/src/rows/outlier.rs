@@ -63,8 +63,12 @@ fn outlier_mad(call: &Call) -> Result<ArrayRef> {
     for row in 0..call.rows {
         let numbers = integers.each_ref().map(|column| column.get(row));
         let before = columns.time.len();
-        if let (Some(values), Some(times), Some(start), [Some(window), Some(observation), Some(tolerance), Some(percent)]) =
-            (values.get(row), times.get(row), starts.get(row), numbers)
+        if let (
+            Some(values),
+            Some(times),
+            Some(start),
+            [Some(window), Some(observation), Some(tolerance), Some(percent)],
+        ) = (values.get(row), times.get(row), starts.get(row), numbers)
         {
             pair(call, &times, &values, &mut points)?;
             points.sort_by_key(|&(time, _)| time);
@@ -85,13 +89,7 @@ fn outlier_mad(call: &Call) -> Result<ArrayRef> {
     list_of_rows(fields(), columns, lengths, valid)
 }
 
-fn push_rows(
-    points: &[(i64, f64)],
-    observed_from: i64,
-    tolerance: f64,
-    percent: f64,
-    columns: &mut Columns,
-) {
+fn push_rows(points: &[(i64, f64)], observed_from: i64, tolerance: f64, percent: f64, columns: &mut Columns) {
     let mut sorted: Vec<f64> = points.iter().map(|&(_, value)| value).collect();
     sorted.sort_by(f64::total_cmp);
     let deviations = double_mad(&sorted);

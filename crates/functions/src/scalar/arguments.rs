@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, BinaryArray, Float64Array, Int64Array, ListArray,
-    PrimitiveArray, StringArray, TimestampMillisecondArray, UInt64Array,
+    Array, ArrayRef, ArrowPrimitiveType, BinaryArray, Float64Array, Int64Array, ListArray, PrimitiveArray, StringArray,
+    TimestampMillisecondArray, UInt64Array,
 };
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, exec_err};
@@ -80,12 +80,7 @@ impl<A: Values> Argument<A> {
 }
 
 impl<'a> Call<'a> {
-    pub fn new(
-        function: &'static str,
-        returns: &'a DataType,
-        rows: usize,
-        arguments: &'a [ColumnarValue],
-    ) -> Self {
+    pub fn new(function: &'static str, returns: &'a DataType, rows: usize, arguments: &'a [ColumnarValue]) -> Self {
         Self { function, returns, rows, arguments }
     }
 
@@ -96,12 +91,8 @@ impl<'a> Call<'a> {
 
     pub fn any(&self, index: usize) -> Result<Argument<ArrayRef>> {
         match self.arguments.get(index) {
-            Some(ColumnarValue::Array(array)) => {
-                Ok(Argument { array: Arc::clone(array), literal: false })
-            }
-            Some(ColumnarValue::Scalar(value)) => {
-                Ok(Argument { array: value.to_array()?, literal: true })
-            }
+            Some(ColumnarValue::Array(array)) => Ok(Argument { array: Arc::clone(array), literal: false }),
+            Some(ColumnarValue::Scalar(value)) => Ok(Argument { array: value.to_array()?, literal: true }),
             None => exec_err!("{}: argument {} is missing", self.function, index + 1),
         }
     }
@@ -149,23 +140,13 @@ impl<'a> Call<'a> {
     }
 
     /// An error of a value: which function and argument, what was found, what is allowed.
-    pub fn refuse(
-        &self,
-        argument: &str,
-        found: impl std::fmt::Display,
-        allowed: &str,
-    ) -> DataFusionError {
+    pub fn refuse(&self, argument: &str, found: impl std::fmt::Display, allowed: &str) -> DataFusionError {
         refusal(self.function, argument, found, allowed)
     }
 }
 
 /// See [`Call::refuse`].
-pub(crate) fn refusal(
-    function: &str,
-    argument: &str,
-    found: impl std::fmt::Display,
-    allowed: &str,
-) -> DataFusionError {
+pub(crate) fn refusal(function: &str, argument: &str, found: impl std::fmt::Display, allowed: &str) -> DataFusionError {
     /// Characters of the value that the message shows.
     const SHOWN_CHARS_MAX: usize = 80;
     let mut shown: String = found.to_string();

@@ -65,9 +65,7 @@ impl Kind {
             Kind::Number => (given.is_numeric() || *given == Null).then_some(Float64),
             Kind::Integer => match given {
                 Null => Some(Int64),
-                Decimal32(_, 0) | Decimal64(_, 0) | Decimal128(_, 0) | Decimal256(_, 0) => {
-                    Some(Int64)
-                }
+                Decimal32(_, 0) | Decimal64(_, 0) | Decimal128(_, 0) | Decimal256(_, 0) => Some(Int64),
                 other => other.is_integer().then_some(Int64),
             },
             Kind::Key => (given.is_integer() || *given == Null).then_some(UInt64),
@@ -131,9 +129,7 @@ pub(crate) fn coerce(definition: &Definition, given: &[DataType]) -> Result<Vec<
         return plan_err!("{name} takes {signature}, but {count} arguments are given");
     }
     let mut coerced = Vec::with_capacity(given.len());
-    for (index, (found, (parameter, kind))) in
-        given.iter().zip(definition.parameters).enumerate()
-    {
+    for (index, (found, (parameter, kind))) in given.iter().zip(definition.parameters).enumerate() {
         match kind.coerced(found) {
             Some(data_type) => coerced.push(data_type),
             None => {

@@ -33,9 +33,7 @@ static START_OF_WEEK: Definition = Definition {
     parameters: &[MILLIS, ZONE],
     optional: 0,
     returns: returning::bigint,
-    evaluation: Evaluation::Columns(|call| {
-        by_date(call, 1, |zone, date| Some(first_instant_ms(zone, monday(date)?)))
-    }),
+    evaluation: Evaluation::Columns(|call| by_date(call, 1, |zone, date| Some(first_instant_ms(zone, monday(date)?)))),
 };
 
 static END_OF_WEEK: Definition = Definition {
@@ -71,9 +69,7 @@ static START_OF_MONTH: Definition = Definition {
     optional: 0,
     returns: returning::bigint,
     evaluation: Evaluation::Columns(|call| {
-        by_date(call, 1000, |zone, date| {
-            Some(first_instant_ms(zone, date.with_day(1)?).div_euclid(1000))
-        })
+        by_date(call, 1000, |zone, date| Some(first_instant_ms(zone, date.with_day(1)?).div_euclid(1000)))
     }),
 };
 
@@ -117,9 +113,7 @@ fn time_in_date(call: &Call) -> Result<ArrayRef> {
     let zones = if call.given() > 3 { Some(call.texts(3)?) } else { None };
     let mut zone = LastCompiled::new();
     let instant = |row: usize| -> Result<Option<i64>> {
-        let (Some(seconds), Some(hour), Some(minute)) =
-            (seconds.get(row), hours.get(row), minutes.get(row))
-        else {
+        let (Some(seconds), Some(hour), Some(minute)) = (seconds.get(row), hours.get(row), minutes.get(row)) else {
             return Ok(None);
         };
         let zone = match &zones {
@@ -147,11 +141,7 @@ fn within(call: &Call, name: &str, value: i64, most: u32) -> Result<u32> {
 }
 
 /// Applies a rule to the local date of (instant, zone). `unit_ms` is what the instants count in.
-fn by_date(
-    call: &Call,
-    unit_ms: i64,
-    rule: fn(Zone, NaiveDate) -> Option<i64>,
-) -> Result<ArrayRef> {
+fn by_date(call: &Call, unit_ms: i64, rule: fn(Zone, NaiveDate) -> Option<i64>) -> Result<ArrayRef> {
     let (instants, zones) = (call.integers(0)?, call.texts(1)?);
     let mut zone = LastCompiled::new();
     let apply = |row: usize| -> Result<Option<i64>> {

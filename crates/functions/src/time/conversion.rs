@@ -42,9 +42,7 @@ static FORMAT_TIME_IN_ZONE: Definition = Definition {
         let (times, zones, patterns) = (call.times(0)?, call.texts(1)?, call.texts(2)?);
         let (mut zone, mut pattern) = (LastCompiled::new(), LastCompiled::new());
         texts(call.rows, |row, out| {
-            let (Some(time), Some(name), Some(text)) =
-                (times.get(row), zones.get(row), patterns.get(row))
-            else {
+            let (Some(time), Some(name), Some(text)) = (times.get(row), zones.get(row), patterns.get(row)) else {
                 return Ok(false);
             };
             let zone = *zone.get(name, |name| Zone::parse(call, name))?;
@@ -122,8 +120,7 @@ static UNIX_TIMESTAMP: Definition = Definition {
     optional: 1,
     returns: returning::bigint,
     evaluation: Evaluation::Columns(|call| {
-        let seconds: Int64Array =
-            parsed(call)?.into_iter().map(|ms| ms.map(|ms| ms.div_euclid(1000))).collect();
+        let seconds: Int64Array = parsed(call)?.into_iter().map(|ms| ms.map(|ms| ms.div_euclid(1000))).collect();
         Ok(Arc::new(seconds))
     }),
 };
@@ -140,9 +137,7 @@ static TO_TIMESTAMP: Definition = Definition {
     parameters: &[("text", Kind::Text), ("pattern", Kind::Text)],
     optional: 1,
     returns: returning::time,
-    evaluation: Evaluation::Columns(|call| {
-        Ok(Arc::new(TimestampMillisecondArray::from(parsed(call)?)))
-    }),
+    evaluation: Evaluation::Columns(|call| Ok(Arc::new(TimestampMillisecondArray::from(parsed(call)?)))),
 };
 
 static TIMESTAMP_FROM_UNIX: Definition = Definition {
@@ -195,9 +190,7 @@ static TO_TIMESTAMP_LTZ: Definition = Definition {
 };
 
 fn milliseconds(call: &Call, seconds: i64) -> Result<i64> {
-    seconds
-        .checked_mul(1000)
-        .ok_or_else(|| call.refuse("seconds", seconds, "within 64 bits as milliseconds"))
+    seconds.checked_mul(1000).ok_or_else(|| call.refuse("seconds", seconds, "within 64 bits as milliseconds"))
 }
 
 fn format(call: &Call, ms: i64, zone: Zone, pattern: &Pattern, out: &mut String) -> Result<bool> {
@@ -208,10 +201,7 @@ fn format(call: &Call, ms: i64, zone: Zone, pattern: &Pattern, out: &mut String)
 }
 
 /// Builds a column of texts; the closure writes a row's text, or says that it is NULL.
-fn texts(
-    rows: usize,
-    mut write: impl FnMut(usize, &mut String) -> Result<bool>,
-) -> Result<ArrayRef> {
+fn texts(rows: usize, mut write: impl FnMut(usize, &mut String) -> Result<bool>) -> Result<ArrayRef> {
     let mut column = StringBuilder::with_capacity(rows, rows * DEFAULT_PATTERN.len());
     let mut text = String::new();
     for row in 0..rows {

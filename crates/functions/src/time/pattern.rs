@@ -111,8 +111,9 @@ fn push_text(parts: &mut Vec<Part>, text: &str) {
 
 fn allowed(letter: char, width: usize) -> bool {
     match letter {
-        'G' | 'y' | 'Y' | 'M' | 'L' | 'w' | 'D' | 'd' | 'F' | 'E' | 'u' | 'a' | 'H' | 'k' | 'K' | 'h'
-        | 'm' | 's' => width <= WIDTH_MAX,
+        'G' | 'y' | 'Y' | 'M' | 'L' | 'w' | 'D' | 'd' | 'F' | 'E' | 'u' | 'a' | 'H' | 'k' | 'K' | 'h' | 'm' | 's' => {
+            width <= WIDTH_MAX
+        }
         'S' | 'z' | 'X' => width <= 3,
         'Z' => width <= 3,
         _ => false,
@@ -120,11 +121,20 @@ fn allowed(letter: char, width: usize) -> bool {
 }
 
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
-    "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
-const DAYS: [&str; 7] =
-    ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 fn format_field(letter: char, width: usize, time: &LocalTime, out: &mut String) {
     let clock = &time.clock;
@@ -166,11 +176,7 @@ fn format_field(letter: char, width: usize, time: &LocalTime, out: &mut String) 
 /// Two letters are the last two digits; any other number of them is the year of the era.
 fn year(year: i32, width: usize, out: &mut String) {
     let of_era = if year > 0 { year } else { 1 - year };
-    let _ = if width == 2 {
-        write!(out, "{:02}", of_era % 100)
-    } else {
-        write!(out, "{of_era:0width$}")
-    };
+    let _ = if width == 2 { write!(out, "{:02}", of_era % 100) } else { write!(out, "{of_era:0width$}") };
 }
 
 fn offset(seconds: i32, colon: bool, minutes: bool, out: &mut String) {

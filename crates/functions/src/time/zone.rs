@@ -61,17 +61,13 @@ impl Zone {
     /// A name of the IANA database, a Java short name, or an offset such as `+07:00`, `GMT+7`, `UTC-03:30`.
     pub fn parse(call: &Call, text: &str) -> Result<Self> {
         let name = JAVA_SHORT_IDS.iter().find(|(short, _)| *short == text).map_or(text, |found| found.1);
-        name.parse::<Tz>()
-            .map(Zone::Named)
-            .ok()
-            .or_else(|| parse_offset(text).map(Zone::Fixed))
-            .ok_or_else(|| {
-                call.refuse(
-                    "the time zone",
-                    format!("'{text}'"),
-                    "a name such as 'Asia/Jakarta' or an offset such as '+07:00'",
-                )
-            })
+        name.parse::<Tz>().map(Zone::Named).ok().or_else(|| parse_offset(text).map(Zone::Fixed)).ok_or_else(|| {
+            call.refuse(
+                "the time zone",
+                format!("'{text}'"),
+                "a name such as 'Asia/Jakarta' or an offset such as '+07:00'",
+            )
+        })
     }
 
     pub fn local(self, instant: DateTime<chrono::Utc>) -> LocalTime {
@@ -84,11 +80,7 @@ impl Zone {
             }
             Zone::Fixed(offset) => (offset, format!("GMT{offset}")),
         };
-        LocalTime {
-            clock: utc + offset,
-            offset_seconds: offset.local_minus_utc(),
-            abbreviation,
-        }
+        LocalTime { clock: utc + offset, offset_seconds: offset.local_minus_utc(), abbreviation }
     }
 
     /// The instant, in milliseconds, at which a clock in the zone shows a time. A time that is skipped when
