@@ -35,7 +35,7 @@ async fn check(test: &TestStore, sql: &str, keys: u64, expected: &[&str]) {
     assert_eq!(test.store.keys_scanned() - before, keys, "keys read for {sql}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn time_ranges_are_pushed_down() {
     let test = filled();
     check(&test, "SELECT count(*) FROM m", 1_800, &["1800"]).await;
@@ -47,7 +47,7 @@ async fn time_ranges_are_pushed_down() {
     check(&test, "SELECT count(*) FROM m WHERE time < TIMESTAMP '2023-01-01T00:00:00'", 0, &["0"]).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn tags_groups_orders_and_limits() {
     let test = filled();
     check(
@@ -81,7 +81,7 @@ async fn tags_groups_orders_and_limits() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn what_is_pushed_down_shows_in_the_plan() {
     let test = filled();
     let plan = query(
@@ -95,7 +95,7 @@ async fn what_is_pushed_down_shows_in_the_plan() {
     assert!(!physical.contains("Sort") && !physical.contains("Filter"), "{plan}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[tokio::test]
 async fn measurements_are_joined_and_odd_names_quoted() {
     let test = filled();
     write(&test.store, "odd \"name\"", &[(NEW_YEAR, Some("a"), None, Some(42), None)]);
