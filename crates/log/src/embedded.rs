@@ -248,7 +248,8 @@ pub struct PendingAppend {
 impl PendingAppend {
     /// Blocks until the records are durable; the first one's offset.
     pub fn wait(self) -> Result<i64, LogError> {
-        block_on(self.acknowledged())
+        // Unconstrained: a task's budget would end the wait until the task yields, which it cannot do here.
+        block_on(tokio::task::unconstrained(self.acknowledged()))
     }
 
     /// Waits until the records are durable; the first one's offset.

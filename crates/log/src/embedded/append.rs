@@ -8,8 +8,8 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
@@ -46,6 +46,8 @@ pub(crate) struct Appender {
     synced_offset: i64,
     waiters: VecDeque<Waiter>,
     standing: Standing,
+    /// Whether an fsync runs. The system tells an error once, so another fsync must not take it away from this one.
+    syncing: bool,
     /// Why the partition takes no more records.
     failure: Option<String>,
 }
@@ -68,8 +70,17 @@ impl Appender {
             synced_offset: next_offset,
             waiters: VecDeque::new(),
             standing: Standing::Open,
+            syncing: false,
             failure: None,
         }
+    }
+
+    /// Whether the last segment has no room for `bytes` more.
+    fn is_full_for(&self, bytes: u64, segment_bytes: u64) -> bool {
+        self.active.as_ref().is_none_or(|active| {
+            let used = active.segment.index().bytes;
+            active.segment.is_sealed() || used > 0 && used.saturating_add(bytes) > segment_bytes
+        })
     }
 
     fn is_dirty(&self) -> bool {
@@ -93,14 +104,14 @@ impl Partition {
         let checksum = body_checksum(batch); // the long part of the work, before the lock
         let mut rolled = false;
         let mut answers = Replies::new();
-        let mut appender = self.lock_appender();
+        let mut appender = self.lock_with_room((HEADER_BYTES + batch.bytes()) as u64);
         match self.write(&mut appender, batch, checksum, &mut rolled, &mut answers) {
             Ok(mut written) => {
                 for (records, reply) in replies {
                     let end = written.first_offset + records as i64;
                     match self.shared.durability {
-                        Durability::Group => appender.waiters.push_back(Waiter { end, written, reply }),
-                        Durability::Interval(_) | Durability::None => answers.push((reply, Ok(written))),
+                        Durability::Group if records > 0 => appender.waiters.push_back(Waiter { end, written, reply }),
+                        _ => answers.push((reply, Ok(written))),
                     }
                     written.first_offset = end;
                 }
@@ -186,23 +197,30 @@ impl Partition {
         rolled: &mut bool,
         answers: &mut Replies,
     ) -> Result<(Arc<Segment>, Arc<File>), LogError> {
-        if let Some(active) = &mut appender.active {
-            let used = active.segment.index().bytes;
-            let full = used > 0 && used + bytes > self.config.segment_bytes;
-            if !full && !active.segment.is_sealed() {
-                let file = match &active.file {
-                    Some(file) => file.clone(),
-                    None => {
-                        let opened = active.segment.file_to_write();
-                        opened.map_err(|error| LogError::io("cannot open", active.segment.path(), error))?
-                    }
-                };
-                active.file = Some(file.clone());
-                return Ok((active.segment.clone(), file));
-            }
+        if appender.is_full_for(bytes, self.config.segment_bytes) {
+            *rolled = appender.active.is_some();
+            return self.roll(appender, answers);
         }
-        *rolled = appender.active.is_some();
-        self.roll(appender, answers)
+        let Some(active) = &mut appender.active else { return self.roll(appender, answers) };
+        let file = match &active.file {
+            Some(file) => file.clone(),
+            None => {
+                let opened = active.segment.file_to_write();
+                opened.map_err(|error| LogError::io("cannot open", active.segment.path(), error))?
+            }
+        };
+        active.file = Some(file.clone());
+        Ok((active.segment.clone(), file))
+    }
+
+    /// The appender, when `bytes` have room in the last segment or nothing keeps it from beginning another: sealing
+    /// a segment fsyncs it, so that waits for an fsync that runs.
+    fn lock_with_room(&self, bytes: u64) -> MutexGuard<'_, Appender> {
+        let mut appender = self.lock_appender();
+        while appender.syncing && appender.is_full_for(bytes, self.config.segment_bytes) {
+            appender = self.sync_ended.wait(appender).unwrap_or_else(PoisonError::into_inner);
+        }
+        appender
     }
 
     /// Closes the last segment, durably, and begins the next one.
@@ -246,16 +264,20 @@ impl Partition {
     /// Makes durable what was appended before this call, and answers who waits for it.
     pub fn sync(&self) {
         let (segment, file, bytes, offset) = {
-            let appender = self.lock_appender();
+            let mut appender = self.lock_appender();
             let Some(Active { segment, file: Some(file) }) = &appender.active else { return };
             if !appender.is_dirty() {
                 return;
             }
             let bytes = segment.index().bytes;
-            (segment.clone(), file.clone(), bytes, appender.next_offset)
+            let taken = (segment.clone(), file.clone(), bytes, appender.next_offset);
+            appender.syncing = true;
+            taken
         };
         let synced = self.shared.disk.sync(&file);
         let mut appender = self.lock_appender();
+        appender.syncing = false;
+        self.sync_ended.notify_all();
         let still_active = appender.active.as_ref().is_some_and(|active| Arc::ptr_eq(&active.segment, &segment));
         let answers = match synced {
             Ok(()) => {
@@ -302,7 +324,7 @@ impl Partition {
     /// Begins a new segment so that the last one can expire.
     pub fn roll_for_retention(&self) -> Result<(), LogError> {
         let mut answers = Replies::new();
-        let mut appender = self.lock_appender();
+        let mut appender = self.lock_with_room(u64::MAX);
         let result = self
             .check_takes_records(&appender)
             .and_then(|()| self.roll(&mut appender, &mut answers))

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 
 use tokio::sync::watch;
 
@@ -44,7 +44,8 @@ pub(crate) struct Partition {
     /// Whether the partition waits for the interval to its next fsync.
     pub sync_listed: AtomicBool,
     pub(super) queue: Mutex<ProduceQueue>,
-    pub(super) appender: Mutex<Appender>,
+    appender: Mutex<Appender>,
+    pub(super) sync_ended: Condvar,
     /// Held while segments are removed, so that the directory is not given away meanwhile.
     pub(super) removal: Mutex<()>,
     /// Oldest first; the last one is written to.
@@ -98,6 +99,7 @@ impl Partition {
             sync_listed: AtomicBool::new(false),
             queue: Mutex::default(),
             appender: Mutex::new(appender),
+            sync_ended: Condvar::new(),
             removal: Mutex::new(()),
             segments: RwLock::new(recovered.segments),
             bounds: watch::Sender::new(Bounds { start, end, standing: Standing::Open }),

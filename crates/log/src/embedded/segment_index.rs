@@ -75,7 +75,8 @@ impl SegmentIndex {
             return None;
         }
         let after = self.entries.partition_point(|entry| entry.max_timestamp_before_ms < timestamp_ms);
-        let entry = self.entries.get(after.checked_sub(1)?)?;
+        // No timestamp is below the least of all times, which stands for "none before the first entry".
+        let entry = self.entries.get(after.saturating_sub(1))?;
         Some((entry.position, entry.offset))
     }
 

@@ -1,0 +1,219 @@
+//! The disk is full, or fails: writers are told, what was acknowledged stays, and room makes it go on.
+
+use std::io;
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use millrace_log::{
+    DiskFaults, Durability, EmbeddedLog, EmbeddedLogOptions, LogError, TopicConfig, TopicLog, WriteFault,
+};
+use tempfile::tempdir;
+
+use crate::fixture::*;
+
+/// Lets the test choose what the next writes and fsyncs do.
+#[derive(Default)]
+struct Faults {
+    write: Mutex<Option<(usize, io::ErrorKind)>>,
+    sync: Mutex<Option<io::ErrorKind>>,
+    /// Bytes that still have room; `None` is a great disk.
+    room: Mutex<Option<usize>>,
+}
+
+impl DiskFaults for Faults {
+    fn on_write(&self, bytes: usize) -> WriteFault {
+        if let Some((written, kind)) = self.write.lock().unwrap().take() {
+            return WriteFault::Fail { written, error: kind.into() };
+        }
+        match self.room.lock().unwrap().as_mut() {
+            Some(room) if *room < bytes => WriteFault::Fail { written: *room, error: io::ErrorKind::StorageFull.into() },
+            Some(room) => {
+                *room -= bytes;
+                WriteFault::None
+            }
+            None => WriteFault::None,
+        }
+    }
+
+    fn on_sync(&self) -> Option<io::Error> {
+        self.sync.lock().unwrap().take().map(io::Error::from)
+    }
+}
+
+fn open_with(dir: &Path, faults: &Arc<Faults>) -> EmbeddedLog {
+    let options = EmbeddedLogOptions { disk_faults: Some(faults.clone()), ..EmbeddedLogOptions::default() };
+    EmbeddedLog::open(dir, options).unwrap()
+}
+
+async fn values(log: &EmbeddedLog) -> Vec<String> {
+    let read = read_from(log, 0).await.unwrap();
+    assert!(read.iter().enumerate().all(|(place, (offset, _))| place as i64 == *offset));
+    read.into_iter().map(|(_, value)| String::from_utf8(value).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_write_that_ends_at_any_byte_is_taken_back() {
+    let dir = tempdir().unwrap();
+    let faults = Arc::new(Faults::default());
+    let log = open_with(dir.path(), &faults);
+    log.create_topic(TOPIC, TopicConfig::default()).await.unwrap();
+    log.produce(TOPIC, vec![record("first")]).await.unwrap();
+    let mut expected = vec!["first".to_owned()];
+    for (round, kind) in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded, io::ErrorKind::Other].iter().enumerate() {
+        for written in (0..110).step_by(7) {
+            *faults.write.lock().unwrap() = Some((written, *kind));
+            let refused = log.produce(TOPIC, vec![record("lost to the full disk")]).await.unwrap_err();
+            match round {
+                2 => assert!(matches!(refused, LogError::Io { .. }), "{refused:?}"),
+                _ => assert!(matches!(refused, LogError::DiskFull { .. }), "{refused:?}"),
+            }
+            assert!(refused.is_retryable());
+            assert_eq!(values(&log).await, expected);
+            let ack = log.produce(TOPIC, vec![record(format!("{round} {written}"))]).await.unwrap()[0];
+            assert_eq!(ack.offset, expected.len() as i64);
+            expected.push(format!("{round} {written}"));
+        }
+    }
+    drop(log);
+    let log = open(dir.path());
+    assert_eq!(values(&log).await, expected);
+    assert!(log.tails_cut().is_empty());
+}
+
+#[tokio::test]
+async fn an_fsync_without_room_takes_back_what_nobody_saw() {
+    let dir = tempdir().unwrap();
+    let faults = Arc::new(Faults::default());
+    let log = open_with(dir.path(), &faults);
+    log.create_topic(TOPIC, TopicConfig::default()).await.unwrap();
+    log.produce(TOPIC, vec![record("first")]).await.unwrap();
+    for n in 0..3 {
+        *faults.sync.lock().unwrap() = Some(io::ErrorKind::StorageFull);
+        let refused = log.produce(TOPIC, vec![record("lost")]).await.unwrap_err();
+        assert!(matches!(refused, LogError::DiskFull { .. }), "{refused:?}");
+        assert_eq!(values(&log).await.len(), n + 1);
+        assert_eq!(log.produce(TOPIC, vec![record("kept")]).await.unwrap()[0].offset, n as i64 + 1);
+    }
+    drop(log);
+    assert_eq!(values(&open(dir.path())).await, ["first", "kept", "kept", "kept"]);
+}
+
+#[tokio::test]
+async fn after_a_failed_fsync_the_partition_rests_until_it_is_recovered() {
+    let dir = tempdir().unwrap();
+    let faults = Arc::new(Faults::default());
+    let log = open_with(dir.path(), &faults);
+    log.create_topic(TOPIC, TopicConfig::with_partitions(2)).await.unwrap();
+    log.produce(TOPIC, vec![record("first")]).await.unwrap();
+    *faults.sync.lock().unwrap() = Some(io::ErrorKind::Other);
+    for _ in 0..2 {
+        let refused = log.produce(TOPIC, vec![record("not known")]).await.unwrap_err();
+        assert!(matches!(refused, LogError::PartitionFailed { partition: 0, .. }), "{refused:?}");
+        assert!(!refused.is_retryable());
+    }
+    assert_eq!(values(&log).await, ["first"], "what is durable can be read");
+    let elsewhere = millrace_log::NewRecord { partition: Some(1), ..record("fine") };
+    let mixed = log.produce(TOPIC, vec![record("no"), elsewhere]).await.unwrap_err();
+    let LogError::PartlyWritten { acks, .. } = mixed else { panic!("{mixed:?}") };
+    assert_eq!(acks.iter().map(Option::is_some).collect::<Vec<_>>(), [false, true]);
+    drop(log);
+    let log = open(dir.path());
+    let offset = log.produce(TOPIC, vec![record("again")]).await.unwrap()[0].offset;
+    assert_eq!(values(&log).await[offset as usize], "again");
+}
+
+#[tokio::test]
+async fn without_group_fsync_a_failed_fsync_is_tried_again() {
+    let dir = tempdir().unwrap();
+    let faults = Arc::new(Faults::default());
+    let options = EmbeddedLogOptions {
+        disk_faults: Some(faults.clone()),
+        durability: Durability::None,
+        ..EmbeddedLogOptions::default()
+    };
+    let log = EmbeddedLog::open(dir.path(), options).unwrap();
+    log.create_topic(TOPIC, TopicConfig { segment_bytes: 4_096, ..TopicConfig::default() }).await.unwrap();
+    log.produce(TOPIC, vec![record("a".repeat(4_000))]).await.unwrap();
+    *faults.sync.lock().unwrap() = Some(io::ErrorKind::StorageFull);
+    let refused = log.produce(TOPIC, vec![record("b")]).await.unwrap_err(); // needs a new segment, so an fsync
+    assert!(matches!(refused, LogError::DiskFull { .. }), "{refused:?}");
+    assert_eq!(log.produce(TOPIC, vec![record("b")]).await.unwrap()[0].offset, 1);
+    assert_eq!(values(&log).await.len(), 2);
+}
+
+/// Fills the disk, sees the error, makes room, goes on, and finds exactly what was acknowledged.
+async fn fill_and_go_on(dir: &Path, log: EmbeddedLog, reopen: impl Fn() -> EmbeddedLog, make_room: impl Fn()) {
+    let config = TopicConfig { segment_bytes: 50_000, ..TopicConfig::default() };
+    log.create_topic(TOPIC, config).await.unwrap();
+    let mut expected = Vec::new();
+    for round in 0..2 {
+        let mut refused = 0;
+        for n in 0..200 {
+            let value = format!("{round} {n} {}", "x".repeat(5_000 + n));
+            match log.produce(TOPIC, vec![record(value.clone())]).await {
+                Ok(acks) => {
+                    assert_eq!(acks[0].offset, expected.len() as i64);
+                    expected.push(value);
+                }
+                Err(LogError::DiskFull { dir: found, .. }) => {
+                    assert!(found.starts_with(dir));
+                    refused += 1;
+                }
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+        assert!(refused > 0, "the disk never got full");
+        assert!(expected.len() > 5);
+        assert_eq!(values(&log).await, expected);
+        if round == 0 {
+            make_room();
+            let ack = log.produce(TOPIC, vec![record("there is room")]).await.unwrap()[0];
+            assert_eq!(ack.offset, expected.len() as i64);
+            expected.push("there is room".to_owned());
+        }
+    }
+    drop(log);
+    let log = reopen();
+    assert_eq!(values(&log).await, expected);
+    assert!(log.tails_cut().is_empty());
+}
+
+#[tokio::test]
+async fn a_counted_disk_gets_full_and_goes_on() {
+    let dir = tempdir().unwrap();
+    let faults = Arc::new(Faults { room: Mutex::new(Some(300_000)), ..Faults::default() });
+    let log = open_with(dir.path(), &faults);
+    let make_room = || *faults.room.lock().unwrap() = Some(100_000);
+    fill_and_go_on(dir.path(), log, || open(dir.path()), make_room).await;
+}
+
+/// A real file system of 512 KiB, unmounted at the end.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let dir = tempdir().unwrap();
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=512k", "tmpfs"]).arg(dir.path()).output();
+        mounted.is_ok_and(|output| output.status.success()).then(|| Self(dir))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+#[tokio::test]
+async fn a_small_file_system_gets_full_and_goes_on() {
+    let Some(disk) = SmallDisk::mount() else {
+        eprintln!("no right to mount a tmpfs: the same course ran on the counted disk (a_counted_disk_gets_full_and_goes_on)");
+        return;
+    };
+    let dir = disk.0.path().join("log");
+    let filler = disk.0.path().join("filler");
+    std::fs::write(&filler, vec![1; 150_000]).unwrap();
+    let make_room = || std::fs::remove_file(&filler).unwrap();
+    fill_and_go_on(&dir, open(&dir), || open(&dir), make_room).await;
+}
