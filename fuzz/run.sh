@@ -15,7 +15,7 @@ command -v g++ >/dev/null 2>&1 || { echo "fuzz: g++ is missing (it builds libFuz
 triple=$(rustc -vV | sed -n 's/^host: //p')
 # What cargo-fuzz passes: edge counters and traced comparisons. The sanitizer is unstable only in its switch.
 flags="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters"
-flags="$flags -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing"
+flags="$flags -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing"
 flags="$flags -Zsanitizer=address"
 export CARGO_TARGET_DIR=$root/target/fuzz RUSTC_BOOTSTRAP=1 RUSTFLAGS=$flags
 cargo build --release -q --manifest-path "$here/Cargo.toml" --target "$triple" --bin "$target"

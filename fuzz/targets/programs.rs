@@ -14,7 +14,10 @@ pub fn messages() -> &'static [MessageDescriptor] {
             file("everything2.proto", include_str!("everything2.proto")),
         ])
         .expect("the sources are valid");
-        ["fuzz.Everything", "fuzz2.Everything"].iter().map(|name| set.message(name).expect("is in the source")).collect()
+        ["fuzz.Everything", "fuzz2.Everything"]
+            .iter()
+            .map(|name| set.message(name).expect("is in the source"))
+            .collect()
     })
 }
 

@@ -12,7 +12,8 @@ fn look_at(set: &SchemaSet) {
     for summary in listed.iter().take(8) {
         let message = set.message(&summary.full_name).expect("what is listed is found");
         let schema = codec::arrow_schema(&message, &Limits::default());
-        let program = DecodeProgram::compile(&message, &Projection::all(), &DecodeOptions::default()).expect("compiles");
+        let program =
+            DecodeProgram::compile(&message, &Projection::all(), &DecodeOptions::default()).expect("compiles");
         assert_eq!(program.schema(), &schema);
     }
 }

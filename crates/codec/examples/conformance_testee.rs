@@ -12,11 +12,8 @@ use prost::Message as _;
 use prost_reflect::{DynamicMessage, MessageDescriptor, Value};
 use schema::{SchemaSet, SourceFile};
 
-const SOURCES: [&str; 3] = [
-    "conformance.proto",
-    "google/protobuf/test_messages_proto2.proto",
-    "google/protobuf/test_messages_proto3.proto",
-];
+const SOURCES: [&str; 3] =
+    ["conformance.proto", "google/protobuf/test_messages_proto2.proto", "google/protobuf/test_messages_proto3.proto"];
 /// `conformance.WireFormat.PROTOBUF`.
 const PROTOBUF: i32 = 1;
 const REQUEST_BYTES_MAX: u32 = 64 * 1024 * 1024;

@@ -202,7 +202,9 @@ impl Columns {
             ColumnRef::F32(slot) => self.f32s[slot as usize].values[from..to].fill(defaults.f32s[slot as usize]),
             ColumnRef::F64(slot) => self.f64s[slot as usize].values[from..to].fill(defaults.f64s[slot as usize]),
             ColumnRef::I128(slot) => self.i128s[slot as usize].values[from..to].fill(defaults.i128s[slot as usize]),
-            ColumnRef::View(slot) => self.views[slot as usize].values[from..to].fill(defaults.views[slot as usize].view),
+            ColumnRef::View(slot) => {
+                self.views[slot as usize].values[from..to].fill(defaults.views[slot as usize].view)
+            }
             ColumnRef::Bits(slot) => {
                 let value = defaults.bits[slot as usize];
                 (from..to).for_each(|row| self.bits[slot as usize].put(row, value));
@@ -254,7 +256,9 @@ fn resize(columns: &mut Columns, program: &Program, column: ColumnRef, room: usi
         ColumnRef::F32(slot) => fill(&mut columns.f32s[slot as usize].values, room, defaults.f32s[slot as usize]),
         ColumnRef::F64(slot) => fill(&mut columns.f64s[slot as usize].values, room, defaults.f64s[slot as usize]),
         ColumnRef::I128(slot) => fill(&mut columns.i128s[slot as usize].values, room, defaults.i128s[slot as usize]),
-        ColumnRef::View(slot) => fill(&mut columns.views[slot as usize].values, room, defaults.views[slot as usize].view),
+        ColumnRef::View(slot) => {
+            fill(&mut columns.views[slot as usize].values, room, defaults.views[slot as usize].view)
+        }
         ColumnRef::Bits(slot) => {
             let byte = if defaults.bits[slot as usize] { 0xff } else { 0 };
             fill(&mut columns.bits[slot as usize].bytes, room.div_ceil(8), byte);

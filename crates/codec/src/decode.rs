@@ -232,7 +232,11 @@ impl<'a> Run<'a> {
             let is_there = suspect.row < self.columns.domains[plan.domain as usize].rows;
             if is_there && self.columns.i64s[plan.micros as usize].values[suspect.row] == OUT_OF_RANGE {
                 let path = self.program.stamp_paths[suspect.stamp as usize].clone();
-                return Err(Box::new(Fault { kind: DecodeErrorKind::TimestampRange, at: suspect.at, path: vec![path] }));
+                return Err(Box::new(Fault {
+                    kind: DecodeErrorKind::TimestampRange,
+                    at: suspect.at,
+                    path: vec![path],
+                }));
             }
         }
         Ok(())
@@ -533,9 +537,7 @@ impl<'a> Run<'a> {
                 self.keep_unknown(place, field_start, next)?;
                 Ok(next)
             }
-            OpKind::SkipGroup => {
-                wire::skip_group(buf, pos, end, tag >> 3, place.depth_left).map(|(_, next)| next)
-            }
+            OpKind::SkipGroup => wire::skip_group(buf, pos, end, tag >> 3, place.depth_left).map(|(_, next)| next),
             OpKind::BadWireType => fault(DecodeErrorKind::WireType((tag & 7) as u8), field_start),
             OpKind::BadFieldNumber => fault(DecodeErrorKind::FieldNumber, field_start),
             _ => self.value(place, op, tag, row, pos),

@@ -153,7 +153,9 @@ pub enum EncodeErrorKind {
 /// The batch as a whole cannot be encoded.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum EncodeError {
-    #[error("the batch has other columns than the program was compiled for: column {index} is {found}, expected {expected}")]
+    #[error(
+        "the batch has other columns than the program was compiled for: column {index} is {found}, expected {expected}"
+    )]
     Columns { index: usize, found: String, expected: String },
     #[error("the encoded rows have more than {0} bytes: encode fewer rows at a time")]
     TooLarge(usize),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, BinaryArray, BinaryViewArray, BooleanArray, Decimal128Array, DictionaryArray, Float32Array,
-    Float64Array, Int32Array, Int64Array, ListArray, MapArray, PrimitiveArray, RecordBatch, RecordBatchOptions, StringArray,
-    StringViewArray, StringViewBuilder, StructArray, TimestampMicrosecondArray,
+    Float64Array, Int32Array, Int64Array, ListArray, MapArray, PrimitiveArray, RecordBatch, RecordBatchOptions,
+    StringArray, StringViewArray, StringViewBuilder, StructArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{ArrowPrimitiveType, FieldRef, Fields, Int32Type};
@@ -24,7 +24,8 @@ pub(crate) fn batch(
     data: &Bytes,
     rows: usize,
 ) -> RecordBatch {
-    let enums = program.enums.iter().zip(extras.iter()).map(|(table, extras)| enum_names(&table.names, extras)).collect();
+    let enums =
+        program.enums.iter().zip(extras.iter()).map(|(table, extras)| enum_names(&table.names, extras)).collect();
     let mut finish = Finish { program, columns, enums, slab: Buffer::from(data.clone()) };
     let arrays: Vec<ArrayRef> = program.outputs.iter().map(|output| finish.array(output, rows)).collect();
     for extras in extras {
@@ -168,7 +169,13 @@ impl Finish<'_> {
         BinaryArray::new(offsets, Buffer::from_vec(column.data), nulls)
     }
 
-    fn json(&mut self, slot: u16, kind: crate::shape::JsonKind, rows: usize, nulls: Option<NullBuffer>) -> StringViewArray {
+    fn json(
+        &mut self,
+        slot: u16,
+        kind: crate::shape::JsonKind,
+        rows: usize,
+        nulls: Option<NullBuffer>,
+    ) -> StringViewArray {
         let bytes = self.binary(slot, rows, nulls);
         let mut texts = StringViewBuilder::with_capacity(rows);
         let mut text = String::new();
@@ -210,7 +217,8 @@ fn map(entries: &FieldRef, fields: &Fields, offsets: OffsetBuffer<i32>, keys: Ar
     let Some(kept) = last_of_key(&offsets, all.column(0)) else {
         return MapArray::new(Arc::clone(entries), offsets, all, None, false);
     };
-    let lengths = offsets.windows(2).map(|row| kept[row[0] as usize..row[1] as usize].iter().filter(|kept| **kept).count());
+    let lengths =
+        offsets.windows(2).map(|row| kept[row[0] as usize..row[1] as usize].iter().filter(|kept| **kept).count());
     let offsets = OffsetBuffer::from_lengths(lengths);
     let filtered = arrow::compute::filter(&all, &BooleanArray::from(kept));
     let all = match filtered {

@@ -121,7 +121,9 @@ impl Generator {
             DataType::Dictionary(_, values) => {
                 return self.value(column, values, nested_name, full_name, message);
             }
-            DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => Type::Bytes,
+            DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+                Type::Bytes
+            }
             DataType::Timestamp(..) => {
                 self.timestamp = true;
                 return Ok((Type::Message, Some(TIMESTAMP_TYPE.to_owned())));

@@ -25,7 +25,9 @@ mod wire;
 
 pub use decode::{DecodeOptions, DecodeProgram, Decoded, Decoder};
 pub use encode::{EncodeProgram, Encoded};
-pub use error::{CompileError, DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind, EncodeRecordError, RecordError};
+pub use error::{
+    CompileError, DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind, EncodeRecordError, RecordError,
+};
 pub use generate::message_from_columns;
 pub use limits::{COLUMNS_MAX, Limits, NULL_SPAN};
 pub use projection::Projection;

@@ -500,7 +500,8 @@ impl Compiler {
         let one = |source| vec![Output { source, valid }];
         Ok(match value {
             ValueShape::Scalar(scalar) => {
-                let default = (self.declared_defaults && shape::has_declared_default(field)).then(|| field.default_value());
+                let default =
+                    (self.declared_defaults && shape::has_declared_default(field)).then(|| field.default_value());
                 let (kind, slot, source) = self.scalar(*scalar, domain, default)?;
                 (op(kind, slot), one(source))
             }
@@ -546,7 +547,12 @@ impl Compiler {
         })
     }
 
-    fn timestamp(&mut self, parts: TimestampParts, domain: u16, valid: u16) -> Result<(u16, Vec<Output>), CompileError> {
+    fn timestamp(
+        &mut self,
+        parts: TimestampParts,
+        domain: u16,
+        valid: u16,
+    ) -> Result<(u16, Vec<Output>), CompileError> {
         let mut plan = StampPlan { domain, micros: NONE, seconds: NONE, nanos: NONE };
         let mut outputs = Vec::new();
         if parts.micros {
@@ -568,7 +574,12 @@ impl Compiler {
         Ok((stamp, outputs))
     }
 
-    fn scalar(&mut self, scalar: Scalar, domain: u16, default: Option<Value>) -> Result<(OpKind, u16, Source), CompileError> {
+    fn scalar(
+        &mut self,
+        scalar: Scalar,
+        domain: u16,
+        default: Option<Value>,
+    ) -> Result<(OpKind, u16, Source), CompileError> {
         let int = match &default {
             Some(Value::I32(value)) => i64::from(*value),
             Some(Value::I64(value)) => *value,
@@ -650,7 +661,8 @@ impl Node {
         }
         long.sort_by_key(|(tag, _)| *tag);
         let in_table = |tag: u32| (tag as usize) < WIDE_TAGS_END;
-        let end = long.iter().rev().find(|(tag, _)| in_table(*tag)).map_or(0, |(tag, _)| *tag as usize - DIRECT_TAGS + 1);
+        let end =
+            long.iter().rev().find(|(tag, _)| in_table(*tag)).map_or(0, |(tag, _)| *tag as usize - DIRECT_TAGS + 1);
         let mut wide = vec![NONE; end].into_boxed_slice();
         for (index, (tag, _)) in long.iter().enumerate().filter(|(_, (tag, _))| in_table(*tag)) {
             wide[*tag as usize - DIRECT_TAGS] = index as u16;

@@ -24,9 +24,13 @@ pub(crate) struct FieldShape {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Plurality {
     /// `nullable`: absence is seen.
-    Single { nullable: bool },
+    Single {
+        nullable: bool,
+    },
     List,
-    Map { key: Scalar },
+    Map {
+        key: Scalar,
+    },
 }
 
 #[derive(Debug)]
@@ -279,7 +283,12 @@ impl Builder {
         Ok(FieldShape { descriptor: field, plurality, value })
     }
 
-    fn value(&mut self, field: &FieldDescriptor, chosen: &Selection, in_list: bool) -> Result<ValueShape, CompileError> {
+    fn value(
+        &mut self,
+        field: &FieldDescriptor,
+        chosen: &Selection,
+        in_list: bool,
+    ) -> Result<ValueShape, CompileError> {
         let inside = chosen.fields.keys().next();
         match field.kind() {
             Kind::Message(message) => match well_known(&message) {

@@ -111,7 +111,11 @@ impl Show<'_> {
     ) -> Read<usize> {
         if depth >= DEPTH_MAX {
             let _ = writeln!(self.text, "{indent}{name}: {{ {} bytes, nested too deeply to be shown }}", end - start);
-            return if group == 0 { Ok(end) } else { wire::skip_group(self.buf, start, end, group, 100).map(|(_, next)| next) };
+            return if group == 0 {
+                Ok(end)
+            } else {
+                wire::skip_group(self.buf, start, end, group, 100).map(|(_, next)| next)
+            };
         }
         let _ = writeln!(self.text, "{indent}{name} {{");
         let next = self.message(message, start, end, group, depth + 1)?;

@@ -65,16 +65,19 @@ impl SchemaSet {
         files.extend(newer.pool.files().map(|file| FileBytes::of(&file)));
         Self::from_files(files).map_err(|error| SchemaError {
             kind: SchemaErrorKind::Conflict,
-            hint: Some(error.hint.unwrap_or_else(|| {
-                "push the changed file together with the files that depend on it".to_owned()
-            })),
+            hint: Some(
+                error
+                    .hint
+                    .unwrap_or_else(|| "push the changed file together with the files that depend on it".to_owned()),
+            ),
             ..error
         })
     }
 
     /// The set with one more file, for example one that was generated. A file of the same name is replaced.
     pub fn with_file(&self, file: FileDescriptorProto) -> Result<Self, SchemaError> {
-        let file = FileBytes { name: file.name().to_owned(), imports: file.dependency.clone(), bytes: file.encode_to_vec() };
+        let file =
+            FileBytes { name: file.name().to_owned(), imports: file.dependency.clone(), bytes: file.encode_to_vec() };
         let mut files: Vec<FileBytes> =
             self.pool.files().filter(|old| old.name() != file.name).map(|old| FileBytes::of(&old)).collect();
         files.push(file);
@@ -126,7 +129,9 @@ impl SchemaSet {
             .min();
         let error = SchemaError::new(SchemaErrorKind::NotFound, format!("there is no message type `{name}`"));
         match nearest {
-            Some((distance, nearest)) if distance <= 2 + name.len() / 3 => error.with_hint(format!("did you mean `{nearest}`?")),
+            Some((distance, nearest)) if distance <= 2 + name.len() / 3 => {
+                error.with_hint(format!("did you mean `{nearest}`?"))
+            }
             Some(_) => error.with_hint("`millrace schema list` shows what is registered"),
             None => error.with_hint("no schema is registered yet: `millrace schema push` registers one"),
         }
@@ -141,7 +146,8 @@ impl SchemaSet {
         }
         let mut pool = DescriptorPool::new();
         for file in in_import_order(files)? {
-            pool.decode_file_descriptor_proto(file.bytes.as_slice()).map_err(|error| descriptor_error(error, &file.name))?;
+            pool.decode_file_descriptor_proto(file.bytes.as_slice())
+                .map_err(|error| descriptor_error(error, &file.name))?;
         }
         Self::checked(pool)
     }
@@ -207,7 +213,9 @@ fn in_import_order(files: Vec<FileBytes>) -> Result<Vec<FileBytes>, SchemaError>
     let mut names: HashSet<String> = HashSet::with_capacity(files.len());
     for file in &files {
         if !names.insert(file.name.clone()) {
-            return Err(SchemaError::new(SchemaErrorKind::Invalid, "the file is in the set twice").with_file(&file.name));
+            return Err(
+                SchemaError::new(SchemaErrorKind::Invalid, "the file is in the set twice").with_file(&file.name)
+            );
         }
     }
     let mut waiting = files;
@@ -217,9 +225,12 @@ fn in_import_order(files: Vec<FileBytes>) -> Result<Vec<FileBytes>, SchemaError>
             if !names.contains(&import) {
                 let known = DescriptorPool::global().get_file_by_name(&import).filter(|_| is_well_known_file(&import));
                 let Some(known) = known else {
-                    return Err(SchemaError::new(SchemaErrorKind::Invalid, format!("import `{import}` is not in the set"))
-                        .with_file(&waiting[seen].name)
-                        .with_hint("push the imported file too; protoc puts imports in with `--include_imports`"));
+                    return Err(SchemaError::new(
+                        SchemaErrorKind::Invalid,
+                        format!("import `{import}` is not in the set"),
+                    )
+                    .with_file(&waiting[seen].name)
+                    .with_hint("push the imported file too; protoc puts imports in with `--include_imports`"));
                 };
                 names.insert(import);
                 waiting.push(FileBytes::of(&known));
@@ -234,8 +245,11 @@ fn in_import_order(files: Vec<FileBytes>) -> Result<Vec<FileBytes>, SchemaError>
             waiting.into_iter().partition(|file| file.imports.iter().all(|import| done.contains(import)));
         if ready.is_empty() {
             let names: Vec<&str> = blocked.iter().map(|file| file.name.as_str()).collect();
-            return Err(SchemaError::new(SchemaErrorKind::Invalid, format!("files import each other: {}", names.join(", ")))
-                .with_hint("move the shared types to a file of their own"));
+            return Err(SchemaError::new(
+                SchemaErrorKind::Invalid,
+                format!("files import each other: {}", names.join(", ")),
+            )
+            .with_hint("move the shared types to a file of their own"));
         }
         done.extend(ready.iter().map(|file| file.name.clone()));
         ordered.extend(ready);
@@ -256,9 +270,14 @@ fn top_level_names(file: &FileDescriptor) -> Vec<String> {
 }
 
 fn twice(name: &str, old: &str, new: &str) -> SchemaError {
-    SchemaError::new(SchemaErrorKind::Conflict, format!("`{name}` is already defined in `{old}`, which defines more types"))
-        .with_file(new)
-        .with_hint(format!("push it as `{old}` with all of that file's types, or push a version of `{old}` without it as well"))
+    SchemaError::new(
+        SchemaErrorKind::Conflict,
+        format!("`{name}` is already defined in `{old}`, which defines more types"),
+    )
+    .with_file(new)
+    .with_hint(format!(
+        "push it as `{old}` with all of that file's types, or push a version of `{old}` without it as well"
+    ))
 }
 
 fn descriptor_error(error: DescriptorError, file: &str) -> SchemaError {
@@ -271,7 +290,8 @@ fn descriptor_error(error: DescriptorError, file: &str) -> SchemaError {
         line: error.line().map(from_zero),
         column: error.column().map(from_zero),
         hint: unsupported.then(|| {
-            "proto2 and proto3 are supported; of the editions those whose features can be said in proto2 or proto3".to_owned()
+            "proto2 and proto3 are supported; of the editions those whose features can be said in proto2 or proto3"
+                .to_owned()
         }),
         ..SchemaError::new(kind, message)
     }

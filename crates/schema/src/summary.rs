@@ -138,11 +138,9 @@ fn label(field: &FieldDescriptor) -> FieldLabel {
 
 fn type_name(field: &FieldDescriptor) -> String {
     match field.kind() {
-        Kind::Message(entry) if field.is_map() => format!(
-            "map<{}, {}>",
-            type_name(&entry.map_entry_key_field()),
-            type_name(&entry.map_entry_value_field())
-        ),
+        Kind::Message(entry) if field.is_map() => {
+            format!("map<{}, {}>", type_name(&entry.map_entry_key_field()), type_name(&entry.map_entry_value_field()))
+        }
         Kind::Message(message) => message.full_name().to_owned(),
         Kind::Enum(kind) => kind.full_name().to_owned(),
         scalar => format!("{scalar:?}"),

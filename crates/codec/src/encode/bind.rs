@@ -24,28 +24,61 @@ pub(crate) struct BoundField<'a> {
 }
 
 pub(crate) enum BoundSource<'a> {
-    Single { value: BoundValue<'a>, implicit: bool },
-    List { offsets: OffsetBuffer<i32>, nulls: Option<NullBuffer>, item: BoundValue<'a>, packed: bool },
-    Map { offsets: OffsetBuffer<i32>, nulls: Option<NullBuffer>, key: BoundValue<'a>, value: BoundValue<'a>, wire_types: (u8, u8) },
+    Single {
+        value: BoundValue<'a>,
+        implicit: bool,
+    },
+    List {
+        offsets: OffsetBuffer<i32>,
+        nulls: Option<NullBuffer>,
+        item: BoundValue<'a>,
+        packed: bool,
+    },
+    Map {
+        offsets: OffsetBuffer<i32>,
+        nulls: Option<NullBuffer>,
+        key: BoundValue<'a>,
+        value: BoundValue<'a>,
+        wire_types: (u8, u8),
+    },
     Dotted(BoundMessage<'a>),
 }
 
 /// One column by what is written of it.
 pub(crate) enum BoundValue<'a> {
-    Int { column: Ints, scalar: Scalar },
+    Int {
+        column: Ints,
+        scalar: Scalar,
+    },
     Double(Float64Array),
     Float(Float32Array),
     Bool(BooleanArray),
     Text(StringViewArray),
     Bytes(BinaryViewArray),
-    EnumText { column: StringViewArray, numbers: &'a HashMap<String, i32> },
+    EnumText {
+        column: StringViewArray,
+        numbers: &'a HashMap<String, i32>,
+    },
     /// By dictionary key: the number, or the name that the enum does not have.
-    EnumKeys { column: Int32Array, numbers: Vec<Result<i32, String>> },
+    EnumKeys {
+        column: Int32Array,
+        numbers: Vec<Result<i32, String>>,
+    },
     Timestamp(Stamps),
     Wrapper(Box<BoundValue<'a>>, u8),
-    Json { column: StringViewArray, kind: JsonKind },
-    Raw { column: BinaryViewArray, group: bool },
-    Message { nulls: Option<NullBuffer>, message: BoundMessage<'a>, group: bool },
+    Json {
+        column: StringViewArray,
+        kind: JsonKind,
+    },
+    Raw {
+        column: BinaryViewArray,
+        group: bool,
+    },
+    Message {
+        nulls: Option<NullBuffer>,
+        message: BoundMessage<'a>,
+        group: bool,
+    },
     Nothing,
 }
 

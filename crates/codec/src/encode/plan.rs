@@ -32,9 +32,20 @@ pub(crate) struct FieldPlan {
 #[derive(Debug)]
 pub(crate) enum FieldSource {
     /// `implicit`: the default is not written.
-    Single { value: ValuePlan, implicit: bool },
-    List { column: usize, item: ValuePlan, packed: bool },
-    Map { column: usize, key: ValuePlan, value: ValuePlan },
+    Single {
+        value: ValuePlan,
+        implicit: bool,
+    },
+    List {
+        column: usize,
+        item: ValuePlan,
+        packed: bool,
+    },
+    Map {
+        column: usize,
+        key: ValuePlan,
+        value: ValuePlan,
+    },
     /// The message is made of columns with dotted names; it is there when one of them is.
     Dotted(MessagePlan),
 }
@@ -57,8 +68,13 @@ pub(crate) enum ValueKind {
     Wrapper(Scalar),
     Json(JsonKind),
     /// The message as its bytes.
-    Raw { group: bool },
-    Message { plan: MessagePlan, group: bool },
+    Raw {
+        group: bool,
+    },
+    Message {
+        plan: MessagePlan,
+        group: bool,
+    },
     /// A column of NULLs.
     Nothing,
 }
@@ -171,7 +187,12 @@ fn field_source(field: &FieldDescriptor, columns: Vec<Column<'_>>, path: &str) -
         let Some(item) = item_type(found).filter(|_| found != &DataType::Null) else {
             return match found {
                 DataType::Null => Ok(nothing()),
-                _ => Err(mismatch(&column, path, field, Some("a list is needed, for example `CollectArray(x)`".to_owned()))),
+                _ => Err(mismatch(
+                    &column,
+                    path,
+                    field,
+                    Some("a list is needed, for example `CollectArray(x)`".to_owned()),
+                )),
             };
         };
         let item = value_plan(field, 0, &item, path).map_err(|misfit| mismatch_or(&column, path, field, misfit))?;
@@ -197,12 +218,14 @@ fn map_source(
         DataType::Map(entries, _) => Some(entries.data_type().clone()),
         other => item_type(other),
     };
-    let Some(DataType::Struct(parts)) = entries.filter(|entries| matches!(entries, DataType::Struct(parts) if parts.len() == 2))
+    let Some(DataType::Struct(parts)) =
+        entries.filter(|entries| matches!(entries, DataType::Struct(parts) if parts.len() == 2))
     else {
         return Err(mismatch(column, path, field, Some("a MAP, or an ARRAY of ROW(key, value), is needed".to_owned())));
     };
     let part = |index: usize, descriptor: &FieldDescriptor| {
-        value_plan(descriptor, index, parts[index].data_type(), path).map_err(|hint| mismatch_or(column, path, field, hint))
+        value_plan(descriptor, index, parts[index].data_type(), path)
+            .map_err(|hint| mismatch_or(column, path, field, hint))
     };
     let key = part(0, &entry.map_entry_key_field())?;
     let value = part(1, &entry.map_entry_value_field())?;
@@ -276,7 +299,9 @@ fn value_plan(field: &FieldDescriptor, column: usize, found: &DataType, path: &s
     match field.kind() {
         Kind::Enum(kind) => {
             let canonical = match found {
-                DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::UInt8 | DataType::UInt16 => DataType::Int64,
+                DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::UInt8 | DataType::UInt16 => {
+                    DataType::Int64
+                }
                 DataType::Dictionary(_, values) if is_text(values) => {
                     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
                 }
@@ -363,11 +388,9 @@ fn cast_hint(scalar: Scalar, path: &str) -> Option<String> {
 
 fn describe(field: &FieldDescriptor) -> String {
     let kind = match field.kind() {
-        Kind::Message(message) if field.is_map() => format!(
-            "map<{:?}, {:?}>",
-            message.map_entry_key_field().kind(),
-            message.map_entry_value_field().kind()
-        ),
+        Kind::Message(message) if field.is_map() => {
+            format!("map<{:?}, {:?}>", message.map_entry_key_field().kind(), message.map_entry_value_field().kind())
+        }
         Kind::Message(message) => message.full_name().to_owned(),
         Kind::Enum(kind) => kind.full_name().to_owned(),
         scalar => format!("{scalar:?}"),

@@ -310,7 +310,9 @@ fn check_fields(bytes: &[u8]) -> Write {
             .and_then(|(number, wire_type, next)| wire::skip(bytes, next, bytes.len(), number, wire_type, u32::MAX));
         match next {
             Ok(next) => at = next,
-            Err(broken) => return Err(fault(EncodeErrorKind::Message(format!("{} at byte {}", broken.kind, broken.at)))),
+            Err(broken) => {
+                return Err(fault(EncodeErrorKind::Message(format!("{} at byte {}", broken.kind, broken.at))));
+            }
         }
     }
     Ok(())

@@ -95,7 +95,8 @@ fn broken_records_are_judged_like_prost_reflect_and_leave_no_trace() {
             assert!(reference.is_err() || excused, "{}: prost-reflect reads {record:?}", error.error);
         }
         // Closed enums are only known to the codec; bytes that are kept unread may be anything.
-        let comparable = source.contains("proto3") && !program.schema().fields().iter().any(|field| is_opaque(field.data_type()));
+        let comparable =
+            source.contains("proto3") && !program.schema().fields().iter().any(|field| is_opaque(field.data_type()));
         for (row, index) in rows.iter().enumerate() {
             let record = &records[*index as usize];
             if has_mistyped_map(descriptor, record) {

@@ -57,8 +57,8 @@ fn options() -> DecodeOptions {
 fn decode_with(source: &str, paths: &[&str], options: &DecodeOptions, records: &[&[u8]]) -> Decoded {
     let records: Vec<Vec<u8>> = records.iter().map(|record| record.to_vec()).collect();
     let (data, spans) = slab(&records);
-    let program =
-        DecodeProgram::compile(&message(source, "t.M"), &Projection::paths(paths), options).unwrap_or_else(|e| panic!("{e}"));
+    let program = DecodeProgram::compile(&message(source, "t.M"), &Projection::paths(paths), options)
+        .unwrap_or_else(|e| panic!("{e}"));
     program.decoder().decode(&data, &spans)
 }
 
@@ -108,7 +108,10 @@ fn messages_that_repeat_are_merged() {
 #[test]
 fn packed_and_unpacked_are_both_taken() {
     assert_eq!(row(PROTO3, &["list"], &[0x20, 1, 0x22, 3, 2, 0x80, 1, 0x20, 3]), "(list: [1, 2, 128, 3])");
-    assert_eq!(row(PROTO2, &["colors", "packed"], &[0x22, 2, 1, 0, 0x50, 1]), "(colors: [\"RED\", \"BLACK\"], packed: [\"RED\"])");
+    assert_eq!(
+        row(PROTO2, &["colors", "packed"], &[0x22, 2, 1, 0, 0x50, 1]),
+        "(colors: [\"RED\", \"BLACK\"], packed: [\"RED\"])"
+    );
 }
 
 #[test]
@@ -185,7 +188,8 @@ fn unknown_numbers_of_open_enums_are_their_text_and_counted() {
 
 #[test]
 fn batches_share_the_names_of_an_enum() {
-    let program = DecodeProgram::compile(&message(PROTO3, "t.M"), &Projection::paths(["color"]), &options()).expect("compiles");
+    let program =
+        DecodeProgram::compile(&message(PROTO3, "t.M"), &Projection::paths(["color"]), &options()).expect("compiles");
     let mut decoder = program.decoder();
     let (data, spans) = slab(&[vec![0x48, 1]]);
     let (unknown, unknown_spans) = slab(&[vec![0x48, 77]]);
@@ -202,8 +206,14 @@ fn batches_share_the_names_of_an_enum() {
 #[test]
 fn unknown_numbers_of_closed_enums_are_unknown_fields() {
     assert_eq!(row(PROTO2, &["color"], &[0x18, 0, 0x18, 9]), "(color: \"BLACK\")");
-    assert_eq!(row(PROTO2, &["colors"], &[0x20, 1, 0x20, 9, 0x22, 3, 0, 9, 1]), "(colors: [\"RED\", \"BLACK\", \"RED\"])");
-    assert_eq!(row(PROTO2, &["by_color"], &[0x2a, 4, 0x08, 1, 0x10, 9, 0x2a, 4, 0x08, 2, 0x10, 1]), "(by_color: {2 => \"RED\"})");
+    assert_eq!(
+        row(PROTO2, &["colors"], &[0x20, 1, 0x20, 9, 0x22, 3, 0, 9, 1]),
+        "(colors: [\"RED\", \"BLACK\", \"RED\"])"
+    );
+    assert_eq!(
+        row(PROTO2, &["by_color"], &[0x2a, 4, 0x08, 1, 0x10, 9, 0x2a, 4, 0x08, 2, 0x10, 1]),
+        "(by_color: {2 => \"RED\"})"
+    );
     let with_chosen = [0x42, 1, b'x', 0x38, 9];
     assert_eq!(row(PROTO2, &["chosen", "other"], &with_chosen), "(chosen: NULL, other: \"x\")");
     let options = DecodeOptions { keep_unknown: true, ..options() };
@@ -333,7 +343,8 @@ fn what_is_nested_deeper_than_the_type_is_kept_as_bytes() {
 
 #[test]
 fn tombstones_are_neither_rows_nor_errors() {
-    let program = DecodeProgram::compile(&message(PROTO3, "t.M"), &Projection::paths(["number"]), &options()).expect("compiles");
+    let program =
+        DecodeProgram::compile(&message(PROTO3, "t.M"), &Projection::paths(["number"]), &options()).expect("compiles");
     let data = bytes::Bytes::from_static(&[0x08, 1, 0x08, 2]);
     let decoded = program.decoder().decode(&data, &[(0, 2), (0, NULL_SPAN), (2, 2), (3, 9)]);
     assert_eq!(decoded.rows, Some(vec![0, 2]));
@@ -345,7 +356,8 @@ fn tombstones_are_neither_rows_nor_errors() {
 fn text_points_into_the_slab() {
     let record = [&[0x12, 20][..], &[b'x'; 20]].concat();
     let (data, spans) = slab(&[record]);
-    let program = DecodeProgram::compile(&message(PROTO3, "t.M"), &Projection::paths(["text"]), &options()).expect("compiles");
+    let program =
+        DecodeProgram::compile(&message(PROTO3, "t.M"), &Projection::paths(["text"]), &options()).expect("compiles");
     let batch = program.decoder().decode(&data, &spans).batch;
     let column = arrow::array::AsArray::as_string_view(batch.column(0));
     assert_eq!(column.data_buffers()[0].as_ptr(), data.as_ptr());
@@ -355,7 +367,8 @@ fn text_points_into_the_slab() {
 fn a_broken_record_takes_back_what_it_wrote() {
     // A list, a map, a oneof, unknown enum numbers and nested lists, then the fault.
     let started = [
-        0x20, 1, 0x20, 2, 0x2a, 3, 0x0a, 1, b'k', 0x30, 5, 0x48, 44, 0x68, 3, 0x82, 1, 4, 0x18, 1, 0x18, 2, 0x62, 0, 0x12, 1, b't',
+        0x20, 1, 0x20, 2, 0x2a, 3, 0x0a, 1, b'k', 0x30, 5, 0x48, 44, 0x68, 3, 0x82, 1, 4, 0x18, 1, 0x18, 2, 0x62, 0,
+        0x12, 1, b't',
     ];
     let paths = ["list", "map", "left", "color", "maybe", "inners", "json", "text"];
     let broken = [&started[..], &[0x08]].concat();

@@ -46,9 +46,8 @@ pub fn options() -> DecodeOptions {
 
 /// How often a recursive type is unrolled: less than the limit where that would be too many columns.
 fn unrolled(descriptor: &MessageDescriptor) -> usize {
-    let schema = |recursion_depth_max| {
-        codec::arrow_schema(descriptor, &Limits { recursion_depth_max, ..options().limits })
-    };
+    let schema =
+        |recursion_depth_max| codec::arrow_schema(descriptor, &Limits { recursion_depth_max, ..options().limits });
     if schema(RECURSION_MAX) == schema(1) { 1 } else { RECURSION_MAX as usize }
 }
 

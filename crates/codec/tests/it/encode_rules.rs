@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Decimal128Array, DictionaryArray, Float64Array, Int32Array, Int64Array, ListArray, MapBuilder,
-    Int32Builder, RecordBatch, StringArray, StringBuilder, StringViewArray, StructArray, TimestampMillisecondArray, UInt64Array,
+    ArrayRef, BooleanArray, Decimal128Array, DictionaryArray, Float64Array, Int32Array, Int32Builder, Int64Array,
+    ListArray, MapBuilder, RecordBatch, StringArray, StringBuilder, StringViewArray, StructArray,
+    TimestampMillisecondArray, UInt64Array,
 };
 use arrow::datatypes::{DataType, Field, Fields, Int32Type, Schema};
 use codec::{CompileError, EncodeProgram, Encoded};
@@ -35,7 +36,8 @@ fn descriptor() -> MessageDescriptor {
 fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
     let fields: Vec<Field> =
         columns.iter().map(|(name, column)| Field::new(*name, column.data_type().clone(), true)).collect();
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.into_iter().map(|(_, column)| column).collect()).expect("a batch")
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.into_iter().map(|(_, column)| column).collect())
+        .expect("a batch")
 }
 
 fn encode(columns: Vec<(&str, ArrayRef)>) -> Encoded {
@@ -87,7 +89,8 @@ fn structs_lists_and_maps_fill_their_fields() {
     let a: ArrayRef = Arc::new(Int32Array::from(vec![1, 2]));
     let fields = Fields::from(vec![Field::new("a", DataType::Int32, false)]);
     let inner: ArrayRef = Arc::new(StructArray::new(fields, vec![a], Some(vec![true, false].into())));
-    let list: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(vec![Some(1), Some(0)]), None]));
+    let list: ArrayRef =
+        Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(vec![Some(1), Some(0)]), None]));
     let mut map = MapBuilder::new(None, StringBuilder::new(), Int32Builder::new());
     map.keys().append_value("k");
     map.values().append_value(3);
@@ -153,7 +156,10 @@ fn one_member_of_a_oneof_a_row() {
 #[test]
 fn null_items_are_errors_of_their_row() {
     let list: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(vec![Some(1), None])]));
-    assert_eq!(encode(vec![("list", list)]).errors[0].to_string(), "row 0: a list item or map entry is NULL in field `list`");
+    assert_eq!(
+        encode(vec![("list", list)]).errors[0].to_string(),
+        "row 0: a list item or map entry is NULL in field `list`"
+    );
 }
 
 #[test]
@@ -170,7 +176,8 @@ fn scalars_widen_without_a_cast() {
 
 #[test]
 fn columns_that_do_not_fit_are_refused_with_what_to_do() {
-    let int = "column `number` of type Int64 does not fit field `number` of type int32: write CAST(... AS INT) AS `number`";
+    let int =
+        "column `number` of type Int64 does not fit field `number` of type int32: write CAST(... AS INT) AS `number`";
     assert_eq!(refused("number", DataType::Int64), int);
     assert_eq!(refused("nummber", DataType::Int32), "`t.M` has no field `nummber`: did you mean `number`?");
     assert_eq!(refused("inner.c", DataType::Int32), "`t.Inner` has no field `inner.c`: did you mean `a`?");
@@ -190,7 +197,8 @@ fn columns_that_do_not_fit_are_refused_with_what_to_do() {
 
 #[test]
 fn a_required_field_must_be_filled() {
-    let descriptor = message("syntax = \"proto2\"; package t; message R { required int32 a = 1; optional int32 b = 2; }", "t.R");
+    let descriptor =
+        message("syntax = \"proto2\"; package t; message R { required int32 a = 1; optional int32 b = 2; }", "t.R");
     let only_b = Schema::new(vec![Field::new("b", DataType::Int32, true)]);
     assert!(matches!(EncodeProgram::compile(&descriptor, &only_b), Err(CompileError::RequiredNotFilled { .. })));
     let batch = batch(vec![("a", Arc::new(Int32Array::from(vec![None, Some(0)])))]);
@@ -201,7 +209,8 @@ fn a_required_field_must_be_filled() {
 
 #[test]
 fn another_batch_than_compiled_for_is_refused() {
-    let program = EncodeProgram::compile(&descriptor(), &Schema::new(vec![Field::new("number", DataType::Int32, true)]));
+    let program =
+        EncodeProgram::compile(&descriptor(), &Schema::new(vec![Field::new("number", DataType::Int32, true)]));
     let error = program.expect("compiles").encode(&batch(vec![("text", Arc::new(StringArray::from(vec!["x"])))]));
     assert!(error.expect_err("other columns").to_string().contains("column 0 is `text` Utf8, expected `number` Int32"));
 }

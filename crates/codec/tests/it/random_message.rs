@@ -72,7 +72,9 @@ fn map_key(random: &mut ChaCha8Rng, kind: &Kind) -> MapKey {
 
 pub fn value(random: &mut ChaCha8Rng, kind: &Kind, depth: usize) -> Value {
     match kind {
-        Kind::Double => Value::F64(if random.random_bool(0.1) { -0.0 } else { f64::from(random.random::<i32>()) / 64.0 }),
+        Kind::Double => {
+            Value::F64(if random.random_bool(0.1) { -0.0 } else { f64::from(random.random::<i32>()) / 64.0 })
+        }
         Kind::Float => Value::F32(f32::from(random.random::<i16>()) / 8.0),
         Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => Value::I32(random.random::<i32>() >> random.random_range(0..32)),
         Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => Value::I64(random.random::<i64>() >> random.random_range(0..64)),
@@ -80,7 +82,9 @@ pub fn value(random: &mut ChaCha8Rng, kind: &Kind, depth: usize) -> Value {
         Kind::Uint64 | Kind::Fixed64 => Value::U64(random.random::<u64>() >> random.random_range(0..64)),
         Kind::Bool => Value::Bool(random.random()),
         Kind::String => Value::String(text(random)),
-        Kind::Bytes => Value::Bytes((0..random.random_range(0..20)).map(|_| random.random::<u8>()).collect::<Vec<u8>>().into()),
+        Kind::Bytes => {
+            Value::Bytes((0..random.random_range(0..20)).map(|_| random.random::<u8>()).collect::<Vec<u8>>().into())
+        }
         Kind::Enum(kind) => {
             let values: Vec<i32> = kind.values().map(|value| value.number()).collect();
             let open = kind.parent_file().syntax() == prost_reflect::Syntax::Proto3;

@@ -10,11 +10,25 @@ const SCALARS: [&str; 15] = [
     "sfixed64", "bool", "string", "bytes",
 ];
 const KEYS: [&str; 12] = [
-    "int32", "int64", "uint32", "uint64", "sint32", "sint64", "fixed32", "fixed64", "sfixed32", "sfixed64", "bool", "string",
+    "int32", "int64", "uint32", "uint64", "sint32", "sint64", "fixed32", "fixed64", "sfixed32", "sfixed64", "bool",
+    "string",
 ];
 const WELL_KNOWN: [&str; 15] = [
-    "Timestamp", "Duration", "Any", "Struct", "Value", "ListValue", "DoubleValue", "FloatValue", "Int64Value", "UInt64Value",
-    "Int32Value", "UInt32Value", "BoolValue", "StringValue", "BytesValue",
+    "Timestamp",
+    "Duration",
+    "Any",
+    "Struct",
+    "Value",
+    "ListValue",
+    "DoubleValue",
+    "FloatValue",
+    "Int64Value",
+    "UInt64Value",
+    "Int32Value",
+    "UInt32Value",
+    "BoolValue",
+    "StringValue",
+    "BytesValue",
 ];
 const MESSAGES: usize = 4;
 
@@ -63,7 +77,8 @@ fn fields(random: &mut ChaCha8Rng, proto2: bool, message: usize, text: &mut Stri
             0 | 1 => {
                 let packed = ["", " [packed = true]", " [packed = false]"][random.random_range(0..3usize)];
                 let kind = value_type(random, message);
-                let packable = kind == "Color" || (SCALARS.contains(&kind.as_str()) && kind != "string" && kind != "bytes");
+                let packable =
+                    kind == "Color" || (SCALARS.contains(&kind.as_str()) && kind != "string" && kind != "bytes");
                 let _ = writeln!(text, "  repeated {kind} {name} = {number}{};", if packable { packed } else { "" });
             }
             2 => {
@@ -72,14 +87,26 @@ fn fields(random: &mut ChaCha8Rng, proto2: bool, message: usize, text: &mut Stri
             }
             3 if proto2 => {
                 let label = ["optional", "repeated"][random.random_range(0..2usize)];
-                let _ = writeln!(text, "  {label} group G{message}x{index} = {number} {{ optional int32 a = 1; optional string b = 2; }}");
+                let _ = writeln!(
+                    text,
+                    "  {label} group G{message}x{index} = {number} {{ optional int32 a = 1; optional string b = 2; }}"
+                );
             }
             4 if proto2 => {
-                let default = ["int32 NAME = NUMBER [default = -7]", "string NAME = NUMBER [default = \"a rather long default text\"]",
-                    "Color NAME = NUMBER [default = GREEN]", "bool NAME = NUMBER [default = true]", "double NAME = NUMBER [default = 1.5]",
-                    "uint64 NAME = NUMBER [default = 18446744073709551615]", "bytes NAME = NUMBER [default = \"\\001\\002\"]"]
-                    [random.random_range(0..7usize)];
-                let _ = writeln!(text, "  optional {};", default.replace("NAME", &name).replace("NUMBER", &number.to_string()));
+                let default = [
+                    "int32 NAME = NUMBER [default = -7]",
+                    "string NAME = NUMBER [default = \"a rather long default text\"]",
+                    "Color NAME = NUMBER [default = GREEN]",
+                    "bool NAME = NUMBER [default = true]",
+                    "double NAME = NUMBER [default = 1.5]",
+                    "uint64 NAME = NUMBER [default = 18446744073709551615]",
+                    "bytes NAME = NUMBER [default = \"\\001\\002\"]",
+                ][random.random_range(0..7usize)];
+                let _ = writeln!(
+                    text,
+                    "  optional {};",
+                    default.replace("NAME", &name).replace("NUMBER", &number.to_string())
+                );
             }
             kind => {
                 let label = if proto2 || kind == 5 { "optional " } else { "" };

@@ -30,7 +30,8 @@ fn field_tree(message: &DynamicMessage, field: &FieldDescriptor, recursion_max: 
         Value::Map(entries) => {
             let Kind::Message(entry) = field.kind() else { panic!("map without entries") };
             let value_kind = entry.map_entry_value_field().kind();
-            let entries = entries.iter().map(|(key, value)| (key_tree(key), value_tree(value, &value_kind, recursion_max, path)));
+            let entries =
+                entries.iter().map(|(key, value)| (key_tree(key), value_tree(value, &value_kind, recursion_max, path)));
             Tree::map(entries.collect())
         }
         value => value_tree(value, &field.kind(), recursion_max, path),
@@ -67,9 +68,15 @@ fn value_tree(value: &Value, kind: &Kind, recursion_max: usize, path: &mut Vec<S
     }
 }
 
-fn nested_tree(message: &DynamicMessage, descriptor: &MessageDescriptor, recursion_max: usize, path: &mut Vec<String>) -> Tree {
+fn nested_tree(
+    message: &DynamicMessage,
+    descriptor: &MessageDescriptor,
+    recursion_max: usize,
+    path: &mut Vec<String>,
+) -> Tree {
     let name = descriptor.full_name();
-    let number = |field: &str| message.get_field_by_name(field).map(|value| value.as_i64().or(value.as_i32().map(i64::from)));
+    let number =
+        |field: &str| message.get_field_by_name(field).map(|value| value.as_i64().or(value.as_i32().map(i64::from)));
     match name.strip_prefix("google.protobuf.").unwrap_or("") {
         "Timestamp" => {
             let (seconds, nanos) = (number("seconds").flatten().unwrap_or(0), number("nanos").flatten().unwrap_or(0));
@@ -116,7 +123,9 @@ pub fn json(message: &DynamicMessage) -> serde_json::Value {
                 .find(|name| message.has_field_by_name(name));
             match set {
                 Some("number_value") => number(get("number_value").as_f64().expect("a number")),
-                Some("string_value") => serde_json::Value::String(get("string_value").as_str().expect("text").to_owned()),
+                Some("string_value") => {
+                    serde_json::Value::String(get("string_value").as_str().expect("text").to_owned())
+                }
                 Some("bool_value") => serde_json::Value::Bool(get("bool_value").as_bool().expect("a flag")),
                 Some(name @ ("struct_value" | "list_value")) => nested(&get(name)),
                 _ => serde_json::Value::Null,

@@ -99,7 +99,9 @@ pub fn value(array: &dyn Array, row: usize) -> Tree {
         }
         DataType::Struct(fields) => {
             let columns = array.as_struct().columns();
-            Tree::Struct(fields.iter().zip(columns).map(|(field, column)| (field.name().clone(), value(column, row))).collect())
+            Tree::Struct(
+                fields.iter().zip(columns).map(|(field, column)| (field.name().clone(), value(column, row))).collect(),
+            )
         }
         other => panic!("the codec makes no {other}"),
     }

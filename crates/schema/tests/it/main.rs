@@ -97,11 +97,19 @@ fn an_unknown_message_names_the_nearest() {
 #[test]
 fn errors_have_their_place() {
     let wrong_type = "syntax = \"proto3\";\nmessage M {\n  Strin name = 1;\n}\n";
-    assert!(error("m.proto", wrong_type).starts_with("m.proto:3:3: name 'Strin' is not defined ("), "{}", error("m.proto", wrong_type));
+    assert!(
+        error("m.proto", wrong_type).starts_with("m.proto:3:3: name 'Strin' is not defined ("),
+        "{}",
+        error("m.proto", wrong_type)
+    );
     let syntax = "syntax = \"proto3\";\nmessage M {\n  string name 1;\n}\n";
     assert!(error("m.proto", syntax).starts_with("m.proto:3:15: expected '='"), "{}", error("m.proto", syntax));
     let number = "syntax = \"proto3\";\nmessage M {\n  string a = 1;\n  string b = 1;\n}\n";
-    assert!(error("m.proto", number).starts_with("m.proto:4:14: field number '1' is already used"), "{}", error("m.proto", number));
+    assert!(
+        error("m.proto", number).starts_with("m.proto:4:14: field number '1' is already used"),
+        "{}",
+        error("m.proto", number)
+    );
     let import = "syntax = \"proto3\";\nimport \"other.proto\";\n";
     let text = error("m.proto", import);
     assert!(text.starts_with("m.proto:2:1: import 'other.proto' not found (push the imported file"), "{text}");
@@ -109,7 +117,10 @@ fn errors_have_their_place() {
 
 #[test]
 fn all_files_are_looked_at_before_giving_up() {
-    let files = [file("a.proto", "syntax = \"proto3\"; message A { X x = 1; }"), file("b.proto", "syntax = \"proto3\"; mesage B {}")];
+    let files = [
+        file("a.proto", "syntax = \"proto3\"; message A { X x = 1; }"),
+        file("b.proto", "syntax = \"proto3\"; mesage B {}"),
+    ];
     let error = SchemaSet::from_sources(&files).expect_err("both are wrong");
     let places: Vec<Option<String>> = error.diagnostics().into_iter().map(|finding| finding.file).collect();
     assert_eq!(places, [Some("a.proto".to_owned()), Some("b.proto".to_owned())]);
@@ -129,7 +140,10 @@ fn paths_and_sizes_are_limited() {
         assert_eq!(error.kind, SchemaErrorKind::Invalid, "{path}");
     }
     let large = "/".repeat(schema::SOURCE_BYTES_MAX + 1);
-    assert_eq!(SchemaSet::from_sources(&[file("m.proto", &large)]).expect_err("too large").kind, SchemaErrorKind::TooLarge);
+    assert_eq!(
+        SchemaSet::from_sources(&[file("m.proto", &large)]).expect_err("too large").kind,
+        SchemaErrorKind::TooLarge
+    );
     let deep = format!("syntax = \"proto3\"; {}{}", "message M {".repeat(1_000), "}".repeat(1_000));
     let error = SchemaSet::from_sources(&[file("m.proto", &deep)]).expect_err("too deep");
     assert_eq!((error.kind, error.line), (SchemaErrorKind::TooLarge, Some(1)));
@@ -142,8 +156,12 @@ fn a_descriptor_set_keeps_everything() {
     let before = city();
     let after = SchemaSet::from_descriptor_set(&before.to_descriptor_set()).expect("is read");
     assert_eq!(before.messages(), after.messages());
-    let proto2 = set(&[("m.proto", "syntax = \"proto2\"; message M { required int32 a = 1; optional string b = 2 [default = \"x\"]; }")]);
-    let message = SchemaSet::from_descriptor_set(&proto2.to_descriptor_set()).expect("is read").describe("M").expect("is there");
+    let proto2 = set(&[(
+        "m.proto",
+        "syntax = \"proto2\"; message M { required int32 a = 1; optional string b = 2 [default = \"x\"]; }",
+    )]);
+    let message =
+        SchemaSet::from_descriptor_set(&proto2.to_descriptor_set()).expect("is read").describe("M").expect("is there");
     assert_eq!(message.fields[0].label, FieldLabel::Required);
     assert_eq!(message.fields[1].default.as_deref(), Some("\"x\""));
 }
@@ -157,7 +175,10 @@ fn a_descriptor_set_that_is_none_is_refused() {
 
 #[test]
 fn a_push_replaces_files_and_keeps_the_others() {
-    let newer = set(&[("city/place.proto", "syntax = \"proto3\"; package city; message Place { double lat = 1; double long = 2; string name = 3; }")]);
+    let newer = set(&[(
+        "city/place.proto",
+        "syntax = \"proto3\"; package city; message Place { double lat = 1; double long = 2; string name = 3; }",
+    )]);
     let merged = city().merge(&newer).expect("fits");
     assert_eq!(merged.describe("city.Place").expect("is there").fields.len(), 3);
     let booking = merged.message("city.Booking").expect("is there");
@@ -180,7 +201,8 @@ fn a_type_that_moves_to_another_file_takes_the_old_files_place() {
     let moved = set(&[("new.proto", "syntax = \"proto3\"; package t; message M { int32 a = 1; int32 b = 2; }")]);
     let merged = old.merge(&moved).expect("fits");
     assert_eq!(merged.describe("t.M").expect("is there").file, "new.proto");
-    let two = set(&[("old.proto", "syntax = \"proto3\"; package t; message M { int32 a = 1; } message N { int32 a = 1; }")]);
+    let two =
+        set(&[("old.proto", "syntax = \"proto3\"; package t; message M { int32 a = 1; } message N { int32 a = 1; }")]);
     let error = two.merge(&moved).expect_err("N would go");
     assert_eq!(error.kind, SchemaErrorKind::Conflict);
     assert!(error.to_string().contains("`t.M` is already defined in `old.proto`"), "{error}");
