@@ -338,12 +338,12 @@ impl TopicLog for EmbeddedLog {
         let bytes: usize = batches.iter().map(|call| call.batch.bytes()).sum();
         let permits = u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(QUEUE_PERMITS).min(QUEUE_PERMITS);
         let Ok(_permits) = self.inner.queue_permits.acquire_many(permits).await else { return Err(LogError::Closed) };
-        let mut calls = Vec::with_capacity(batches.len());
-        for call in batches {
-            let partition = topic.partition(call.partition)?.clone();
-            calls.push(call.enqueue(&partition));
+        let mut enqueued = Vec::with_capacity(batches.len());
+        for batch in batches {
+            let partition = topic.partition(batch.partition)?;
+            enqueued.push(batch.enqueue(partition));
         }
-        produce::acknowledge(calls, timestamps_ms, now_ms).await
+        produce::acknowledge(enqueued, timestamps_ms, now_ms).await
     }
 
     async fn open(&self, topic: &str, partition: u32, offset: i64) -> Result<Box<dyn PartitionReader>, LogError> {

@@ -20,9 +20,9 @@ mod topic_log;
 
 pub use batch_builder::BatchBuilder;
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use embedded::{Durability, EmbeddedLog, EmbeddedLogOptions, PendingAppend, TailCut};
 #[doc(hidden)]
 pub use embedded::{DiskFaults, WriteFault};
+pub use embedded::{Durability, EmbeddedLog, EmbeddedLogOptions, PendingAppend, TailCut};
 pub use error::LogError;
 pub use headers::{Headers, encode_headers};
 pub use limits::*;

@@ -180,11 +180,7 @@ impl Partition {
 
     fn write_error(&self, action: &'static str, segment: &Segment, error: io::Error) -> LogError {
         if is_disk_full(&error) {
-            return LogError::DiskFull {
-                topic: self.topic.to_string(),
-                partition: self.id,
-                dir: self.dir.clone(),
-            };
+            return LogError::DiskFull { topic: self.topic.to_string(), partition: self.id, dir: self.dir.clone() };
         }
         LogError::io(action, segment.path(), error)
     }
@@ -325,10 +321,8 @@ impl Partition {
     pub fn roll_for_retention(&self) -> Result<(), LogError> {
         let mut answers = Replies::new();
         let mut appender = self.lock_with_room(u64::MAX);
-        let result = self
-            .check_takes_records(&appender)
-            .and_then(|()| self.roll(&mut appender, &mut answers))
-            .map(|_| ());
+        let result =
+            self.check_takes_records(&appender).and_then(|()| self.roll(&mut appender, &mut answers)).map(|_| ());
         drop(appender);
         send(answers);
         result

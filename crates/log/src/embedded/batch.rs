@@ -158,7 +158,11 @@ fn entries<'a>(header: &BatchHeader, body: &'a [u8]) -> Result<&'a [Entry], BadB
 }
 
 /// The first record of a checked batch whose timestamp is at least `timestamp_ms`.
-pub(crate) fn first_record_since(header: &BatchHeader, body: &[u8], timestamp_ms: i64) -> Result<Option<i64>, BadBatch> {
+pub(crate) fn first_record_since(
+    header: &BatchHeader,
+    body: &[u8],
+    timestamp_ms: i64,
+) -> Result<Option<i64>, BadBatch> {
     let found = entries(header, body)?.iter().position(|entry| i64_at(entry, 0) >= timestamp_ms);
     Ok(found.map(|place| header.base_offset + place as i64))
 }
@@ -190,7 +194,9 @@ pub(crate) fn index_records(
     let keys = &index.keys[before..];
     index.values.extend(entries.iter().zip(keys).map(|(entry, key)| (key.0 + length(key.1), u32_at(entry, 12))));
     let values = &index.values[before..];
-    index.headers.extend(entries.iter().zip(values).map(|(entry, value)| (value.0 + length(value.1), u32_at(entry, 16))));
+    index
+        .headers
+        .extend(entries.iter().zip(values).map(|(entry, value)| (value.0 + length(value.1), u32_at(entry, 16))));
     index.timestamps_ms.extend(entries.iter().map(|entry| i64_at(entry, 0)));
     index.offsets.extend(header.base_offset..header.next_offset());
     index.append_times_ms.resize(before + entries.len(), header.append_time_ms);

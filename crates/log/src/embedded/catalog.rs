@@ -115,7 +115,8 @@ impl Catalog {
         if topics.contains_key(name) {
             return Err(LogError::TopicExists { topic: name.to_owned() });
         }
-        let partitions = topics.values().map(|topic| topic.partitions.len()).sum::<usize>() + config.partitions as usize;
+        let partitions =
+            topics.values().map(|topic| topic.partitions.len()).sum::<usize>() + config.partitions as usize;
         let within = |what, actual, max: usize| {
             if actual <= max {
                 return Ok(());

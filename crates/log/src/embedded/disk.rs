@@ -20,7 +20,10 @@ pub trait DiskFaults: Send + Sync + 'static {
 pub enum WriteFault {
     None,
     /// So many bytes reach the file, then the error comes.
-    Fail { written: usize, error: io::Error },
+    Fail {
+        written: usize,
+        error: io::Error,
+    },
 }
 
 #[derive(Clone, Default)]

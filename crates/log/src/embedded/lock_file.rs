@@ -31,7 +31,8 @@ impl LockFile {
             }
             Err(errno) => return Err(io_error(errno.into())),
         }
-        let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
+        let written =
+            file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
         written.map_err(io_error)?;
         Ok(Self { _file: file })
     }

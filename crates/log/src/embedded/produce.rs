@@ -32,6 +32,13 @@ pub(crate) struct CallBatch {
     records: Vec<u32>,
 }
 
+/// A batch of a call on its way to the disk.
+pub(crate) struct EnqueuedBatch {
+    partition: u32,
+    records: Vec<u32>,
+    receiver: oneshot::Receiver<Result<Written, LogError>>,
+}
+
 /// Sorts the records of a call by partition. On an error none are to be written.
 pub(crate) fn plan(
     topic: &str,
@@ -79,8 +86,7 @@ impl NewRecord {
     /// At least what the record takes in a batch, without its entry.
     fn payload_bytes(&self) -> usize {
         const LENGTHS_BYTES_MAX: usize = 10;
-        let headers: usize =
-            self.headers.iter().map(|(key, value)| key.len() + value.len() + LENGTHS_BYTES_MAX).sum();
+        let headers: usize = self.headers.iter().map(|(key, value)| key.len() + value.len() + LENGTHS_BYTES_MAX).sum();
         self.key.as_ref().map_or(0, |key| key.len())
             + self.value.as_ref().map_or(0, |value| value.len())
             + headers
@@ -90,13 +96,13 @@ impl NewRecord {
 
 /// Waits until a call's batches are durable, and says where each record lies.
 pub(crate) async fn acknowledge(
-    calls: Vec<(u32, Vec<u32>, oneshot::Receiver<Result<Written, LogError>>)>,
+    batches: Vec<EnqueuedBatch>,
     timestamps_ms: Vec<Option<i64>>,
     now_ms: i64,
 ) -> Result<Vec<Ack>, LogError> {
     let mut acks: Vec<Option<Ack>> = vec![None; timestamps_ms.len()];
     let mut failure = None;
-    for (partition, records, receiver) in calls {
+    for EnqueuedBatch { partition, records, receiver } in batches {
         match receiver.await.unwrap_or(Err(LogError::Closed)) {
             Ok(written) => {
                 for (offset, record) in (written.first_offset..).zip(records) {
@@ -116,10 +122,10 @@ pub(crate) async fn acknowledge(
 
 impl CallBatch {
     /// Hands the batch to the partition.
-    pub fn enqueue(self, to: &Arc<Partition>) -> (u32, Vec<u32>, oneshot::Receiver<Result<Written, LogError>>) {
+    pub fn enqueue(self, to: &Arc<Partition>) -> EnqueuedBatch {
         let (reply, receiver) = oneshot::channel();
         to.enqueue(self.batch, reply);
-        (self.partition, self.records, receiver)
+        EnqueuedBatch { partition: self.partition, records: self.records, receiver }
     }
 }
 
@@ -217,6 +223,9 @@ mod tests {
         let value = Bytes::from(vec![0; 15 << 20]);
         let records = vec![NewRecord { value: Some(value), ..NewRecord::default() }; 5];
         let planned = plan("t", 2, 0, 0, &records).unwrap();
-        assert_eq!(planned.iter().map(|call| call.records.clone()).collect::<Vec<_>>(), [vec![0, 1], vec![2, 3], vec![4]]);
+        assert_eq!(
+            planned.iter().map(|call| call.records.clone()).collect::<Vec<_>>(),
+            [vec![0, 1], vec![2, 3], vec![4]]
+        );
     }
 }

@@ -266,8 +266,9 @@ impl PartitionReader for EmbeddedReader {
                 return Ok(slab);
             }
             let next_offset = self.next_offset;
-            let news =
-                |bounds: &Bounds| bounds.end > next_offset || bounds.start > next_offset || bounds.standing != Standing::Open;
+            let news = |bounds: &Bounds| {
+                bounds.end > next_offset || bounds.start > next_offset || bounds.standing != Standing::Open
+            };
             let waited = tokio::time::timeout_at(deadline, self.bounds.wait_for(news)).await;
             match waited.map(|seen| seen.map(|_| ())) {
                 Ok(Ok(())) => {}

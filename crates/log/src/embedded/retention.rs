@@ -42,7 +42,9 @@ fn expired(segments: &[SegmentAge], config: &TopicConfig, now_ms: i64) -> usize 
 /// Whether the segment that is written to shall be closed so that it can go in time.
 fn is_aged(segment: &SegmentAge, config: &TopicConfig, now_ms: i64) -> bool {
     match (config.retention_ms, segment.append_times_ms) {
-        (Some(retention_ms), Some((first, _))) => now_ms.saturating_sub(first) > (retention_ms / SEGMENT_AGE_DIVISOR).max(1),
+        (Some(retention_ms), Some((first, _))) => {
+            now_ms.saturating_sub(first) > (retention_ms / SEGMENT_AGE_DIVISOR).max(1)
+        }
         _ => false,
     }
 }

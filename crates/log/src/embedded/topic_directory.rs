@@ -59,9 +59,8 @@ impl TopicDirectories {
     /// Names of all topics, in order.
     pub fn list(&self) -> Result<Vec<String>, LogError> {
         let dir = self.topics();
-        let list = || {
-            fs::read_dir(&dir)?.map(|entry| entry.map(|entry| entry.file_name())).collect::<Result<Vec<_>, _>>()
-        };
+        let list =
+            || fs::read_dir(&dir)?.map(|entry| entry.map(|entry| entry.file_name())).collect::<Result<Vec<_>, _>>();
         let found = list().map_err(|error| LogError::io("cannot list", &dir, error))?;
         let mut names: Vec<String> = found
             .into_iter()

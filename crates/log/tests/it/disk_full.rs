@@ -3,14 +3,113 @@
 use std::io;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use millrace_log::{
-    DiskFaults, Durability, EmbeddedLog, EmbeddedLogOptions, LogError, TopicConfig, TopicLog, WriteFault,
+    BatchBuilder, DiskFaults, Durability, EmbeddedLog, EmbeddedLogOptions, LogError, TopicConfig, TopicLog, WriteFault,
 };
 use tempfile::tempdir;
 
 use crate::fixture::*;
+
+/// Makes some writes and fsyncs fail for want of room, by chance that a seed repeats as far as threads allow.
+struct UnluckyDisk(AtomicU64);
+
+impl UnluckyDisk {
+    /// One in `n`.
+    fn strikes(&self, n: u64) -> bool {
+        let state = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (mixed ^ (mixed >> 27)).is_multiple_of(n)
+    }
+}
+
+impl DiskFaults for UnluckyDisk {
+    fn on_write(&self, bytes: usize) -> WriteFault {
+        match self.strikes(7) {
+            true => WriteFault::Fail { written: bytes / 2, error: io::ErrorKind::StorageFull.into() },
+            false => WriteFault::None,
+        }
+    }
+
+    fn on_sync(&self) -> Option<io::Error> {
+        self.strikes(5).then(|| io::ErrorKind::StorageFull.into())
+    }
+}
+
+/// Producers, bulk appends, new segments and failures at the same time: an acknowledgement is true for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bad_luck_never_touches_what_was_acknowledged() {
+    for seed in 0..5 {
+        let dir = tempdir().unwrap();
+        let faults = Arc::new(UnluckyDisk(AtomicU64::new(seed)));
+        let options = EmbeddedLogOptions { disk_faults: Some(faults), ..EmbeddedLogOptions::default() };
+        let log = Arc::new(EmbeddedLog::open(dir.path(), options).unwrap());
+        let config = TopicConfig { segment_bytes: 4_096, ..TopicConfig::default() };
+        log.create_topic(TOPIC, config).await.unwrap();
+        let producers = (0..6).map(|producer| {
+            let log = log.clone();
+            tokio::spawn(async move {
+                let mut acknowledged = Vec::new();
+                for n in 0..80 {
+                    let value = format!("{producer} {n} {}", "x".repeat(n * 5));
+                    match log.produce(TOPIC, vec![record(value.clone())]).await {
+                        Ok(acks) => acknowledged.push((acks[0].offset, value)),
+                        Err(error) => assert!(matches!(error, LogError::DiskFull { .. }), "seed {seed}: {error:?}"),
+                    }
+                }
+                acknowledged
+            })
+        });
+        let mut tasks: Vec<_> = producers.collect();
+        tasks.push(tokio::task::spawn_blocking({
+            let log = log.clone();
+            move || bulk_with_bad_luck(&log, seed)
+        }));
+        let mut acknowledged = Vec::new();
+        for task in tasks {
+            acknowledged.extend(task.await.unwrap());
+        }
+        assert!(acknowledged.len() > 100, "seed {seed}: hardly anything was written");
+        for log in [log, Arc::new(open(&reopened_copy(&dir)))] {
+            let values = values(&log).await;
+            for (offset, value) in &acknowledged {
+                assert_eq!(values.get(*offset as usize), Some(value), "seed {seed}, offset {offset}");
+            }
+            assert_eq!(values.len(), acknowledged.len(), "seed {seed}: something refused is there");
+        }
+    }
+}
+
+fn bulk_with_bad_luck(log: &EmbeddedLog, seed: u64) -> Vec<(i64, String)> {
+    let mut acknowledged = Vec::new();
+    let mut batch = BatchBuilder::new();
+    for n in 0..60 {
+        let appends: Vec<_> = (0..4)
+            .map(|k| {
+                let values: Vec<String> = (0..10).map(|place| format!("bulk {n} {k} {place}")).collect();
+                batch.clear();
+                values.iter().for_each(|value| batch.push(1, None, Some(value.as_bytes())).unwrap());
+                (log.write_batch(TOPIC, 0, &batch).unwrap(), values)
+            })
+            .collect();
+        for (pending, values) in appends {
+            match pending.wait() {
+                Ok(first) => acknowledged.extend((first..).zip(values)),
+                Err(error) => assert!(matches!(error, LogError::DiskFull { .. }), "seed {seed}: {error:?}"),
+            }
+        }
+    }
+    acknowledged
+}
+
+/// The directory of a log that is open, as a crash would leave it.
+fn reopened_copy(dir: &tempfile::TempDir) -> std::path::PathBuf {
+    let copy = dir.path().join("copy");
+    copy_tree(&dir.path().join("topics"), &copy.join("topics"));
+    copy
+}
 
 /// Lets the test choose what the next writes and fsyncs do.
 #[derive(Default)]
@@ -27,7 +126,9 @@ impl DiskFaults for Faults {
             return WriteFault::Fail { written, error: kind.into() };
         }
         match self.room.lock().unwrap().as_mut() {
-            Some(room) if *room < bytes => WriteFault::Fail { written: *room, error: io::ErrorKind::StorageFull.into() },
+            Some(room) if *room < bytes => {
+                WriteFault::Fail { written: *room, error: io::ErrorKind::StorageFull.into() }
+            }
             Some(room) => {
                 *room -= bytes;
                 WriteFault::None
@@ -60,7 +161,9 @@ async fn a_write_that_ends_at_any_byte_is_taken_back() {
     log.create_topic(TOPIC, TopicConfig::default()).await.unwrap();
     log.produce(TOPIC, vec![record("first")]).await.unwrap();
     let mut expected = vec!["first".to_owned()];
-    for (round, kind) in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded, io::ErrorKind::Other].iter().enumerate() {
+    for (round, kind) in
+        [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded, io::ErrorKind::Other].iter().enumerate()
+    {
         for written in (0..110).step_by(7) {
             *faults.write.lock().unwrap() = Some((written, *kind));
             let refused = log.produce(TOPIC, vec![record("lost to the full disk")]).await.unwrap_err();
@@ -208,7 +311,9 @@ impl Drop for SmallDisk {
 #[tokio::test]
 async fn a_small_file_system_gets_full_and_goes_on() {
     let Some(disk) = SmallDisk::mount() else {
-        eprintln!("no right to mount a tmpfs: the same course ran on the counted disk (a_counted_disk_gets_full_and_goes_on)");
+        eprintln!(
+            "no right to mount a tmpfs: the same course ran on the counted disk (a_counted_disk_gets_full_and_goes_on)"
+        );
         return;
     };
     let dir = disk.0.path().join("log");

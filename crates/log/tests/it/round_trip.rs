@@ -27,7 +27,10 @@ async fn keys_nulls_headers_and_times_come_back() {
         NewRecord::default(),
     ];
     let acks = log.produce(TOPIC, records).await.unwrap();
-    assert_eq!(acks.iter().map(|ack| (ack.partition, ack.offset)).collect::<Vec<_>>(), [(0, 0), (0, 1), (0, 2), (0, 3)]);
+    assert_eq!(
+        acks.iter().map(|ack| (ack.partition, ack.offset)).collect::<Vec<_>>(),
+        [(0, 0), (0, 1), (0, 2), (0, 3)]
+    );
     let times = [253_402_300_799_000, 0, 1_000_000, 1_000_000];
     assert_eq!(acks.iter().map(|ack| ack.timestamp_ms).collect::<Vec<_>>(), times);
 

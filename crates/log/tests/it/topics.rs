@@ -25,7 +25,10 @@ async fn topics_are_kept_with_their_configuration() {
     assert_eq!(topics[1], log.topic(TOPIC).await.unwrap());
     assert_eq!(topics[1].config, config);
     let statuses = &topics[1].partitions;
-    assert!(matches!(statuses[0], PartitionStatus { partition: 0, start_offset: 0, end_offset: 1, bytes: 85 }), "{statuses:?}");
+    assert!(
+        matches!(statuses[0], PartitionStatus { partition: 0, start_offset: 0, end_offset: 1, bytes: 85 }),
+        "{statuses:?}"
+    );
     assert!(matches!(statuses[2], PartitionStatus { partition: 2, start_offset: 0, end_offset: 0, bytes: 0 }));
     assert_eq!(topics[0].config.retention_ms, Some(7 * 24 * 3_600_000));
 }
