@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
+pub use geo::{s2_cell_id, s2_cell_ids};
 pub use reference::{FunctionDoc, FunctionKind, docs};
 
 /// A scalar function that returns a list of structs, used under `LATERAL TABLE(f(...))`: the planner

@@ -393,11 +393,15 @@ impl GroupsAccumulator for DistinctGroups {
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
-        let first = emitted(emit_to, self.counts.len());
-        match &mut self.seen {
-            Seen::Words(table) => drop(table.take_first(first as u32)),
-            Seen::Texts(table) | Seen::Binaries(table) | Seen::Rows(table, _) => {
-                table.take_first(first as u32, |_, _| {});
+        let first = emitted(emit_to, self.counts.len()) as u32;
+        match (emit_to, &mut self.seen) {
+            (EmitTo::All, Seen::Words(table)) => *table = WordTable::default(),
+            (EmitTo::All, Seen::Texts(table) | Seen::Binaries(table) | Seen::Rows(table, _)) => {
+                *table = BytesTable::default();
+            }
+            (EmitTo::First(_), Seen::Words(table)) => drop(table.take_first(first)),
+            (EmitTo::First(_), Seen::Texts(table) | Seen::Binaries(table) | Seen::Rows(table, _)) => {
+                table.take_first(first, |_, _| {});
             }
         }
         Ok(Arc::new(Int64Array::from(emit_to.take_needed(&mut self.counts))))
