@@ -38,7 +38,7 @@ struct LaneHeader {
 
 /// Remembers which parts the last checkpoint holds.
 #[derive(Default)]
-pub(crate) struct Snapshots {
+pub struct Snapshots {
     written: HashSet<String>,
     /// The last try failed, so nothing counts as written.
     all_anew: bool,
@@ -46,7 +46,7 @@ pub(crate) struct Snapshots {
 
 impl Snapshots {
     /// Takes the state out; the engine goes on unchanged.
-    pub(crate) fn take(&mut self, engine: &mut Engine) -> Result<(serde_json::Value, Vec<Part>), FlowError> {
+    pub fn take(&mut self, engine: &mut Engine) -> Result<(serde_json::Value, Vec<Part>), FlowError> {
         let dirty_only = !self.all_anew;
         let mut parts = Vec::new();
         for index in 0..engine.windows.len() {
@@ -58,7 +58,7 @@ impl Snapshots {
     }
 
     /// Notes how the write of what [`Self::take`] gave went.
-    pub(crate) fn settle(&mut self, ids: Vec<String>, written: bool) {
+    pub fn settle(&mut self, ids: Vec<String>, written: bool) {
         self.all_anew = !written;
         if written {
             self.written = ids.into_iter().collect();
@@ -111,7 +111,7 @@ impl Snapshots {
 
     /// Puts a checkpoint into an engine that has its lanes and has taken nothing. Lanes that the checkpoint does not know,
     /// such as partitions that were added, start where they were told to.
-    pub(crate) fn restore(&mut self, engine: &mut Engine, restored: Restored) -> Result<(), FlowError> {
+    pub fn restore(&mut self, engine: &mut Engine, restored: Restored) -> Result<(), FlowError> {
         let mismatch = |what: String| FlowError::StateMismatch(what);
         let header: Header =
             serde_json::from_value(restored.header).map_err(|error| mismatch(format!("its header cannot be read: {error}")))?;

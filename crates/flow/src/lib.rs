@@ -17,6 +17,8 @@ mod refused;
 mod rows_step;
 mod state_batches;
 
+pub use checkpoints::Snapshots;
+
 pub use bounded::{BoundedOptions, TableInput, run_bounded};
 pub use engine::{Engine, OutputBatch, RowOrigin, StreamSettings};
 pub use error::FlowError;

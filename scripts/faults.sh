@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Runs the fault tests of one area or of all. The last line of stdout is one JSON object.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+area=${1:-all}
+seeds=${2:-20}
+case $area in
+  engine | all) cargo run --release --locked --quiet -p millrace --example faults_engine -- "$seeds" ;;
+  *) echo "no fault tests for $area; there are: engine" >&2; exit 2 ;;
+esac
