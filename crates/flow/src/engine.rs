@@ -262,12 +262,11 @@ impl Engine {
 
     fn close_sessions(&mut self, watermark: i64, outputs: &mut Vec<OutputBatch>) -> Result<(), FlowError> {
         for index in 0..self.windows.len() {
-            let state = &mut self.windows[index];
-            let WindowOperator::Session(operator) = &mut state.operator else { continue };
+            let state = &self.windows[index];
+            let WindowOperator::Session(operator) = &state.operator else { continue };
             if operator.earliest_end(session_lanes(&self.lanes, state, index)) > watermark {
                 continue;
             }
-            let WindowOperator::Session(operator) = &mut self.windows[index].operator else { continue };
             let mut owners = Vec::new();
             let lanes = self.lanes.iter_mut().enumerate().filter_map(|(number, lane)| {
                 let own = lane.watermark.value();
@@ -280,10 +279,13 @@ impl Engine {
                 }
             });
             let lanes: Vec<_> = lanes.collect();
-            let closed = match &mut self.windows[index].results_lane {
-                Some(WindowLane::Session(own)) => operator_close(&mut self.windows[index].operator, watermark, vec![(watermark, own)])?,
-                _ => operator_close(&mut self.windows[index].operator, watermark, lanes)?,
+            let WindowState { operator, results_lane, .. } = &mut self.windows[index];
+            let lanes = match results_lane {
+                Some(WindowLane::Session(own)) => vec![(watermark, own)],
+                _ => lanes,
             };
+            let WindowOperator::Session(operator) = operator else { continue };
+            let closed = operator.close(watermark, lanes.into_iter())?;
             self.closed_up_to[index] = watermark;
             let Some(closed) = closed else { continue };
             for (owner, records) in owners.iter().zip(&closed.records_by_lane) {
@@ -312,17 +314,6 @@ impl Engine {
             self.windows[index].pending.entry(end).or_default().push(pick(&batch, &rows)?);
         }
         Ok(())
-    }
-}
-
-fn operator_close<'a>(
-    operator: &mut WindowOperator,
-    watermark: i64,
-    lanes: Vec<(i64, &'a mut SessionLane)>,
-) -> Result<Option<SessionOutput>, FlowError> {
-    match operator {
-        WindowOperator::Session(operator) => Ok(operator.close(watermark, lanes.into_iter())?),
-        WindowOperator::Sliced(_) => Ok(None),
     }
 }
 

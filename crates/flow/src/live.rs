@@ -194,7 +194,9 @@ impl Runner {
         if let Some(restored) = restored {
             snapshots.restore(&mut engine, restored)?;
         }
-        let intake = Intake::open(log.as_ref(), &engine, idle_ms).await?;
+        let positions =
+            engine.lanes().iter().map(|lane| (Arc::clone(&lane.topic), lane.partition, lane.next_offset)).collect();
+        let intake = Intake::open(log.as_ref(), positions, idle_ms).await?;
         let mut runner = Runner {
             config,
             engine: Some(engine),

@@ -466,12 +466,12 @@ impl Cutter<'_> {
     /// One source per stream in use, with the union of the fields that its chains read.
     fn sources(&self, output: &Result<Windowed, usize>) -> Result<Vec<SourcePlan>, SqlError> {
         let mut paths: Vec<Option<BTreeSet<String>>> = vec![None; self.streams.len()];
-        let mut add = |chain: &Chain, exprs: &mut dyn Iterator<Item = &Expr>| -> Result<(), DataFusionError> {
+        let mut add = |chain: &Chain, exprs: Vec<&Expr>| -> Result<(), DataFusionError> {
             let paths = paths[chain.stream].get_or_insert_default();
             // After an UNNEST expressions read its numbered columns; what those are made of is in the step.
             let direct = chain.steps.iter().all(|step| matches!(step, LogicalStep::Filter(_)));
             if direct {
-                for expr in exprs.chain(&chain.filters) {
+                for expr in exprs.into_iter().chain(&chain.filters) {
                     columns::add_paths(expr, paths)?;
                 }
             }
@@ -493,14 +493,14 @@ impl Cutter<'_> {
         for window in &self.windows {
             if let LogicalSource::Chains(chains) = &window.source {
                 for (chain, rows) in chains.iter().zip(&window.rows) {
-                    let mut exprs = std::iter::once(&rows.time).chain(&rows.keys).chain(&rows.calls);
-                    add(&self.chains[*chain], &mut exprs).map_err(|error| self.fail(error))?;
+                    let exprs = std::iter::once(&rows.time).chain(&rows.keys).chain(&rows.calls).collect();
+                    add(&self.chains[*chain], exprs).map_err(|error| self.fail(error))?;
                 }
             }
         }
         if let Err(first) = output {
             for chain in &self.chains[*first..] {
-                add(chain, &mut chain.outputs.iter()).map_err(|error| self.fail(error))?;
+                add(chain, chain.outputs.iter().collect()).map_err(|error| self.fail(error))?;
             }
         }
         let mut sources = Vec::new();

@@ -1,5 +1,6 @@
 //! Reading: one reader per lane, rounds of bounded size and latency, idleness.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::{FutureExt, select_all};
@@ -33,10 +34,15 @@ impl Idleness {
 }
 
 impl Intake {
-    pub(crate) async fn open(log: &dyn TopicLog, engine: &Engine, idle_ms: Vec<i64>) -> Result<Self, FlowError> {
+    /// Opens a reader for each (topic, partition, offset).
+    pub(crate) async fn open(
+        log: &dyn TopicLog,
+        positions: Vec<(Arc<str>, u32, i64)>,
+        idle_ms: Vec<i64>,
+    ) -> Result<Self, FlowError> {
         let mut readers = Vec::new();
-        for lane in engine.lanes() {
-            readers.push(log.open(&lane.topic, lane.partition, lane.next_offset).await?);
+        for (topic, partition, offset) in positions {
+            readers.push(log.open(&topic, partition, offset).await?);
         }
         let idle = idle_ms
             .into_iter()
