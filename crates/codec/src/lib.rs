@@ -11,7 +11,6 @@ mod columns;
 mod decode;
 mod encode;
 mod error;
-mod fast;
 mod finish;
 mod generate;
 mod json;

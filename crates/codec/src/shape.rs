@@ -1,7 +1,7 @@
 //! The shape of the columns of a message type: which fields there are, how they nest, what can be null.
 //! The Arrow schema, the decode program and the generated messages are all derived from it.
 
-use prost_reflect::{Cardinality, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, Syntax};
+use prost_reflect::{Cardinality, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, Syntax, Value};
 
 use crate::error::CompileError;
 use crate::limits::{COLUMNS_MAX, Limits};
@@ -131,9 +131,19 @@ pub(crate) fn well_known(message: &MessageDescriptor) -> Option<WellKnown> {
     })
 }
 
-/// Whether unknown numbers of the enum are unknown fields (proto2) instead of values.
+/// Whether unknown numbers of the enum are unknown fields (proto2) instead of values. Files that were written in a protobuf
+/// edition say it in the option `features.enum_type`, where 2 is closed.
 pub(crate) fn is_closed(kind: &EnumDescriptor) -> bool {
-    kind.parent_file().syntax() == Syntax::Proto2
+    let options = kind.options();
+    let features = options.get_field_by_name("features");
+    let declared = features.as_deref().and_then(Value::as_message).and_then(|features| {
+        let is_set = features.has_field_by_name("enum_type");
+        features.get_field_by_name("enum_type").filter(|_| is_set)?.as_enum_number()
+    });
+    match declared {
+        Some(number) => number == 2,
+        None => kind.parent_file().syntax() == Syntax::Proto2,
+    }
 }
 
 /// The declared default of a proto2 field that is shown in place of NULL. Members of a oneof have none: which one is set counts.

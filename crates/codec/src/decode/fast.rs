@@ -4,8 +4,8 @@
 //! slab, whatever they are, and a field that ran over the end of its message is seen when the loop ends. Such a field is read
 //! again by [`Run::field`], which says what is wrong; what the first reading has written is taken back with the record.
 
+use super::read::{Next, Place, Run, is_in_range, locate, micros, view};
 use crate::columns::{Bits, Fixed};
-use crate::decode::{Next, Place, Run, is_in_range, locate, micros, view};
 use crate::error::DecodeErrorKind;
 use crate::program::{NONE, Node, Op, OpKind};
 use crate::wire::{self, Read, fault};
@@ -63,7 +63,7 @@ impl<'a> Run<'a> {
     /// Reads fields while they are far enough from the end of the slab. Gives the position of the next field, which is not
     /// behind the end of the message.
     #[inline(always)]
-    pub(crate) fn fast(&mut self, place: Place<'a>, start: usize) -> Read<usize> {
+    pub(super) fn fast(&mut self, place: Place<'a>, start: usize) -> Read<usize> {
         let end = place.end;
         let fast_end = end.min(self.buf.len().saturating_sub(AHEAD));
         let mut pos = start;
