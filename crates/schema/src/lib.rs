@@ -5,6 +5,7 @@
 //! look at records; `codec` turns a [`MessageDescriptor`] into columns.
 
 mod compile;
+mod editions;
 mod error;
 mod set;
 mod summary;

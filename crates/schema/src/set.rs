@@ -7,6 +7,7 @@ use prost_reflect::{DescriptorError, DescriptorPool, FileDescriptor, MessageDesc
 use prost_types::FileDescriptorProto;
 
 use crate::compile::{self, SourceFile};
+use crate::editions;
 use crate::error::{SchemaError, SchemaErrorKind};
 use crate::summary::{self, MessageSummary};
 use crate::{DESCRIPTOR_SET_BYTES_MAX, FILES_MAX, MESSAGES_MAX};
@@ -31,7 +32,8 @@ impl SchemaSet {
     }
 
     /// Reads a serialised `google.protobuf.FileDescriptorSet`, as `protoc --include_imports --descriptor_set_out` writes it.
-    /// Missing imports are taken from the well-known types.
+    /// Missing imports are taken from the well-known types. Files of the editions 2023 and 2024 become proto3 (or proto2)
+    /// files that mean the same.
     pub fn from_descriptor_set(bytes: &[u8]) -> Result<Self, SchemaError> {
         if bytes.len() > DESCRIPTOR_SET_BYTES_MAX {
             return Err(SchemaError::new(
@@ -201,6 +203,7 @@ impl FileBytes {
         set.file
             .into_iter()
             .map(|bytes| {
+                let bytes = editions::lowered(&bytes)?.unwrap_or(bytes);
                 let file = FileDescriptorProto::decode(bytes.as_slice()).map_err(invalid)?;
                 Ok(Self { name: file.name().to_owned(), imports: file.dependency, bytes })
             })

@@ -207,3 +207,74 @@ fn a_type_that_moves_to_another_file_takes_the_old_files_place() {
     assert_eq!(error.kind, SchemaErrorKind::Conflict);
     assert!(error.to_string().contains("`t.M` is already defined in `old.proto`"), "{error}");
 }
+
+/// A descriptor set with one file, from the text form of its descriptor.
+fn descriptor_set(file: &str) -> Vec<u8> {
+    let pool = prost_reflect::DescriptorPool::global();
+    let descriptor = pool.get_message_by_name("google.protobuf.FileDescriptorSet").expect("is well-known");
+    let text = format!("file {{ {file} }}");
+    let set = prost_reflect::DynamicMessage::parse_text_format(descriptor, &text)
+        .unwrap_or_else(|error| panic!("{error}\n{text}"));
+    prost::Message::encode_to_vec(&set)
+}
+
+/// A file of edition 2023 with these features and an enum that begins with this number.
+fn edition_file(features: &str, first_number: i32) -> Vec<u8> {
+    let field = |name: &str, number: i32, kind: &str, label: &str, features: &str| {
+        format!(
+            "field {{ name: '{name}' number: {number} label: LABEL_{label} {kind} options {{ features {{ {features} }} }} }}\n"
+        )
+    };
+    let int = "type: TYPE_INT32";
+    let implicit = field("implicit", 2, int, "OPTIONAL", "field_presence: IMPLICIT");
+    let fields = [
+        field("explicit", 1, int, "OPTIONAL", ""),
+        field("must", 3, "type: TYPE_STRING", "OPTIONAL", "field_presence: LEGACY_REQUIRED"),
+        field("packed", 4, int, "REPEATED", ""),
+        field("expanded", 5, int, "REPEATED", "repeated_field_encoding: EXPANDED"),
+        field("part", 6, "type: TYPE_MESSAGE type_name: '.t.M'", "OPTIONAL", "message_encoding: DELIMITED"),
+        if first_number == 0 { implicit } else { String::new() },
+    ];
+    descriptor_set(&format!(
+        "name: 'm.proto' package: 't' syntax: 'editions' edition: EDITION_2023 options {{ features {{ {features} }} }}
+         message_type {{ name: 'M' {} }}
+         enum_type {{ name: 'E' value {{ name: 'FIRST' number: {first_number} }} }}",
+        fields.concat()
+    ))
+}
+
+#[test]
+fn a_descriptor_set_of_an_edition_keeps_its_meaning() {
+    let set = SchemaSet::from_descriptor_set(&edition_file("", 0)).expect("is read");
+    let message = set.message("t.M").expect("is there");
+    let field = |name: &str| message.get_field_by_name(name).expect("a field");
+    assert!(field("explicit").supports_presence() && !field("implicit").supports_presence());
+    assert!(field("must").is_required() && field("must").supports_presence());
+    assert!(field("packed").is_packed() && !field("expanded").is_packed());
+    assert!(field("part").is_group());
+    let labels: Vec<FieldLabel> =
+        set.describe("t.M").expect("is there").fields.iter().map(|field| field.label).collect();
+    let (optional, repeated) = (FieldLabel::Optional, FieldLabel::Repeated);
+    assert_eq!(labels, [optional, FieldLabel::Required, repeated, repeated, optional, FieldLabel::Implicit]);
+    let again = SchemaSet::from_descriptor_set(&set.to_descriptor_set()).expect("is read");
+    assert_eq!(again.messages(), set.messages());
+}
+
+#[test]
+fn features_of_a_file_hold_for_what_is_in_it() {
+    let features = "field_presence: IMPLICIT enum_type: CLOSED";
+    let set = SchemaSet::from_descriptor_set(&edition_file(features, 0)).expect("is read");
+    assert!(!set.message("t.M").expect("is there").get_field_by_name("explicit").expect("a field").supports_presence());
+}
+
+#[test]
+fn what_of_an_edition_has_no_counterpart_is_explained() {
+    assert!(SchemaSet::from_descriptor_set(&edition_file("enum_type: CLOSED", 5)).is_ok(), "proto2 takes it");
+    let both = "enum_type: CLOSED field_presence: IMPLICIT";
+    let error = SchemaSet::from_descriptor_set(&edition_file(both, 5)).expect_err("has no counterpart");
+    assert_eq!(error.kind, SchemaErrorKind::Unsupported);
+    assert!(error.to_string().contains("enum `E`"), "{error}");
+    let unknown = descriptor_set("name: 'm.proto' syntax: 'editions' edition: EDITION_99999_TEST_ONLY");
+    let error = SchemaSet::from_descriptor_set(&unknown).expect_err("is not known");
+    assert_eq!(error.kind, SchemaErrorKind::Unsupported);
+}
