@@ -1,6 +1,8 @@
 //! Every route, in one table.
 
 mod apply;
+mod daggers;
+mod dead_letters;
 mod records;
 mod schemas;
 mod sql;
@@ -24,6 +26,15 @@ pub(crate) fn all() -> Router<AppState> {
         .route("/api/v1/topics", get(topics::list).post(topics::create))
         .route("/api/v1/topics/{name}", get(topics::show).delete(topics::delete))
         .route("/api/v1/topics/{name}/records", get(tail::tail).post(records::publish))
+        .route("/api/v1/daggers", get(daggers::list).post(apply::apply_dagger))
+        .route("/api/v1/daggers/preview", post(daggers::preview))
+        .route("/api/v1/daggers/{name}", get(daggers::show).delete(daggers::delete))
+        .route("/api/v1/daggers/{name}/stop", post(daggers::stop))
+        .route("/api/v1/daggers/{name}/start", post(daggers::start))
+        .route("/api/v1/daggers/{name}/results", get(daggers::results))
+        .route("/api/v1/dead-letters", get(dead_letters::list))
+        .route("/api/v1/dead-letters/replay", post(dead_letters::replay))
+        .route("/api/v1/dead-letters/{id}", get(dead_letters::show))
         .route("/api/v1/sql", post(sql::query))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)

@@ -4,6 +4,7 @@
 //! and the tests can do is a method of it. The inside knows no HTTP and no terminal; errors are [`ControlError`]s with
 //! what, detail, hint and place, for whichever edge shows them.
 
+pub mod dagger_plan;
 pub mod dagger_spec;
 mod data_directory;
 pub mod document;
@@ -11,8 +12,11 @@ mod duration;
 mod error;
 mod platform;
 pub mod records;
+mod refused_records;
 mod resource;
 mod resource_db;
+mod sinks;
+mod supervisor;
 mod time_text;
 mod topic_spec;
 
@@ -20,7 +24,7 @@ pub use data_directory::DataDirectory;
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use error::{ControlError, ErrorKind, Position, nearest};
 pub use platform::{
-    DeadLetterQuery, DeadLetters, Follow, Platform, PlatformOptions, ProducedRecords, QueryResult, SchemaPush, TailFrom, TailRequest, TopicStatus,
+    AppliedDagger, DeadLetterQuery, DeadLetters, DemoOptions, Follow, Platform, PlatformOptions, Preview, ProducedRecords, QueryResult, SchemaPush, TailFrom, TailRequest, TopicStatus,
 };
 pub use resource::{API_VERSION, GROUP_DEFAULT, Kind, Metadata, Resource, document_kind};
 pub use resource_db::Change;

@@ -1,13 +1,23 @@
 //! Everything one server has, opened together and closed together.
 
 mod ad_hoc_sql;
+mod daggers;
 mod dead_letters;
+mod demo;
+mod launch;
+mod preview;
+mod replay;
+mod results;
 mod schemas;
 mod tail;
 mod topics;
 
 pub use ad_hoc_sql::QueryResult;
+pub use daggers::AppliedDagger;
 pub use dead_letters::{DeadLetterQuery, DeadLetters};
+pub use demo::DemoOptions;
+pub use launch::{RunningDagger, SinkStatus};
+pub use preview::Preview;
 pub use schemas::SchemaPush;
 pub use tail::{Follow, TailFrom, TailRequest};
 pub use topics::{ProducedRecords, TopicStatus};
@@ -16,12 +26,18 @@ use crate::data_directory::DataDirectory;
 use crate::error::ControlError;
 use crate::resource::{GROUP_DEFAULT, Kind, Metadata};
 use crate::resource_db::ResourceDb;
+use crate::supervisor::Supervisor;
 use delivery::{DeadLetterLimits, DeadLetterStore};
 use log::{EmbeddedLog, EmbeddedLogOptions};
 use schema::SchemaSet;
 use series::{SeriesOptions, SeriesStore};
 use std::path::PathBuf;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// How often points beyond their retention are looked for.
+const EXPIRE_INTERVAL: Duration = Duration::from_secs(60);
 
 pub struct PlatformOptions {
     pub data_dir: PathBuf,
@@ -37,6 +53,9 @@ pub struct Platform {
     schemas: RwLock<Arc<SchemaSet>>,
     /// One change of desired state at a time: what is checked still holds when it is written.
     changes: tokio::sync::Mutex<()>,
+    supervisor: Supervisor,
+    /// What runs beside requests until the server ends.
+    tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Platform {
@@ -70,14 +89,24 @@ impl Platform {
             dead_letters,
             schemas: RwLock::new(Arc::new(schemas)),
             changes: tokio::sync::Mutex::new(()),
+            supervisor: Supervisor::default(),
+            tasks: Mutex::new(Vec::new()),
         });
         platform.make_default_group().await?;
         platform.reconcile_topics().await?;
+        platform.supervise_all().await?;
+        let keeping_house = tokio::spawn(expire(platform.series.clone()));
+        platform.tasks.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(keeping_house);
         Ok(platform)
     }
 
-    /// Ends everything in order, so that what was acknowledged is on disk.
+    /// Ends everything in order: daggers with a checkpoint, then what they write to, so that what was acknowledged is on
+    /// disk.
     pub async fn close(&self) -> Result<(), ControlError> {
+        for task in self.tasks.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).drain(..) {
+            task.abort();
+        }
+        self.supervisor.end_all().await;
         self.log.close().await;
         let (series, dead_letters) = (self.series.clone(), self.dead_letters.clone());
         tokio::task::spawn_blocking(move || {
@@ -119,5 +148,18 @@ impl Platform {
             None => format!("`millrace {} list` shows what there is", kind.word()),
         };
         ControlError::not_found(kind.not_found_code(), format!("there is no {} `{name}`", kind.word())).with_hint(hint)
+    }
+}
+
+async fn expire(series: SeriesStore) {
+    let mut ticks = tokio::time::interval(EXPIRE_INTERVAL);
+    loop {
+        ticks.tick().await;
+        let store = series.clone();
+        match tokio::task::spawn_blocking(move || store.expire()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "old points cannot be removed"),
+            Err(error) => tracing::error!(%error, "removing old points ended unexpectedly"),
+        }
     }
 }

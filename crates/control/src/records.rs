@@ -5,7 +5,7 @@
 use crate::error::{ControlError, nearest};
 use bytes::Bytes;
 use prost::Message as _;
-use prost_reflect::{DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions};
+use prost_reflect::{DeserializeOptions, DynamicMessage, MessageDescriptor, ReflectMessage, SerializeOptions};
 use serde::Serialize as _;
 use serde_json::Value;
 

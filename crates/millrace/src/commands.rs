@@ -1,12 +1,15 @@
 //! What each command does.
 
+mod dagger;
+mod dead_letter;
 mod produce;
+mod run;
 mod schema;
 mod sql;
 mod topic;
 mod up;
 
-use crate::arguments::{Arguments, Command};
+use crate::arguments::{Arguments, Command, DaggerCommand};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -20,7 +23,14 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Schema(command) => schema::run(command, client()?, output).await,
         Command::Topic(command) => topic::run(command, client()?, output).await,
         Command::Sql(sql) => sql::run(sql, client()?, output).await,
-        Command::Dagger(_) | Command::DeadLetter(_) => Err(Failure::error("daggers are not part of this build")),
+        Command::Dagger(DaggerCommand::Run(arguments)) => {
+            drop(output);
+            tokio::task::spawn_blocking(move || run::run(&arguments))
+                .await
+                .map_err(|error| Failure::error(format!("the run ended unexpectedly: {error}")))?
+        }
+        Command::Dagger(command) => dagger::run(command, client()?, output).await,
+        Command::DeadLetter(command) => dead_letter::run(command, client()?, output).await,
     }
 }
 

@@ -137,7 +137,7 @@ impl Output {
         let titles = titles_of(std::slice::from_ref(row));
         let cells: Vec<Cell> = titles.iter().map(|title| cell(row.get(title))).collect();
         if self.stream.as_ref().is_none_or(|table| table.titles != titles) {
-            let widths = titles.iter().zip(&cells).map(|(title, cell)| width(title).max(width(&cell.text))).collect();
+            let widths: Vec<usize> = titles.iter().zip(&cells).map(|(title, cell)| width(title).max(width(&cell.text))).collect();
             let mut line = String::new();
             push_line(&mut line, titles.iter().map(|title| (title.as_str(), false)), &widths);
             self.text(&paint_title(&line))?;

@@ -6,7 +6,7 @@ use crate::problem::Problem;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use control::{ControlError, Kind, TopicSpec, document, document_kind};
+use control::{AppliedDagger, ControlError, Kind, TopicSpec, document, document_kind};
 use serde_json::{Value, json};
 
 /// The documents are applied one after the other; the first that is wrong ends it, and what came before stays. The
@@ -31,6 +31,17 @@ async fn apply_one(state: &AppState, text: &str) -> Result<Value, Problem> {
             let (topic, change) = state.platform.apply_topic(&metadata, &spec).await?;
             Ok(json!({ "change": change.as_str(), "resource": topic.to_json() }))
         }
+        Kind::Dagger => Ok(dagger_json(state.platform.apply_dagger(text).await?)),
         kind => Err(ControlError::invalid("kind_not_applicable", format!("a {} cannot be applied", kind.as_str())).into()),
     }
+}
+
+/// `POST /api/v1/daggers`: one Dagger document.
+pub(crate) async fn apply_dagger(State(state): State<AppState>, body: Body) -> Result<Json<Value>, Problem> {
+    let text = read_text(body, DOCUMENT_BYTES_MAX).await?;
+    Ok(Json(dagger_json(state.platform.apply_dagger(&text).await?)))
+}
+
+fn dagger_json(applied: AppliedDagger) -> Value {
+    json!({ "change": applied.change.as_str(), "warnings": applied.warnings, "resource": applied.resource })
 }

@@ -63,7 +63,7 @@ impl DaggerSpec {
 }
 
 impl StreamSpec {
-    fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let timestamp = match (&self.timestamp, self.timestamp_given) {
             (Some(field), _) => json!(field),
             (None, TimestampChoice::Given) => json!(RECORD_TIMESTAMP),
@@ -93,7 +93,7 @@ impl StreamSpec {
 }
 
 impl SinkSpec {
-    fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let mut sink = Map::new();
         sink.insert("kind".into(), json!(self.kind()));
         match self {

@@ -55,7 +55,7 @@ impl Platform {
         for measurement in self.series.measurements() {
             let table = self.series.table_provider(&measurement.name)?;
             context
-                .register_table(datafusion::sql::TableReference::bare(measurement.name), table)
+                .register_table(datafusion::common::TableReference::bare(measurement.name), table)
                 .map_err(|error| ControlError::internal(error.to_string()))?;
         }
         Ok(context)

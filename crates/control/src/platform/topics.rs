@@ -266,6 +266,7 @@ impl Platform {
                 self.log.create_topic(&resource.metadata.name, spec.to_log()).await?;
             }
         }
+        in_log.retain(|name, _| !super::replay::is_replay_topic(name));
         for (name, description) in in_log {
             self.db.put(Kind::Topic, &Metadata::named(name), &TopicSpec::from_log(&description.config).to_json()).await?;
         }

@@ -3,5 +3,5 @@
 mod config;
 mod sink;
 
-pub use config::{TopicSinkConfig, generated_message_name};
+pub use config::{TopicSinkConfig, generated_message_name, refused};
 pub use sink::TopicSink;

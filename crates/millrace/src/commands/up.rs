@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::output::{Output, note};
 use crate::server_location::ServerFile;
 use api::{Server, ServerOptions};
-use control::{Platform, PlatformOptions};
+use control::{DemoOptions, Platform, PlatformOptions};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -38,6 +38,10 @@ async fn serve(arguments: &UpArguments, platform: &Arc<Platform>, signals: &mut 
     let url = format!("http://{}", server.address());
     let _file = ServerFile { url: url.clone(), pid: std::process::id() }.write(platform.directory().root())?;
     print_line(&url)?;
+    if arguments.demo {
+        let demo = DemoOptions { records_per_second: arguments.demo_rate, seed: arguments.demo_seed };
+        platform.start_demo(demo).await?;
+    }
     signals.next().await;
     note("stopping; again to end at once");
     tokio::select! {

@@ -1,5 +1,7 @@
 //! Drives the real binary: one server per test, on a free port of loopback and a directory of its own.
 
+mod bounded;
+mod daggers;
 mod exit_codes;
 mod lifecycle;
 mod publishing;

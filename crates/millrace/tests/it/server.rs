@@ -127,6 +127,23 @@ impl TestServer {
         (status, serde_json::from_str(&text).unwrap_or(Value::Null))
     }
 
+    /// Reads an answer that has no end until so many rows have come.
+    pub fn first_rows(&self, path: &str, rows: usize) -> (u16, String) {
+        let address = self.url.strip_prefix("http://").unwrap();
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        let mut buffer = [0; 4096];
+        while answer.matches("}\n").count() < rows {
+            let read = stream.read(&mut buffer).unwrap();
+            assert!(read > 0, "the answer ended: {answer}");
+            answer.push_str(&String::from_utf8_lossy(&buffer[..read]));
+        }
+        (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
+    }
+
     fn signal(&self, name: &str) {
         let killed = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
         assert!(killed.success());

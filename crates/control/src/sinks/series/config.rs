@@ -15,7 +15,7 @@ const LABEL_PREFIX: &str = "label_";
 pub enum SeriesOrigin {
     /// A group of a window.
     Window,
-    /// One record: the tags `_partition` and `_offset` are added.
+    /// One record: the tags `_partition` and `_offset` are added, and `_topic` when there are several.
     Record,
 }
 
@@ -28,8 +28,14 @@ pub struct SeriesConfig {
 
 impl SeriesConfig {
     /// `key_columns` are the columns of the result that the query groups by, besides the window; `None` when it does not
-    /// group. Equal tags and equal time overwrite, so every one of them must be a tag.
-    pub fn new(measurement: &str, schema: &Schema, key_columns: Option<&[usize]>) -> Result<Self, ControlError> {
+    /// group. Equal tags and equal time overwrite, so every one of them must be a tag. `topics` is how many topics the
+    /// dagger reads.
+    pub fn new(
+        measurement: &str,
+        schema: &Schema,
+        key_columns: Option<&[usize]>,
+        topics: usize,
+    ) -> Result<Self, ControlError> {
         let time = find_time(schema)?;
         let mut layout = PointLayout { time, tags: Vec::new(), fields: Vec::new() };
         for (index, field) in schema.fields().iter().enumerate() {
@@ -53,6 +59,9 @@ impl SeriesConfig {
                 let columns = schema.fields().len();
                 layout.tags.push((columns, "_partition".to_owned()));
                 layout.tags.push((columns + 1, "_offset".to_owned()));
+                if topics > 1 {
+                    layout.tags.push((columns + 2, "_topic".to_owned()));
+                }
                 SeriesOrigin::Record
             }
         };
@@ -65,6 +74,7 @@ impl SeriesConfig {
         if self.origin == SeriesOrigin::Record {
             fields.push(Arc::new(Field::new("_partition", DataType::UInt32, false)));
             fields.push(Arc::new(Field::new("_offset", DataType::Int64, false)));
+            fields.push(Arc::new(Field::new("_topic", DataType::Utf8, false)));
         }
         Schema::new(fields)
     }
@@ -137,7 +147,7 @@ mod tests {
     #[test]
     fn names_say_what_a_column_is() {
         let schema = schema(&["tag_city", "label_s2id", "n", "window_timestamp"]);
-        let config = SeriesConfig::new("m", &schema, Some(&[0, 1])).unwrap();
+        let config = SeriesConfig::new("m", &schema, Some(&[0, 1]), 1).unwrap();
         assert_eq!(config.layout, PointLayout {
             time: 3,
             tags: vec![(0, "tag_city".to_owned()), (1, "s2id".to_owned())],
@@ -149,7 +159,7 @@ mod tests {
     #[test]
     fn a_projection_keeps_its_records_apart() {
         let schema = schema(&["rowtime", "n"]);
-        let config = SeriesConfig::new("m", &schema, None).unwrap();
+        let config = SeriesConfig::new("m", &schema, None, 1).unwrap();
         assert_eq!(config.layout.tags, [(2, "_partition".to_owned()), (3, "_offset".to_owned())]);
         assert_eq!(config.written_schema(&schema).field(3).name(), "_offset");
     }
@@ -163,7 +173,7 @@ mod tests {
             (&["label_n", "n", "window_timestamp"], Some(&[0]), "two columns would be stored as `n`"),
             (&["time", "window_timestamp"], Some(&[]), "stored as `time`"),
         ] {
-            let error = SeriesConfig::new("m", &schema(names), keys).unwrap_err();
+            let error = SeriesConfig::new("m", &schema(names), keys, 1).unwrap_err();
             assert!(error.detail.contains(detail), "{names:?}: {error}");
             assert!(error.hint.is_some());
         }

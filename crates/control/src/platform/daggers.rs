@@ -1,0 +1,195 @@
+//! Daggers as resources: applying, listing, starting, stopping, deleting.
+
+use super::Platform;
+use crate::dagger_plan::{self, FutureCheck, PlannedDagger};
+use crate::dagger_spec::{DaggerSpec, DesiredState, SinkSpec};
+use crate::error::ControlError;
+use crate::resource::{Kind, Metadata, Resource};
+use crate::resource_db::Change;
+use crate::supervisor::{Desired, Phase};
+use crate::topic_spec::TopicSpec;
+use delivery::DeadLetterFilter;
+use log::LogError;
+use log::TopicLog;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// What `apply` did with a dagger.
+pub struct AppliedDagger {
+    pub resource: Value,
+    pub change: Change,
+    /// What the one who applied it should know, such as state that goes.
+    pub warnings: Vec<String>,
+}
+
+impl Platform {
+    /// Checks a dagger wholly, stores it with every default filled in, and lets it run (or not, as its state says).
+    pub async fn apply_dagger(self: &Arc<Self>, text: &str) -> Result<AppliedDagger, ControlError> {
+        let (metadata, mut spec) = DaggerSpec::parse(text)?;
+        let (resource, change, warnings) = {
+            let _change = self.changes.lock().await;
+            self.check_group(&metadata).await?;
+            let planned = self.check_dagger(&metadata.name, &mut spec).await?;
+            let warnings = self.warnings(&metadata, &spec, &planned).await?;
+            self.prepare_sink_topics(&spec, &planned).await?;
+            let (resource, change) = self.db.put(Kind::Dagger, &metadata, &spec.to_json()).await?;
+            self.supervise(&resource, spec.state);
+            (resource, change, warnings)
+        };
+        self.supervisor.wait(&metadata.name, |phase| phase != Phase::Deploying).await;
+        Ok(AppliedDagger { resource: self.shown(&resource), change, warnings })
+    }
+
+    /// Everything that can be wrong with a dagger before it runs; makes nothing.
+    pub(super) async fn check_dagger(&self, name: &str, spec: &mut DaggerSpec) -> Result<PlannedDagger, ControlError> {
+        for (index, stream) in spec.streams.iter_mut().enumerate() {
+            if stream.topics.is_empty() {
+                return Err(ControlError::invalid("dagger_invalid", format!("`spec.streams[{index}].topics` is empty"))
+                    .with_hint("name at least one topic: `topics: [booking-log]`"));
+            }
+            for topic in &stream.topics {
+                let Some(resource) = self.db.get(Kind::Topic, topic).await? else {
+                    return Err(self.not_found(Kind::Topic, topic).await);
+                };
+                let of_topic = TopicSpec::from_json(&resource.spec)?.schema;
+                if stream.schema.is_none() {
+                    stream.schema = of_topic;
+                }
+            }
+        }
+        let planned = dagger_plan::plan(spec, &self.schema_set(), FutureCheck::AppendTime)?;
+        self.plan_sinks(name, spec, &planned)?;
+        Ok(planned)
+    }
+
+    async fn warnings(
+        &self,
+        metadata: &Metadata,
+        spec: &DaggerSpec,
+        planned: &PlannedDagger,
+    ) -> Result<Vec<String>, ControlError> {
+        let mut warnings = Vec::new();
+        for resource in self.db.list(Kind::Dagger).await? {
+            let Ok(mut other) = DaggerSpec::from_json(&resource.metadata.name, &resource.spec) else { continue };
+            if resource.metadata.name == metadata.name {
+                let before = dagger_plan::plan(&mut other, &self.schema_set(), FutureCheck::AppendTime);
+                if before.is_ok_and(|before| before.plan.explain != planned.plan.explain) {
+                    warnings.push(
+                        "the query has changed: the state of the former one is dropped, and the streams are read again from \
+                         where `startFrom` says"
+                            .to_owned(),
+                    );
+                }
+                continue;
+            }
+            for measurement in measurements(spec) {
+                if measurements(&other).any(|theirs| theirs == measurement) {
+                    warnings.push(format!("the dagger `{}` writes the measurement `{measurement}` too", resource.metadata.name));
+                }
+            }
+        }
+        Ok(warnings)
+    }
+
+    /// At the start of the process: all that should run, run again.
+    pub(super) async fn supervise_all(self: &Arc<Self>) -> Result<(), ControlError> {
+        for resource in self.db.list(Kind::Dagger).await? {
+            match DaggerSpec::from_json(&resource.metadata.name, &resource.spec) {
+                Ok(spec) => self.supervise(&resource, spec.state),
+                Err(error) => tracing::error!(dagger = %resource.metadata.name, %error, "the stored dagger cannot be read"),
+            }
+        }
+        Ok(())
+    }
+
+    fn supervise(self: &Arc<Self>, resource: &Resource, state: DesiredState) {
+        let desired = match state {
+            DesiredState::Running => Desired::Running { generation: resource.generation, run: 0 },
+            DesiredState::Suspended => Desired::Suspended,
+        };
+        self.supervisor.set(self, &resource.metadata.name, desired);
+    }
+
+    pub async fn daggers(&self) -> Result<Vec<Value>, ControlError> {
+        Ok(self.db.list(Kind::Dagger).await?.iter().map(|resource| self.shown(resource)).collect())
+    }
+
+    pub async fn dagger(&self, name: &str) -> Result<Value, ControlError> {
+        Ok(self.shown(&self.dagger_resource(name).await?))
+    }
+
+    pub(super) async fn dagger_resource(&self, name: &str) -> Result<Resource, ControlError> {
+        match self.db.get(Kind::Dagger, name).await? {
+            Some(resource) => Ok(resource),
+            None => Err(self.not_found(Kind::Dagger, name).await),
+        }
+    }
+
+    fn shown(&self, resource: &Resource) -> Value {
+        let status = self.supervisor.observe(&resource.metadata.name).map(|observed| observed.to_json());
+        resource.to_json(Some(status.unwrap_or_else(|| json!({ "state": "stopped" }))))
+    }
+
+    /// Suspends it; answers when it has stopped with a checkpoint.
+    pub async fn stop_dagger(self: &Arc<Self>, name: &str) -> Result<Value, ControlError> {
+        self.set_state(name, DesiredState::Suspended).await?;
+        self.supervisor.wait(name, |phase| phase == Phase::Suspended).await;
+        self.dagger(name).await
+    }
+
+    /// Lets it run from where it stopped; one that has failed is tried again.
+    pub async fn start_dagger(self: &Arc<Self>, name: &str) -> Result<Value, ControlError> {
+        self.set_state(name, DesiredState::Running).await?;
+        if self.supervisor.observe(name).is_some_and(|observed| matches!(observed.phase, Phase::Failed | Phase::Failing)) {
+            self.supervisor.restart(name);
+        }
+        self.supervisor.wait(name, |phase| !matches!(phase, Phase::Deploying | Phase::Suspended)).await;
+        self.dagger(name).await
+    }
+
+    async fn set_state(self: &Arc<Self>, name: &str, state: DesiredState) -> Result<(), ControlError> {
+        let _change = self.changes.lock().await;
+        let resource = self.dagger_resource(name).await?;
+        let mut spec = DaggerSpec::from_json(name, &resource.spec)?;
+        spec.state = state;
+        let (resource, _) = self.db.put(Kind::Dagger, &resource.metadata, &spec.to_json()).await?;
+        self.supervise(&resource, state);
+        Ok(())
+    }
+
+    /// Ends it and removes its state and its dead letters; what it has written stays.
+    pub async fn delete_dagger(&self, name: &str) -> Result<(), ControlError> {
+        let _change = self.changes.lock().await;
+        let resource = self.dagger_resource(name).await?;
+        self.supervisor.end(name).await;
+        self.db.delete(Kind::Dagger, name).await?;
+        let state_dir = self.directory.checkpoints().join("daggers").join(name);
+        let (dead_letters, filter) = (self.dead_letters.clone(), DeadLetterFilter::owner(name));
+        tokio::task::spawn_blocking(move || {
+            dead_letters.delete(&filter)?;
+            match std::fs::remove_dir_all(&state_dir) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(ControlError::unavailable(
+                    "state_unusable",
+                    format!("the dagger is deleted, but its state in {} stays: {error}", state_dir.display()),
+                )),
+                _ => Ok(()),
+            }
+        })
+        .await??;
+        let spec = DaggerSpec::from_json(name, &resource.spec)?;
+        for stream in &spec.streams {
+            match self.log.delete_topic(&super::replay::replay_topic(name, &stream.table)).await {
+                Ok(()) | Err(LogError::UnknownTopic { .. } | LogError::InvalidTopicName { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn measurements(spec: &DaggerSpec) -> impl Iterator<Item = &str> {
+    spec.sinks.iter().filter_map(|sink| match sink {
+        SinkSpec::Series { measurement, .. } => Some(measurement.as_str()),
+        _ => None,
+    })
+}

@@ -1,0 +1,236 @@
+//! Making a dagger run: plan, sinks, state directory, engine.
+
+use super::Platform;
+use crate::dagger_plan::{self, FutureCheck, PlannedDagger, millis};
+use crate::dagger_spec::{DaggerSpec, SinkSpec, StartFrom};
+use crate::error::ControlError;
+use crate::refused_records::DeadLetterKeeper;
+use crate::resource::{Kind, Metadata};
+use crate::sinks::log::{LogConfig, LogSink};
+use crate::sinks::series::{SeriesConfig, SeriesSink};
+use crate::sinks::topic::{TopicSink, TopicSinkConfig, generated_message_name};
+use crate::sinks::{SinkCounters, topic};
+use crate::topic_spec::TopicSpec;
+use checkpoint::LocalStorage;
+use flow::{DaggerConfig, DaggerHandle, Sink, StartPosition, StreamConfig};
+use log::TopicLog;
+use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+const BATCH_ROWS_MAX: usize = 8_192;
+/// Beside the checkpoints of a dagger: the plan that they belong to.
+const PLAN_FILE: &str = "plan.txt";
+
+pub struct RunningDagger {
+    pub handle: DaggerHandle,
+    pub sinks: Vec<SinkStatus>,
+}
+
+#[derive(Clone)]
+pub struct SinkStatus {
+    description: Value,
+    counters: Arc<SinkCounters>,
+}
+
+impl SinkStatus {
+    pub fn to_json(&self) -> Value {
+        let mut shown = self.description.clone();
+        if let Some(object) = shown.as_object_mut() {
+            object.insert("rows".into(), json!(self.counters.written()));
+            object.insert("refused".into(), json!(self.counters.refused()));
+            object.insert("lastRefusal".into(), json!(self.counters.last_refusal()));
+        }
+        shown
+    }
+}
+
+/// A sink that has been checked against the query.
+pub(super) enum PlannedSink {
+    Series { config: SeriesConfig, retention: Option<Duration> },
+    Topic(TopicSinkConfig),
+    Log(LogConfig),
+}
+
+impl Platform {
+    /// Plans a dagger from its stored spec and starts it where its last checkpoint left it.
+    pub async fn launch_dagger(&self, name: &str) -> Result<RunningDagger, ControlError> {
+        let Some(resource) = self.db.get(Kind::Dagger, name).await? else {
+            return Err(self.not_found(Kind::Dagger, name).await);
+        };
+        let mut spec = DaggerSpec::from_json(name, &resource.spec)?;
+        let planned = dagger_plan::plan(&mut spec, &self.schema_set(), FutureCheck::AppendTime)?;
+        self.prepare_sink_topics(&spec, &planned).await?;
+        let sinks = self.plan_sinks(name, &spec, &planned)?;
+        let state_dir = self.directory.checkpoints().join("daggers").join(name);
+        let explain = planned.plan.explain.clone();
+        let log_name = name.to_owned();
+        tokio::task::spawn_blocking(move || fit_state(&state_dir, &explain, &log_name)).await??;
+        let (sinks, statuses) = self.open_sinks(&spec, &planned, sinks);
+        let config = DaggerConfig {
+            name: name.to_owned(),
+            plan: Arc::clone(&planned.plan),
+            streams: self.stream_configs(name, &spec, &planned).await?,
+            parallelism: spec.parallelism,
+            checkpoint_interval: spec.checkpoint_interval,
+            batch_rows_max: BATCH_ROWS_MAX,
+            latency_max: spec.streams.iter().map(|stream| stream.watermark.interval).min().unwrap_or_default(),
+        };
+        let log: Arc<dyn TopicLog> = Arc::clone(&self.log) as Arc<dyn TopicLog>;
+        let keeper = Arc::new(DeadLetterKeeper::new(self.dead_letters.clone()));
+        let storage = Arc::new(LocalStorage::new(self.directory.checkpoints()));
+        Ok(RunningDagger { handle: flow::spawn(config, log, sinks, keeper, storage), sinks: statuses })
+    }
+
+    /// Checks every sink against the query, without making anything. A topic that is to be made has to have been made.
+    pub(super) fn plan_sinks(
+        &self,
+        name: &str,
+        spec: &DaggerSpec,
+        planned: &PlannedDagger,
+    ) -> Result<Vec<PlannedSink>, ControlError> {
+        let schema = &planned.plan.schema;
+        let topics = spec.streams.iter().map(|stream| stream.topics.len()).sum();
+        spec.sinks
+            .iter()
+            .map(|sink| match sink {
+                SinkSpec::Series { measurement, retention } => {
+                    let keys = planned.plan.key_columns.as_deref();
+                    let config = SeriesConfig::new(measurement, schema, keys, topics)?;
+                    Ok(PlannedSink::Series { config, retention: *retention })
+                }
+                SinkSpec::Topic { topic, schema: message, key, .. } => {
+                    let name = message.clone().unwrap_or_else(|| generated_message_name(topic));
+                    let message = match message {
+                        Some(message) => self.message(message)?,
+                        None => generated_message(&name, schema)?,
+                    };
+                    Ok(PlannedSink::Topic(TopicSinkConfig::new(topic, &message, schema, key)?))
+                }
+                SinkSpec::Log => Ok(PlannedSink::Log(LogConfig::new(name, schema)?)),
+            })
+            .collect()
+    }
+
+    /// Makes the topics and message types that the sinks need and that are not there.
+    pub(super) async fn prepare_sink_topics(&self, spec: &DaggerSpec, planned: &PlannedDagger) -> Result<(), ControlError> {
+        for sink in &spec.sinks {
+            let SinkSpec::Topic { topic, schema, partitions, .. } = sink else { continue };
+            let message = match schema {
+                Some(schema) => schema.clone(),
+                None => self.register_generated(topic, planned).await?,
+            };
+            match self.db.get(Kind::Topic, topic).await? {
+                None => {
+                    let wanted = TopicSpec::new(partitions.unwrap_or(1), Some(message));
+                    self.create_topic_locked(&Metadata::named(topic.clone()), &wanted).await?;
+                }
+                Some(existing) => {
+                    let existing = TopicSpec::from_json(&existing.spec)?;
+                    if existing.schema.as_ref().is_some_and(|schema| *schema != message) {
+                        let detail = format!(
+                            "the sink `topic` would write {message} to `{topic}`, whose records are {}",
+                            existing.schema.unwrap_or_default()
+                        );
+                        return Err(ControlError::conflict("topic_sink_refused", detail)
+                            .with_hint("name that type in the sink (`schema:`), or write to another topic"));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn register_generated(&self, topic: &str, planned: &PlannedDagger) -> Result<String, ControlError> {
+        let name = generated_message_name(topic);
+        let file = codec::message_from_columns(&name, &planned.plan.schema).map_err(topic::refused)?;
+        let current = self.schema_set();
+        let is_there = current.message(&name).is_ok_and(|message| {
+            message.parent_file().file_descriptor_proto().message_type == file.message_type
+        });
+        if !is_there {
+            let merged = current.with_file(file.clone())?;
+            use prost::Message as _;
+            self.store_schema_set(&file.encode_to_vec(), std::slice::from_ref(&name), merged).await?;
+        }
+        Ok(name)
+    }
+
+    async fn stream_configs(
+        &self,
+        name: &str,
+        spec: &DaggerSpec,
+        planned: &PlannedDagger,
+    ) -> Result<Vec<StreamConfig>, ControlError> {
+        let mut configs = Vec::with_capacity(spec.streams.len());
+        for (stream, settings) in spec.streams.iter().zip(&planned.streams) {
+            let mut topics = stream.topics.clone();
+            let replay = super::replay::replay_topic(name, &stream.table);
+            if self.log.topic(&replay).await.is_ok() {
+                topics.push(replay);
+            }
+            configs.push(StreamConfig {
+                settings: Arc::clone(settings),
+                topics,
+                start: match stream.start_from {
+                    StartFrom::Earliest => StartPosition::Earliest,
+                    StartFrom::Latest => StartPosition::Latest,
+                    StartFrom::Time(ms) => StartPosition::Timestamp(ms),
+                },
+                idle_ms: millis(stream.watermark.idle),
+            });
+        }
+        Ok(configs)
+    }
+
+    fn open_sinks(
+        &self,
+        spec: &DaggerSpec,
+        planned: &PlannedDagger,
+        sinks: Vec<PlannedSink>,
+    ) -> (Vec<Box<dyn Sink>>, Vec<SinkStatus>) {
+        let mut opened: Vec<Box<dyn Sink>> = Vec::with_capacity(sinks.len());
+        let mut statuses = Vec::with_capacity(sinks.len());
+        for (spec, sink) in spec.sinks.iter().zip(sinks) {
+            let counters = Arc::new(SinkCounters::default());
+            statuses.push(SinkStatus { description: spec.to_json(), counters: Arc::clone(&counters) });
+            opened.push(match sink {
+                PlannedSink::Series { config, retention } => {
+                    Box::new(SeriesSink::new(self.series.clone(), config, &planned.plan.schema, retention, counters))
+                }
+                PlannedSink::Topic(config) => {
+                    Box::new(TopicSink::new(Arc::clone(&self.log) as Arc<dyn TopicLog>, config, counters))
+                }
+                PlannedSink::Log(config) => Box::new(LogSink::new(config, counters)),
+            });
+        }
+        (opened, statuses)
+    }
+}
+
+fn generated_message(name: &str, schema: &arrow::datatypes::Schema) -> Result<prost_reflect::MessageDescriptor, ControlError> {
+    let file = codec::message_from_columns(name, schema).map_err(topic::refused)?;
+    Ok(schema::SchemaSet::empty().with_file(file)?.message(name)?)
+}
+
+/// State belongs to the plan that made it. When the query has changed, `apply` has said that its state goes, and here it
+/// goes; the plan is noted beside the checkpoints before the first one is taken.
+fn fit_state(directory: &Path, explain: &str, dagger: &str) -> Result<(), ControlError> {
+    let unusable = |error: std::io::Error| {
+        ControlError::unavailable("state_unusable", format!("the state of `{dagger}` in {}: {error}", directory.display()))
+    };
+    let noted = directory.join(PLAN_FILE);
+    match std::fs::read_to_string(&noted) {
+        Ok(before) if before == explain => return Ok(()),
+        Ok(_) => {
+            tracing::warn!(dagger, "the query has changed, so the state of the former one is dropped");
+            std::fs::remove_dir_all(directory).map_err(unusable)?;
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(unusable(error)),
+    }
+    std::fs::create_dir_all(directory).map_err(unusable)?;
+    let beside = directory.join("plan.new");
+    std::fs::write(&beside, explain).and_then(|()| std::fs::rename(&beside, &noted)).map_err(unusable)
+}

@@ -1,0 +1,128 @@
+//! A dagger over the records that are there, as a bounded run: same engine, nothing written.
+
+use super::Platform;
+use crate::dagger_spec::DaggerSpec;
+use crate::error::ControlError;
+use flow::{BoundedOptions, FlowError, RecordFile, TableInput};
+use log::{Slab, TopicLog};
+use serde_json::Value;
+use std::collections::VecDeque;
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Of each partition the last records are read.
+const RECORDS_PER_PARTITION_MAX: i64 = 20_000;
+const BYTES_PER_PARTITION_MAX: usize = 16 * 1024 * 1024;
+const POLL_BYTES: usize = 1024 * 1024;
+const ROWS_SHOWN_MAX: usize = 1_000;
+const REFUSALS_SHOWN_MAX: usize = 10;
+const BATCH_ROWS: usize = 8_192;
+
+pub struct Preview {
+    pub plan: String,
+    pub warnings: Vec<String>,
+    /// The cells, as of the end of the run.
+    pub ledger: Value,
+    /// JSON lines.
+    pub lines: Vec<u8>,
+    pub is_truncated: bool,
+}
+
+impl Platform {
+    pub async fn preview_dagger(&self, text: &str) -> Result<Preview, ControlError> {
+        let (metadata, mut spec) = DaggerSpec::parse(text)?;
+        let planned = self.check_dagger(&metadata.name, &mut spec).await?;
+        let mut inputs = Vec::with_capacity(spec.streams.len());
+        for (stream, settings) in spec.streams.iter().zip(&planned.streams) {
+            let mut files: Vec<Box<dyn RecordFile>> = Vec::new();
+            for topic in &stream.topics {
+                for partition in self.log.topic(topic).await?.partitions {
+                    let start = (partition.end_offset - RECORDS_PER_PARTITION_MAX).max(partition.start_offset);
+                    let slabs = self.read_slabs(topic, partition.partition, start, partition.end_offset).await?;
+                    files.push(Box::new(ReadSlabs { slabs, topic: topic.as_str().into() }));
+                }
+            }
+            inputs.push(TableInput { settings: Arc::clone(settings), files });
+        }
+        let plan = Arc::clone(&planned.plan);
+        tokio::task::spawn_blocking(move || {
+            let mut out = FirstRows { lines: Vec::new(), rows: 0, is_truncated: false };
+            let mut warnings = Vec::new();
+            let mut note_refused = |refused: &[flow::RefusedRecord]| {
+                let room = REFUSALS_SHOWN_MAX.saturating_sub(warnings.len());
+                warnings.extend(refused.iter().take(room).map(|record| {
+                    format!("{}, partition {}, offset {}: {}", record.topic, record.partition, record.offset, record.error)
+                }));
+                Ok(())
+            };
+            let options = BoundedOptions { threads: spec.parallelism, batch_rows: BATCH_ROWS };
+            let explain = plan.explain.clone();
+            let (ledger, _) = flow::run_bounded(plan, inputs, options, &mut out, &mut note_refused)
+                .map_err(|error| ControlError::invalid("preview_failed", error.to_string()))?;
+            Ok(Preview {
+                plan: explain,
+                warnings,
+                ledger: serde_json::to_value(ledger).unwrap_or_default(),
+                lines: out.lines,
+                is_truncated: out.is_truncated,
+            })
+        })
+        .await?
+    }
+
+    async fn read_slabs(&self, topic: &str, partition: u32, start: i64, end: i64) -> Result<VecDeque<Slab>, ControlError> {
+        let mut slabs = VecDeque::new();
+        if start >= end {
+            return Ok(slabs);
+        }
+        let mut reader = self.log.open(topic, partition, start).await?;
+        let mut bytes = 0;
+        while reader.position() < end && bytes < BYTES_PER_PARTITION_MAX {
+            let slab = reader.poll(POLL_BYTES, Duration::ZERO).await?;
+            if slab.is_empty() {
+                break;
+            }
+            bytes += slab.data.len();
+            slabs.push_back(slab);
+        }
+        Ok(slabs)
+    }
+}
+
+/// Slabs as they were read; their size is what the log made it.
+struct ReadSlabs {
+    slabs: VecDeque<Slab>,
+    topic: Arc<str>,
+}
+
+impl RecordFile for ReadSlabs {
+    fn next_slab(&mut self, _rows_max: usize) -> Result<Slab, FlowError> {
+        Ok(self.slabs.pop_front().unwrap_or_else(|| Slab::empty(Arc::clone(&self.topic), 0, 0, 0)))
+    }
+}
+
+/// Keeps the first rows and counts the rest.
+struct FirstRows {
+    lines: Vec<u8>,
+    rows: usize,
+    is_truncated: bool,
+}
+
+impl Write for FirstRows {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        for byte in bytes {
+            if self.rows >= ROWS_SHOWN_MAX {
+                self.is_truncated = true;
+                break;
+            }
+            self.lines.push(*byte);
+            self.rows += usize::from(*byte == b'\n');
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,111 @@
+//! Replaying dead letters: each is a new consumption, by its own dagger only.
+//!
+//! The records go to a topic of the dagger's own, one per stream, which only that dagger reads beside its other topics. So
+//! a replayed record has coordinates, a ledger and a checkpoint like any other, and one that fails again is a dead letter
+//! again.
+
+use super::Platform;
+use super::dead_letters::DeadLetterQuery;
+use crate::error::ControlError;
+use delivery::DeadLetter;
+use log::{LogError, NewRecord, TopicConfig, TopicLog};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Topics of this prefix are the server's own: they are in no listing.
+const REPLAY_PREFIX: &str = "_replay.";
+const LETTERS_PER_ROUND: usize = 1_000;
+/// One request replays at most so many; ask again for more.
+pub const REPLAY_LETTERS_MAX: usize = 100_000;
+
+pub(super) fn replay_topic(dagger: &str, table: &str) -> String {
+    let table: String =
+        table.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '-' }).collect();
+    format!("{REPLAY_PREFIX}{dagger}.{table}")
+}
+
+pub(super) fn is_replay_topic(topic: &str) -> bool {
+    topic.starts_with(REPLAY_PREFIX)
+}
+
+impl Platform {
+    /// Gives one dead letter, or all kept ones that match, to their daggers again. Returns how many.
+    pub async fn replay_dead_letters(&self, id: Option<&str>, query: &DeadLetterQuery) -> Result<usize, ControlError> {
+        let letters = match id {
+            Some(id) => vec![self.find_dead_letter(id).await?],
+            None => self.matching_letters(query).await?,
+        };
+        let mut by_stream: BTreeMap<(String, String), Vec<DeadLetter>> = BTreeMap::new();
+        for letter in letters {
+            by_stream.entry((letter.key.owner.clone(), letter.key.stream.clone())).or_default().push(letter);
+        }
+        let (mut replayed, mut to_restart) = (0, BTreeSet::new());
+        for ((dagger, table), letters) in by_stream {
+            self.dagger_resource(&dagger).await?;
+            let topic = replay_topic(&dagger, &table);
+            if self.make_replay_topic(&topic).await? {
+                to_restart.insert(dagger);
+            }
+            replayed += self.replay_into(&topic, letters).await?;
+        }
+        // A dagger finds its replay topic when it starts.
+        for dagger in to_restart {
+            self.supervisor.restart(&dagger);
+        }
+        Ok(replayed)
+    }
+
+    async fn matching_letters(&self, query: &DeadLetterQuery) -> Result<Vec<DeadLetter>, ControlError> {
+        let (store, filter) = (self.dead_letters.clone(), query.filter()?);
+        tokio::task::spawn_blocking(move || {
+            let mut letters = Vec::new();
+            let mut cursor: Option<String> = None;
+            loop {
+                let page = store.list(&filter, cursor.as_deref(), LETTERS_PER_ROUND)?;
+                letters.extend(page.letters);
+                cursor = page.next_cursor;
+                if cursor.is_none() || letters.len() >= REPLAY_LETTERS_MAX {
+                    letters.truncate(REPLAY_LETTERS_MAX);
+                    return Ok(letters);
+                }
+            }
+        })
+        .await?
+    }
+
+    /// `true` if it was made now.
+    async fn make_replay_topic(&self, topic: &str) -> Result<bool, ControlError> {
+        match self.log.create_topic(topic, TopicConfig::with_partitions(1)).await {
+            Ok(()) => Ok(true),
+            Err(LogError::TopicExists { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn replay_into(&self, topic: &str, letters: Vec<DeadLetter>) -> Result<usize, ControlError> {
+        let mut replayed = 0;
+        for chunk in letters.chunks(LETTERS_PER_ROUND) {
+            let records = chunk.iter().map(record).collect();
+            self.log.produce(topic, records).await?;
+            let (store, keys) = (self.dead_letters.clone(), chunk.iter().map(|letter| letter.key.clone()).collect::<Vec<_>>());
+            replayed += keys.len();
+            tokio::task::spawn_blocking(move || {
+                for key in &keys {
+                    store.mark_replayed(key)?;
+                }
+                store.sync()
+            })
+            .await??;
+        }
+        Ok(replayed)
+    }
+}
+
+fn record(letter: &DeadLetter) -> NewRecord {
+    NewRecord {
+        partition: None,
+        key: letter.record_key.clone().map(Into::into),
+        value: letter.value.clone().map(Into::into),
+        headers: letter.headers.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect(),
+        timestamp_ms: (letter.timestamp_ms >= 0).then_some(letter.timestamp_ms),
+    }
+}

@@ -1,0 +1,97 @@
+//! Writes results as points. The same rows written twice are the same points, so a restart needs no care.
+
+use super::{SeriesConfig, SeriesOrigin};
+use crate::sinks::SinkCounters;
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, UInt32Array};
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use flow::{OutputBatch, Sink, SinkError};
+use series::{SeriesError, SeriesStore};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub struct SeriesSink {
+    store: SeriesStore,
+    config: SeriesConfig,
+    schema: SchemaRef,
+    /// Set with the first write, which makes the measurement.
+    retention: Option<Duration>,
+    counters: Arc<SinkCounters>,
+}
+
+impl SeriesSink {
+    /// `result` is the schema of the dagger's rows.
+    pub fn new(
+        store: SeriesStore,
+        config: SeriesConfig,
+        result: &SchemaRef,
+        retention: Option<Duration>,
+        counters: Arc<SinkCounters>,
+    ) -> Self {
+        let schema = Arc::new(config.written_schema(result));
+        Self { store, config, schema, retention, counters }
+    }
+
+    fn with_origin(&self, rows: &OutputBatch) -> Result<RecordBatch, SinkError> {
+        if self.config.origin == SeriesOrigin::Window {
+            return Ok(rows.batch.clone());
+        }
+        let Some(origin) = &rows.origin else {
+            return Err(SinkError { message: "the rows do not say which records they come from".to_owned(), retry: false });
+        };
+        let count = rows.batch.num_rows();
+        let mut columns = rows.batch.columns().to_vec();
+        columns.push(Arc::new(UInt32Array::from(vec![origin.partition; count])) as ArrayRef);
+        columns.push(Arc::new(Int64Array::from(origin.offsets.clone())));
+        columns.push(Arc::new(StringArray::from(vec![origin.topic.as_ref(); count])));
+        RecordBatch::try_new(Arc::clone(&self.schema), columns)
+            .map_err(|error| SinkError { message: error.to_string(), retry: false })
+    }
+}
+
+#[async_trait]
+impl Sink for SeriesSink {
+    fn name(&self) -> &str {
+        "series"
+    }
+
+    async fn write(&mut self, rows: &OutputBatch) -> Result<(), SinkError> {
+        if rows.batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let batch = self.with_origin(rows)?;
+        let (store, config, retention) = (self.store.clone(), self.config.clone(), self.retention);
+        let summary = tokio::task::spawn_blocking(move || {
+            let summary = store.write(&config.measurement, &batch, &config.layout)?;
+            if let Some(retention) = retention {
+                store.set_retention(&config.measurement, retention)?;
+            }
+            Ok::<_, SeriesError>(summary)
+        })
+        .await
+        .map_err(|error| SinkError { message: error.to_string(), retry: false })?
+        .map_err(sink_error)?;
+        self.retention = None;
+        self.counters.add_written(summary.written);
+        if let Some(example) = summary.examples.first() {
+            tracing::warn!(
+                measurement = %self.config.measurement, skipped = summary.skipped, example = %example.message,
+                "rows are no points"
+            );
+            self.counters.add_refused(summary.skipped, example.message.clone());
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), SinkError> {
+        let store = self.store.clone();
+        tokio::task::spawn_blocking(move || store.sync())
+            .await
+            .map_err(|error| SinkError { message: error.to_string(), retry: false })?
+            .map_err(sink_error)
+    }
+}
+
+fn sink_error(error: SeriesError) -> SinkError {
+    SinkError { retry: error.is_retryable(), message: error.to_string() }
+}

@@ -1,0 +1,139 @@
+//! How a dagger is: its phase, since when, why, and its numbers.
+
+use crate::platform::{RunningDagger, SinkStatus};
+use crate::time_text::{millis, now_ms};
+use flow::DaggerStatus;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+/// The rate is taken over at least this long.
+const RATE_WINDOW: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    Deploying,
+    Running,
+    /// It failed and will be tried again.
+    Failing,
+    Suspended,
+    /// The server ends, or it was deleted.
+    Stopped,
+    /// It failed, and trying again would not help.
+    Failed,
+}
+
+impl Phase {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Phase::Deploying => "deploying",
+            Phase::Running => "running",
+            Phase::Failing => "failing",
+            Phase::Suspended => "suspended",
+            Phase::Stopped => "stopped",
+            Phase::Failed => "failed",
+        }
+    }
+}
+
+#[derive(Clone)]
+pub struct Observed {
+    pub phase: Phase,
+    since_ms: i64,
+    last_error: Option<String>,
+    last_error_ms: Option<i64>,
+    failures: u64,
+    status: Option<Arc<DaggerStatus>>,
+    sinks: Vec<SinkStatus>,
+    rate: f64,
+    rate_from: Option<(Instant, u64)>,
+}
+
+impl Observed {
+    pub(super) fn new() -> Self {
+        Self {
+            phase: Phase::Deploying,
+            since_ms: now_ms(),
+            last_error: None,
+            last_error_ms: None,
+            failures: 0,
+            status: None,
+            sinks: Vec::new(),
+            rate: 0.0,
+            rate_from: None,
+        }
+    }
+
+    pub(super) fn enter(&mut self, phase: Phase, error: Option<String>) {
+        if phase != self.phase {
+            self.phase = phase;
+            self.since_ms = now_ms();
+        }
+        if phase != Phase::Running {
+            self.rate = 0.0;
+            self.rate_from = None;
+        }
+        if let Some(error) = error {
+            self.last_error = Some(error);
+            self.last_error_ms = Some(now_ms());
+            self.failures += 1;
+        }
+    }
+
+    /// Takes the numbers of a run. It is running once it has taken its first checkpoint, which is before its first record.
+    pub(super) fn look(&mut self, running: &RunningDagger) {
+        let status = running.handle.status();
+        if status.checkpoint_epoch == 0 {
+            return;
+        }
+        if self.phase == Phase::Deploying {
+            self.enter(Phase::Running, None);
+        }
+        let (now, consumed) = (Instant::now(), status.ledger().consumed);
+        match self.rate_from {
+            Some((from, before)) if now.duration_since(from) >= RATE_WINDOW => {
+                self.rate = consumed.saturating_sub(before) as f64 / now.duration_since(from).as_secs_f64();
+                self.rate_from = Some((now, consumed));
+            }
+            None => self.rate_from = Some((now, consumed)),
+            Some(_) => {}
+        }
+        self.sinks = running.sinks.clone();
+        self.status = Some(status);
+    }
+
+    pub fn to_json(&self) -> Value {
+        let status = self.status.as_deref().cloned().unwrap_or_default();
+        let problem = status.problem.clone();
+        let partitions: Vec<Value> = status
+            .lanes
+            .iter()
+            .map(|lane| {
+                json!({
+                    "table": lane.table, "topic": lane.topic, "partition": lane.partition, "nextOffset": lane.next_offset,
+                    "lag": lane.lag, "watermark": lane.watermark_ms.map(millis), "ledger": lane.ledger,
+                })
+            })
+            .collect();
+        let checkpoint_ms = status
+            .checkpoint_at
+            .and_then(|at| at.duration_since(UNIX_EPOCH).ok())
+            .and_then(|since| i64::try_from(since.as_millis()).ok());
+        json!({
+            "state": self.phase.as_str(),
+            "since": millis(self.since_ms),
+            "problem": problem,
+            "lastError": self.last_error,
+            "lastErrorAt": self.last_error_ms.map(millis),
+            "failures": self.failures,
+            "recordsPerSecond": (self.rate * 10.0).round() / 10.0,
+            "lag": status.lanes.iter().map(|lane| lane.lag).sum::<i64>(),
+            "watermark": status.watermark_ms.map(millis),
+            "rows": status.rows,
+            "ledger": status.ledger(),
+            "checkpoint": { "epoch": status.checkpoint_epoch, "at": checkpoint_ms.map(millis) },
+            "sinks": self.sinks.iter().map(SinkStatus::to_json).collect::<Vec<_>>(),
+            "partitions": partitions,
+        })
+    }
+}
