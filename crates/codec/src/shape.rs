@@ -277,7 +277,7 @@ impl Builder {
         {
             let (key, value) = (entry.map_entry_key_field(), entry.map_entry_value_field());
             let Some(key) = Scalar::of(&key.kind()) else {
-                return Err(self.into_scalar("a map without a scalar key", "key"));
+                return Err(self.path_into_scalar("a map without a scalar key", "key"));
             };
             let value = self.value(&value, &Selection::all(), true)?;
             return Ok(FieldShape { descriptor: field, plurality: Plurality::Map { key }, value });
@@ -310,11 +310,11 @@ impl Builder {
             },
             Kind::Enum(kind) => match inside {
                 None => Ok(ValueShape::Enum(kind)),
-                Some(rest) => Err(self.into_scalar("an enum", rest)),
+                Some(rest) => Err(self.path_into_scalar("an enum", rest)),
             },
             kind => match (Scalar::of(&kind), inside) {
                 (Some(scalar), None) => Ok(ValueShape::Scalar(scalar)),
-                (_, rest) => Err(self.into_scalar(&format!("of type {kind:?}"), rest.map_or("", String::as_str))),
+                (_, rest) => Err(self.path_into_scalar(&format!("of type {kind:?}"), rest.map_or("", String::as_str))),
             },
         }
     }
@@ -339,7 +339,7 @@ impl Builder {
         }))
     }
 
-    fn into_scalar(&self, found: &str, rest: &str) -> CompileError {
+    fn path_into_scalar(&self, found: &str, rest: &str) -> CompileError {
         CompileError::PathIntoScalar { path: self.names.join("."), found: found.to_owned(), rest: rest.to_owned() }
     }
 }

@@ -23,6 +23,8 @@ pub(crate) struct BoundField<'a> {
     pub source: BoundSource<'a>,
 }
 
+/// One per field and batch: its size does not matter.
+#[allow(clippy::large_enum_variant)]
 pub(crate) enum BoundSource<'a> {
     Single {
         value: BoundValue<'a>,

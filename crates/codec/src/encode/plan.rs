@@ -281,11 +281,11 @@ fn stamp_plan(columns: Vec<Column<'_>>, path: &str) -> Result<ValuePlan, Compile
 }
 
 /// Why a value does not fit: what to do, or an error of something inside of it.
-struct Misfit(Option<String>, Option<CompileError>);
+struct Misfit(Option<String>, Option<Box<CompileError>>);
 
 impl From<CompileError> for Misfit {
     fn from(error: CompileError) -> Self {
-        Misfit(None, Some(error))
+        Misfit(None, Some(Box::new(error)))
     }
 }
 
@@ -400,7 +400,7 @@ fn describe(field: &FieldDescriptor) -> String {
 
 fn mismatch_or(column: &Column<'_>, path: &str, field: &FieldDescriptor, misfit: Misfit) -> CompileError {
     match misfit {
-        Misfit(_, Some(error)) => error,
+        Misfit(_, Some(error)) => *error,
         Misfit(hint, None) => mismatch(column, path, field, hint),
     }
 }

@@ -327,7 +327,7 @@ fn limits_are_errors_of_the_record() {
     assert_eq!(kind(&["list"], &[0x22, 4, 1, 2, 3, 4]), None);
     assert_eq!(kind(&["list"], &[0x22, 5, 1, 2, 3, 4, 5]), Some(DecodeErrorKind::TooManyElements(4)));
     assert_eq!(kind(&["number"], &[0x08, 1].repeat(33)), Some(DecodeErrorKind::RecordTooLarge(66)));
-    let groups = |depth: usize| [vec![0xa3, 6].repeat(depth), vec![0xa4, 6].repeat(depth)].concat();
+    let groups = |depth: usize| [[0xa3, 6].repeat(depth), [0xa4, 6].repeat(depth)].concat();
     assert_eq!(kind(&["number"], &groups(3)), None);
     assert!(matches!(kind(&["number"], &groups(4)), Some(DecodeErrorKind::TooDeep(_))));
 }
