@@ -80,7 +80,12 @@ async fn fill(log: &EmbeddedLog) -> Result<usize, Box<dyn std::error::Error>> {
     while written < RECORDS {
         city.next_batch(&mut batch, i64::MAX, 20_000);
         builder.clear();
-        for record in batch.records().iter().filter(|record| topics[record.topic].name.ends_with("booking-log")).take(RECORDS - written) {
+        for record in batch
+            .records()
+            .iter()
+            .filter(|record| topics[record.topic].name.ends_with("booking-log"))
+            .take(RECORDS - written)
+        {
             builder.push(record.timestamp_ms, Some(batch.key(record)), Some(batch.value(record)))?;
             written += 1;
             bytes += batch.value(record).len();
@@ -106,7 +111,11 @@ fn share_of_bookings() -> f64 {
     bookings as f64 / all as f64
 }
 
-fn windows(name: &str, runtime: &tokio::runtime::Runtime, log: &EmbeddedLog) -> Result<bool, Box<dyn std::error::Error>> {
+fn windows(
+    name: &str,
+    runtime: &tokio::runtime::Runtime,
+    log: &EmbeddedLog,
+) -> Result<bool, Box<dyn std::error::Error>> {
     let mut ratios = Vec::new();
     let (mut ours_all, mut limit_all) = (Vec::new(), Vec::new());
     for run in 0..RUNS {
@@ -275,10 +284,12 @@ struct Numbers {
 impl Numbers {
     fn of(schemas: &schema::SchemaSet) -> Result<Self, Box<dyn std::error::Error>> {
         let message = schemas.message("city.booking.v1.BookingLog")?;
-        let number = |name: &str| message.get_field_by_name(name).map(|field| field.number()).ok_or(format!("no field {name}"));
+        let number =
+            |name: &str| message.get_field_by_name(name).map(|field| field.number()).ok_or(format!("no field {name}"));
         let status = message.get_field_by_name("status").ok_or("no status")?;
         let kind = status.kind();
-        let completed = kind.as_enum().and_then(|kind| kind.get_value_by_name("COMPLETED")).ok_or("no COMPLETED")?.number();
+        let completed =
+            kind.as_enum().and_then(|kind| kind.get_value_by_name("COMPLETED")).ok_or("no COMPLETED")?.number();
         Ok(Numbers {
             status: number("status")?,
             completed: completed as u64,

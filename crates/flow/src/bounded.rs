@@ -8,10 +8,10 @@ use delivery::Ledger;
 use rows::RowWriter;
 use sql::{DaggerPlan, OutputPlan};
 
+use crate::FlowError;
 use crate::engine::{Engine, OutputBatch, StreamSettings};
 use crate::record_file::RecordFile;
 use crate::refused::RefusedRecord;
-use crate::FlowError;
 
 /// The files of one table; each is a partition.
 pub struct TableInput {
@@ -119,7 +119,10 @@ impl<'a> ResultWriter<'a> {
                     self.collect(&batch.batch, |_| end)?;
                 }
                 (None, None) => {
-                    let ends = self.ends_by_row.map(|column| crate::rows_step::time_values(batch.batch.column(column))).transpose()?;
+                    let ends = self
+                        .ends_by_row
+                        .map(|column| crate::rows_step::time_values(batch.batch.column(column)))
+                        .transpose()?;
                     self.collect(&batch.batch, |row| ends.as_ref().map_or(i64::MIN, |ends| ends[row]))?;
                 }
             }
@@ -128,7 +131,10 @@ impl<'a> ResultWriter<'a> {
     }
 
     fn collect(&mut self, batch: &RecordBatch, end: impl Fn(usize) -> i64) -> Result<(), FlowError> {
-        let bound = self.writer.bind(batch).map_err(|error| FlowError::Input { what: "results".into(), message: error.to_string() })?;
+        let bound = self
+            .writer
+            .bind(batch)
+            .map_err(|error| FlowError::Input { what: "results".into(), message: error.to_string() })?;
         for row in 0..batch.num_rows() {
             let mut line = Vec::new();
             bound.write_row(row, &mut line);
@@ -138,7 +144,10 @@ impl<'a> ResultWriter<'a> {
     }
 
     fn write_through(&mut self, batch: &RecordBatch) -> Result<(), FlowError> {
-        let bound = self.writer.bind(batch).map_err(|error| FlowError::Input { what: "results".into(), message: error.to_string() })?;
+        let bound = self
+            .writer
+            .bind(batch)
+            .map_err(|error| FlowError::Input { what: "results".into(), message: error.to_string() })?;
         let mut lines = Vec::new();
         for row in 0..batch.num_rows() {
             bound.write_row(row, &mut lines);

@@ -9,10 +9,10 @@ use checkpoint::{Part, PartRef, Restored};
 use delivery::Ledger;
 use serde::{Deserialize, Serialize};
 
+use crate::FlowError;
 use crate::engine::{Engine, WindowOperator};
 use crate::lane::WindowLane;
 use crate::state_batches::{decode, decode_sessions, encode, encode_sessions};
-use crate::FlowError;
 
 /// The small part of the state.
 #[derive(Serialize, Deserialize)]
@@ -65,11 +65,21 @@ impl Snapshots {
         }
     }
 
-    fn window_parts(&self, engine: &mut Engine, index: usize, dirty_only: bool, parts: &mut Vec<Part>) -> Result<(), FlowError> {
+    fn window_parts(
+        &self,
+        engine: &mut Engine,
+        index: usize,
+        dirty_only: bool,
+        parts: &mut Vec<Part>,
+    ) -> Result<(), FlowError> {
         let spec = engine.plan.windows[index].aggregate.clone();
         let names: Vec<String> = engine.lanes.iter().map(lane_name).collect();
         let state = &mut engine.windows[index];
-        let lanes = engine.lanes.iter_mut().zip(names).filter_map(|(lane, name)| lane.windows[index].as_mut().map(|lane| (name, lane)));
+        let lanes = engine
+            .lanes
+            .iter_mut()
+            .zip(names)
+            .filter_map(|(lane, name)| lane.windows[index].as_mut().map(|lane| (name, lane)));
         let own = state.results_lane.iter_mut().map(|lane| ("results".to_string(), lane));
         for (name, lane) in lanes.chain(own) {
             match lane {
@@ -113,8 +123,8 @@ impl Snapshots {
     /// such as partitions that were added, start where they were told to.
     pub fn restore(&mut self, engine: &mut Engine, restored: Restored) -> Result<(), FlowError> {
         let mismatch = |what: String| FlowError::StateMismatch(what);
-        let header: Header =
-            serde_json::from_value(restored.header).map_err(|error| mismatch(format!("its header cannot be read: {error}")))?;
+        let header: Header = serde_json::from_value(restored.header)
+            .map_err(|error| mismatch(format!("its header cannot be read: {error}")))?;
         if header.query != engine.plan.explain || header.closed_up_to.len() != engine.windows.len() {
             return Err(mismatch("it was written by another query".into()));
         }
@@ -123,7 +133,8 @@ impl Snapshots {
         }
         engine.restore_closed(&header.closed_up_to);
         let mut sealed: Vec<Vec<(i64, i64, operators::Partial)>> = engine.windows.iter().map(|_| Vec::new()).collect();
-        let mut waiting: Vec<Vec<(u32, operators::SessionPartial)>> = engine.windows.iter().map(|_| Vec::new()).collect();
+        let mut waiting: Vec<Vec<(u32, operators::SessionPartial)>> =
+            engine.windows.iter().map(|_| Vec::new()).collect();
         for (id, bytes) in restored.parts {
             let unknown = || mismatch(format!("part `{id}` is not of this query"));
             let mut path = id.splitn(3, '/');
@@ -198,7 +209,10 @@ impl Engine {
             lane.table() == header.table && *lane.topic == *header.topic && lane.partition == header.partition
         });
         let Some(lane) = lane else {
-            return Err(FlowError::StateMismatch(format!("topic {} has no partition {} any more", header.topic, header.partition)));
+            return Err(FlowError::StateMismatch(format!(
+                "topic {} has no partition {} any more",
+                header.topic, header.partition
+            )));
         };
         lane.next_offset = header.next_offset;
         lane.end_offset = header.next_offset;

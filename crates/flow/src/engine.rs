@@ -6,14 +6,16 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMillisecondArray};
 use arrow::datatypes::TimestampMillisecondType;
 use log::Slab;
-use operators::{LaneRows, SessionLane, SessionOperator, SessionOutput, SlicedLane, SlicedOperator, Verdict, WindowRows};
+use operators::{
+    LaneRows, SessionLane, SessionOperator, SessionOutput, SlicedLane, SlicedOperator, Verdict, WindowRows,
+};
 use prost_reflect::MessageDescriptor;
 use sql::{DaggerPlan, Fragment, OutputPlan, WindowColumn, WindowPlan, WindowSource};
 
+use crate::FlowError;
 use crate::lane::{Lane, LaneOutput, WindowLane, conform};
 use crate::refused::{OnBadRecord, RefusedRecord};
 use crate::rows_step::{evaluate, evaluate_all, evaluate_filter, pick, time_values};
-use crate::FlowError;
 
 /// How a stream's records are read and judged.
 #[derive(Debug, Clone)]
@@ -115,7 +117,11 @@ impl Engine {
     }
 
     /// Takes one round's slabs, lanes in parallel on at most `threads` threads. Results without windows come in lane order.
-    pub fn take(&mut self, slabs: Vec<(usize, Slab)>, threads: usize) -> Result<(Vec<OutputBatch>, Vec<RefusedRecord>), FlowError> {
+    pub fn take(
+        &mut self,
+        slabs: Vec<(usize, Slab)>,
+        threads: usize,
+    ) -> Result<(Vec<OutputBatch>, Vec<RefusedRecord>), FlowError> {
         let closed = &self.closed_up_to;
         let mut by_lane: Vec<Option<Slab>> = self.lanes.iter().map(|_| None).collect();
         for (lane, slab) in slabs {
@@ -131,10 +137,15 @@ impl Engine {
                 let workers: Vec<_> = work
                     .chunks_mut(share)
                     .map(|chunk| {
-                        scope.spawn(|| chunk.iter_mut().map(|(lane, slab)| lane.process(slab, closed)).collect::<Vec<_>>())
+                        scope.spawn(|| {
+                            chunk.iter_mut().map(|(lane, slab)| lane.process(slab, closed)).collect::<Vec<_>>()
+                        })
                     })
                     .collect();
-                workers.into_iter().flat_map(|worker| worker.join().unwrap_or_else(|_| vec![Err(FlowError::Worker)])).collect()
+                workers
+                    .into_iter()
+                    .flat_map(|worker| worker.join().unwrap_or_else(|_| vec![Err(FlowError::Worker)]))
+                    .collect()
             })
         };
         let (mut rows, mut refused) = (Vec::new(), Vec::new());
@@ -152,7 +163,9 @@ impl Engine {
         for index in 0..self.windows.len() {
             let end = match &self.windows[index].operator {
                 WindowOperator::Sliced(_) => self.next_sliced_end(index),
-                WindowOperator::Session(operator) => Some(operator.earliest_end(session_lanes(&self.lanes, &self.windows[index], index))),
+                WindowOperator::Session(operator) => {
+                    Some(operator.earliest_end(session_lanes(&self.lanes, &self.windows[index], index)))
+                }
             };
             earliest = earliest.min(end.unwrap_or(i64::MAX));
         }
@@ -161,7 +174,9 @@ impl Engine {
 
     /// Closes every window that ends at or before `watermark`, in the order of ends.
     pub fn advance(&mut self, watermark: i64) -> Result<Vec<OutputBatch>, FlowError> {
-        if self.windows.is_empty() || self.earliest_end() > watermark && self.windows.iter().all(|window| window.pending.is_empty()) {
+        if self.windows.is_empty()
+            || self.earliest_end() > watermark && self.windows.iter().all(|window| window.pending.is_empty())
+        {
             return Ok(Vec::new());
         }
         let mut outputs = Vec::new();
@@ -206,10 +221,13 @@ impl Engine {
                 let state = &mut self.windows[index];
                 let WindowOperator::Sliced(operator) = &mut state.operator else { continue };
                 let own = state.results_lane.iter_mut();
-                let lanes = self.lanes.iter_mut().filter_map(|lane| lane.windows[index].as_mut()).chain(own).filter_map(|lane| match lane {
-                    WindowLane::Sliced(lane) => Some(lane),
-                    WindowLane::Session(_) => None,
-                });
+                let lanes =
+                    self.lanes.iter_mut().filter_map(|lane| lane.windows[index].as_mut()).chain(own).filter_map(
+                        |lane| match lane {
+                            WindowLane::Sliced(lane) => Some(lane),
+                            WindowLane::Session(_) => None,
+                        },
+                    );
                 if let Some(rows) = operator.close(end_ms, lanes)? {
                     results[index].push(window_batch(&plan.windows[index], rows)?);
                 }
@@ -245,12 +263,18 @@ impl Engine {
     }
 
     /// Puts the rows of earlier windows into a window over results.
-    fn feed_results(&mut self, index: usize, plan: &sql::WindowRowsPlan, batches: &[RecordBatch]) -> Result<(), FlowError> {
+    fn feed_results(
+        &mut self,
+        index: usize,
+        plan: &sql::WindowRowsPlan,
+        batches: &[RecordBatch],
+    ) -> Result<(), FlowError> {
         let aggregate = &self.plan.windows[index].aggregate;
         for batch in batches.iter().filter(|batch| batch.num_rows() > 0) {
             let times = time_values(&evaluate(&plan.time, batch)?)?;
             let keys = aggregate.hold_keys(evaluate_all(&plan.keys, batch)?)?;
-            let arguments = plan.arguments.iter().map(|arguments| evaluate_all(arguments, batch)).collect::<Result<_, _>>()?;
+            let arguments =
+                plan.arguments.iter().map(|arguments| evaluate_all(arguments, batch)).collect::<Result<_, _>>()?;
             let filters = plan.filters.iter().map(|filter| evaluate_filter(filter, batch)).collect::<Result<_, _>>()?;
             let rows = LaneRows { times: &times, watermarks: None, keys, arguments, filters };
             if let Some(lane) = &mut self.windows[index].results_lane {
@@ -296,7 +320,12 @@ impl Engine {
         Ok(())
     }
 
-    fn hand_over_sessions(&mut self, index: usize, closed: SessionOutput, outputs: &mut Vec<OutputBatch>) -> Result<(), FlowError> {
+    fn hand_over_sessions(
+        &mut self,
+        index: usize,
+        closed: SessionOutput,
+        outputs: &mut Vec<OutputBatch>,
+    ) -> Result<(), FlowError> {
         let plan = Arc::clone(&self.plan);
         let batch = session_batch(&plan.windows[index], &closed)?;
         if let OutputPlan::Windows(fragment) = &plan.output
@@ -318,16 +347,20 @@ impl Engine {
 }
 
 fn sliced_lanes<'a>(lanes: &'a [Lane], state: &'a WindowState, index: usize) -> impl Iterator<Item = &'a SlicedLane> {
-    lanes.iter().filter_map(move |lane| lane.windows[index].as_ref()).chain(&state.results_lane).filter_map(|lane| match lane {
-        WindowLane::Sliced(lane) => Some(lane),
-        WindowLane::Session(_) => None,
+    lanes.iter().filter_map(move |lane| lane.windows[index].as_ref()).chain(&state.results_lane).filter_map(|lane| {
+        match lane {
+            WindowLane::Sliced(lane) => Some(lane),
+            WindowLane::Session(_) => None,
+        }
     })
 }
 
 fn session_lanes<'a>(lanes: &'a [Lane], state: &'a WindowState, index: usize) -> impl Iterator<Item = &'a SessionLane> {
-    lanes.iter().filter_map(move |lane| lane.windows[index].as_ref()).chain(&state.results_lane).filter_map(|lane| match lane {
-        WindowLane::Session(lane) => Some(lane),
-        WindowLane::Sliced(_) => None,
+    lanes.iter().filter_map(move |lane| lane.windows[index].as_ref()).chain(&state.results_lane).filter_map(|lane| {
+        match lane {
+            WindowLane::Session(lane) => Some(lane),
+            WindowLane::Sliced(_) => None,
+        }
     })
 }
 

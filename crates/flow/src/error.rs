@@ -11,9 +11,13 @@ pub enum FlowError {
     Query(#[from] datafusion::error::DataFusionError),
     #[error("column operation failed: {0}")]
     Arrow(#[from] arrow::error::ArrowError),
-    #[error("the stream `{table}` takes its time from `{path}`, which is {found}; use a google.protobuf.Timestamp or an integer of milliseconds")]
+    #[error(
+        "the stream `{table}` takes its time from `{path}`, which is {found}; use a google.protobuf.Timestamp or an integer of milliseconds"
+    )]
     RowtimeType { table: String, path: String, found: String },
-    #[error("bad record at {topic}, partition {partition}, offset {offset}: {message}; the stream says onBadRecord: fail")]
+    #[error(
+        "bad record at {topic}, partition {partition}, offset {offset}: {message}; the stream says onBadRecord: fail"
+    )]
     BadRecord { topic: String, partition: u32, offset: i64, message: String },
     #[error("reading {what}: {message}")]
     Input { what: String, message: String },

@@ -34,15 +34,17 @@ pub(crate) fn read(batch: &RecordBatch, table: &str, path: &[String]) -> Result<
         DataType::Timestamp(TimeUnit::Microsecond, _) => {
             column.as_primitive::<TimestampMicrosecondType>().values().iter().map(|us| us.div_euclid(1_000)).collect()
         }
-        DataType::Timestamp(TimeUnit::Millisecond, _) => column.as_primitive::<TimestampMillisecondType>().values().to_vec(),
+        DataType::Timestamp(TimeUnit::Millisecond, _) => {
+            column.as_primitive::<TimestampMillisecondType>().values().to_vec()
+        }
         DataType::Int64 => column.as_primitive::<Int64Type>().values().to_vec(),
         DataType::Int32 => column.as_primitive::<Int32Type>().values().iter().map(|ms| i64::from(*ms)).collect(),
         other => return Err(wrong(other.to_string())),
     };
     Ok(match nulls {
-        Some(nulls) if nulls.null_count() > 0 => {
-            EventTimes::Some(millis.into_iter().enumerate().map(|(row, ms)| nulls.is_valid(row).then_some(ms)).collect())
-        }
+        Some(nulls) if nulls.null_count() > 0 => EventTimes::Some(
+            millis.into_iter().enumerate().map(|(row, ms)| nulls.is_valid(row).then_some(ms)).collect(),
+        ),
         _ => EventTimes::All(millis),
     })
 }

@@ -12,11 +12,11 @@ use log::Slab;
 use operators::{AggregateSpec, LATE, LaneRows, NO_WINDOW, SessionLane, SlicedLane, Verdict, WindowSpec};
 use sql::{BranchTarget, DaggerPlan};
 
+use crate::FlowError;
 use crate::engine::{OutputBatch, RowOrigin, StreamSettings};
 use crate::event_time::{self, EventTimes, Watermark};
 use crate::refused::{OnBadRecord, Refusal, RefusedRecord};
 use crate::rows_step::{Prepared, pick, prepare};
-use crate::FlowError;
 
 /// The window state of one lane.
 pub(crate) enum WindowLane {
@@ -33,7 +33,12 @@ impl WindowLane {
         })
     }
 
-    pub(crate) fn update(&mut self, rows: &LaneRows, closed_up_to: i64, verdict: &mut Verdict) -> Result<(), FlowError> {
+    pub(crate) fn update(
+        &mut self,
+        rows: &LaneRows,
+        closed_up_to: i64,
+        verdict: &mut Verdict,
+    ) -> Result<(), FlowError> {
         match self {
             WindowLane::Sliced(lane) => Ok(lane.update(rows, closed_up_to, verdict)?),
             WindowLane::Session(lane) => Ok(lane.update(rows, closed_up_to, verdict)?),
@@ -165,7 +170,15 @@ impl Lane {
                 let (kept, failed) = self.separate_failing(&batch)?;
                 for (row, error) in failed {
                     let record = record_of(&records, row);
-                    self.refuse(slab, record, Refusal::ExpressionFailed, error, None, Some(times[row as usize]), &mut output)?;
+                    self.refuse(
+                        slab,
+                        record,
+                        Refusal::ExpressionFailed,
+                        error,
+                        None,
+                        Some(times[row as usize]),
+                        &mut output,
+                    )?;
                 }
                 batch = pick(&batch, &kept)?;
                 times = kept.iter().map(|row| times[*row as usize]).collect();
@@ -222,11 +235,15 @@ impl Lane {
         let times = match &self.settings.rowtime_path {
             Some(path) => event_time::read(&batch, &self.settings.table, path)?,
             None => EventTimes::All(
-                (0..batch.num_rows() as u32).map(|row| slab.records.timestamps_ms[record_of(&rows, row) as usize]).collect(),
+                (0..batch.num_rows() as u32)
+                    .map(|row| slab.records.timestamps_ms[record_of(&rows, row) as usize])
+                    .collect(),
             ),
         };
         let skew = self.settings.allowed_skew_ms;
-        let latest = |record: u32| skew.map_or(i64::MAX, |skew| slab.records.append_times_ms[record as usize].saturating_add(skew));
+        let latest = |record: u32| {
+            skew.map_or(i64::MAX, |skew| slab.records.append_times_ms[record as usize].saturating_add(skew))
+        };
         if let EventTimes::All(times) = &times {
             let usable = match skew {
                 None => true,
@@ -357,7 +374,10 @@ impl Lane {
         for (row, fate) in fates.iter().copied().enumerate() {
             if fate == LATE && self.settings.keep_late {
                 let record = record_of(records, row as u32);
-                let message = format!("late: behind the watermark of every window that it belongs to ({} ms)", self.watermark.value());
+                let message = format!(
+                    "late: behind the watermark of every window that it belongs to ({} ms)",
+                    self.watermark.value()
+                );
                 output.refused.push(self.refused(slab, record, Refusal::Late, message, None, Some(times[row])));
             }
             if fate != run_end {
@@ -400,7 +420,12 @@ impl Lane {
         self.ledger.delivered += delivered;
     }
 
-    fn refuse_undecodable(&mut self, slab: &Slab, error: &RecordError, output: &mut LaneOutput) -> Result<(), FlowError> {
+    fn refuse_undecodable(
+        &mut self,
+        slab: &Slab,
+        error: &RecordError,
+        output: &mut LaneOutput,
+    ) -> Result<(), FlowError> {
         let refusal = match error.error.kind {
             DecodeErrorKind::Utf8 | DecodeErrorKind::TimestampRange => Refusal::ValueError,
             _ => Refusal::Undecodable,
@@ -459,7 +484,10 @@ impl Lane {
             event_time_ms,
             key: slab.key_bytes(at),
             value: slab.value_bytes(at),
-            headers: slab.headers(at).map(|(name, value)| (name.to_string(), bytes::Bytes::copy_from_slice(value))).collect(),
+            headers: slab
+                .headers(at)
+                .map(|(name, value)| (name.to_string(), bytes::Bytes::copy_from_slice(value)))
+                .collect(),
         }
     }
 }
@@ -491,7 +519,11 @@ pub(crate) fn conform(schema: &Schema, columns: Vec<ArrayRef>) -> Result<Vec<Arr
         .into_iter()
         .zip(schema.fields())
         .map(|(column, field)| {
-            if column.data_type() == field.data_type() { Ok(column) } else { Ok(arrow::compute::cast(&column, field.data_type())?) }
+            if column.data_type() == field.data_type() {
+                Ok(column)
+            } else {
+                Ok(arrow::compute::cast(&column, field.data_type())?)
+            }
         })
         .collect()
 }

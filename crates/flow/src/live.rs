@@ -14,10 +14,10 @@ use sql::DaggerPlan;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
+use crate::FlowError;
 use crate::checkpoints::Snapshots;
 use crate::engine::{Engine, OutputBatch, StreamSettings};
 use crate::refused::RefusedRecords;
-use crate::FlowError;
 use intake::Intake;
 pub use status::{DaggerStatus, LaneStatus};
 
@@ -188,8 +188,7 @@ impl Runner {
             }
         }
         let folder = format!("daggers/{}", config.name);
-        let (checkpoints, restored) =
-            blocking(move || Ok(CheckpointStore::take_over(storage, &folder)?)).await?;
+        let (checkpoints, restored) = blocking(move || Ok(CheckpointStore::take_over(storage, &folder)?)).await?;
         let mut snapshots = Snapshots::default();
         if let Some(restored) = restored {
             snapshots.restore(&mut engine, restored)?;
@@ -372,7 +371,9 @@ async fn with_retry(
 }
 
 /// Runs work that computes or waits for the disk off the async threads.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, FlowError> + Send + 'static) -> Result<T, FlowError> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, FlowError> + Send + 'static,
+) -> Result<T, FlowError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(_) => Err(FlowError::Worker),

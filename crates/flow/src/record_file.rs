@@ -73,7 +73,8 @@ impl DelimitedFile {
     /// Opens a file as a partition.
     pub fn open(path: &Path, topic: &str, partition: u32) -> Result<Self, FlowError> {
         let name = path.display().to_string();
-        let file = File::open(path).map_err(|error| FlowError::Input { what: name.clone(), message: error.to_string() })?;
+        let file =
+            File::open(path).map_err(|error| FlowError::Input { what: name.clone(), message: error.to_string() })?;
         Ok(Self::new(name, Box::new(file), topic, partition))
     }
 
@@ -103,7 +104,10 @@ impl RecordFile for DelimitedFile {
         while self.building.records.len() < rows_max {
             match delimited(&buffer[at..]) {
                 Delimited::Record { header, len } if len > RECORD_BYTES_MAX => {
-                    let message = format!("record {} says it has {len} bytes, the limit is {RECORD_BYTES_MAX} (header of {header} bytes)", self.building.next_offset);
+                    let message = format!(
+                        "record {} says it has {len} bytes, the limit is {RECORD_BYTES_MAX} (header of {header} bytes)",
+                        self.building.next_offset
+                    );
                     return Err(self.fail(message));
                 }
                 Delimited::Record { header, len } if buffer.len() - at >= header + len => {
@@ -111,7 +115,9 @@ impl RecordFile for DelimitedFile {
                     at += header + len;
                 }
                 Delimited::Broken => {
-                    return Err(self.fail(format!("record {} has no valid length in front of it", self.building.next_offset)));
+                    return Err(
+                        self.fail(format!("record {} has no valid length in front of it", self.building.next_offset))
+                    );
                 }
                 _ if self.at_end => {
                     if at < buffer.len() {
@@ -162,7 +168,8 @@ impl NdjsonFile {
     /// Opens a file as a partition.
     pub fn open(path: &Path, message: MessageDescriptor, topic: &str, partition: u32) -> Result<Self, FlowError> {
         let name = path.display().to_string();
-        let file = File::open(path).map_err(|error| FlowError::Input { what: name.clone(), message: error.to_string() })?;
+        let file =
+            File::open(path).map_err(|error| FlowError::Input { what: name.clone(), message: error.to_string() })?;
         let reader: Box<dyn Read + Send> = Box::new(file);
         Ok(NdjsonFile {
             name,

@@ -20,8 +20,17 @@ pub(crate) struct BranchRows {
 pub(crate) enum Prepared {
     /// No row is left.
     Nothing,
-    Window { origin: Option<Vec<u32>>, times: Vec<i64>, keys: Vec<ArrayRef>, arguments: Vec<Vec<ArrayRef>>, filters: Vec<Option<BooleanArray>> },
-    Rows { origin: Option<Vec<u32>>, columns: Vec<ArrayRef> },
+    Window {
+        origin: Option<Vec<u32>>,
+        times: Vec<i64>,
+        keys: Vec<ArrayRef>,
+        arguments: Vec<Vec<ArrayRef>>,
+        filters: Vec<Option<BooleanArray>>,
+    },
+    Rows {
+        origin: Option<Vec<u32>>,
+        columns: Vec<ArrayRef>,
+    },
 }
 
 /// Runs a branch's steps and evaluates what its target needs.
@@ -48,9 +57,13 @@ pub(crate) fn prepare(branch: &BranchPlan, batch: &RecordBatch) -> Result<Prepar
         BranchTarget::Window { rows: plan, .. } => {
             let times = time_values(&evaluate(&plan.time, &rows.batch)?)?;
             let keys = evaluate_all(&plan.keys, &rows.batch)?;
-            let arguments =
-                plan.arguments.iter().map(|arguments| evaluate_all(arguments, &rows.batch)).collect::<Result<_, _>>()?;
-            let filters = plan.filters.iter().map(|filter| evaluate_filter(filter, &rows.batch)).collect::<Result<_, _>>()?;
+            let arguments = plan
+                .arguments
+                .iter()
+                .map(|arguments| evaluate_all(arguments, &rows.batch))
+                .collect::<Result<_, _>>()?;
+            let filters =
+                plan.filters.iter().map(|filter| evaluate_filter(filter, &rows.batch)).collect::<Result<_, _>>()?;
             Ok(Prepared::Window { origin: rows.origin, times, keys, arguments, filters })
         }
     }
@@ -60,7 +73,10 @@ pub(crate) fn evaluate(expression: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) 
     expression.evaluate(batch)?.into_array(batch.num_rows())
 }
 
-pub(crate) fn evaluate_all(expressions: &[Arc<dyn PhysicalExpr>], batch: &RecordBatch) -> Result<Vec<ArrayRef>, DataFusionError> {
+pub(crate) fn evaluate_all(
+    expressions: &[Arc<dyn PhysicalExpr>],
+    batch: &RecordBatch,
+) -> Result<Vec<ArrayRef>, DataFusionError> {
     expressions.iter().map(|expression| evaluate(expression, batch)).collect()
 }
 
@@ -82,9 +98,10 @@ pub(crate) fn time_values(column: &ArrayRef) -> Result<Vec<i64>, DataFusionError
 
 /// The schema with the types that the columns really have: pruned structs are narrower than planned.
 fn retyped(schema: &arrow::datatypes::SchemaRef, columns: &[ArrayRef]) -> arrow::datatypes::SchemaRef {
-    let fields = schema.fields().iter().zip(columns).map(|(field, column)| {
-        field.as_ref().clone().with_data_type(column.data_type().clone()).with_nullable(true)
-    });
+    let fields =
+        schema.fields().iter().zip(columns).map(|(field, column)| {
+            field.as_ref().clone().with_data_type(column.data_type().clone()).with_nullable(true)
+        });
     Arc::new(arrow::datatypes::Schema::new(fields.collect::<Vec<_>>()))
 }
 
@@ -129,7 +146,8 @@ fn unnest(rows: BranchRows, column: usize) -> Result<BranchRows, DataFusionError
             items.extend(start as u32..end as u32);
         }
     }
-    let origin = parents.iter().map(|parent| rows.origin.as_ref().map_or(*parent, |origin| origin[*parent as usize])).collect();
+    let origin =
+        parents.iter().map(|parent| rows.origin.as_ref().map_or(*parent, |origin| origin[*parent as usize])).collect();
     let elements = take(lists.values(), &UInt32Array::from(items), None)?;
     let parents = UInt32Array::from(parents);
     let mut columns = Vec::new();

@@ -39,8 +39,11 @@ fn columns(spec: &AggregateSpec, partial: &Partial) -> Result<Vec<ArrayRef>, Flo
 }
 
 fn write(columns: Vec<ArrayRef>, rows: usize) -> Result<Vec<u8>, FlowError> {
-    let fields: Vec<Field> =
-        columns.iter().enumerate().map(|(at, column)| Field::new(format!("c{at}"), column.data_type().clone(), true)).collect();
+    let fields: Vec<Field> = columns
+        .iter()
+        .enumerate()
+        .map(|(at, column)| Field::new(format!("c{at}"), column.data_type().clone(), true))
+        .collect();
     let schema = Arc::new(Schema::new(fields));
     let options = RecordBatchOptions::new().with_row_count(Some(rows));
     let batch = RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)?;
@@ -61,7 +64,10 @@ fn partial_of(spec: &AggregateSpec, columns: &[ArrayRef], rows: usize) -> Result
     let widths: Vec<usize> = spec.state_widths().collect();
     let expected = spec.key_count() + widths.iter().sum::<usize>();
     if columns.len() != expected {
-        return Err(FlowError::StateMismatch(format!("it has {} state columns, the query needs {expected}", columns.len())));
+        return Err(FlowError::StateMismatch(format!(
+            "it has {} state columns, the query needs {expected}",
+            columns.len()
+        )));
     }
     let (keys, mut rest) = columns.split_at(spec.key_count());
     let mut states = Vec::with_capacity(widths.len());

@@ -146,7 +146,8 @@ impl SessionLane {
     /// Takes out the sessions that end at or before `watermark`. Costs in proportion to all open sessions.
     pub fn drain_complete(&mut self, watermark: i64) -> Result<SessionPartial, OperatorError> {
         let gap = self.window.gap_ms();
-        self.split(|session| session.last.saturating_add(gap) <= watermark)
+        let complete = self.split(|session| session.last.saturating_add(gap) <= watermark)?;
+        self.whole(complete)
     }
 
     /// All open sessions, for a checkpoint; they stay open and go on from the same bits.
@@ -166,6 +167,14 @@ impl SessionLane {
         self.open.resize_with(self.keys.len(), Vec::new);
         let first_slot = self.slots;
         for row in 0..rows {
+            if sessions.starts[row] == CONTINUES {
+                // Its session is the one that the rows before put in last.
+                let of_key = &mut self.open[self.groups[row]];
+                if let Some(session) = of_key.iter_mut().rfind(|session| session.slot as usize >= first_slot) {
+                    session.merged.push((first_slot + row) as u32);
+                }
+                continue;
+            }
             let session = Session {
                 start: sessions.starts[row],
                 last: sessions.lasts[row],
@@ -187,7 +196,7 @@ impl SessionLane {
         Ok(())
     }
 
-    /// For each open session its key's row in the returned keys, and its start; for merging across lanes.
+    /// Takes out the sessions that `taken` says; the others stay as they are.
     fn split(&mut self, taken: impl Fn(&Session) -> bool) -> Result<SessionPartial, OperatorError> {
         let keys = self.keys.take()?;
         let states = self
@@ -212,41 +221,64 @@ impl SessionLane {
         Ok(out)
     }
 
+    /// Sessions as columns. What bridged sessions summed apart stays apart, in rows that continue the row before, until the
+    /// session is complete: adding it up earlier would make sums of floats depend on when that happened.
     fn gather(
         &self,
         keys: &[ArrayRef],
         states: &[Vec<ArrayRef>],
         sessions: Vec<(usize, Session)>,
     ) -> Result<SessionPartial, OperatorError> {
-        let groups: UInt32Array = sessions.iter().map(|(group, _)| *group as u32).collect::<Vec<_>>().into();
-        let keys = keys.iter().map(|column| take(column.as_ref(), &groups, None)).collect::<Result<Vec<_>, _>>()?;
-        let mut slots = Vec::with_capacity(sessions.len());
-        let mut targets = Vec::with_capacity(sessions.len());
-        for (row, (_, session)) in sessions.iter().enumerate() {
-            for slot in std::iter::once(&session.slot).chain(&session.merged) {
+        let (mut groups, mut slots) = (Vec::new(), Vec::new());
+        let (mut starts, mut lasts, mut records) = (Vec::new(), Vec::new(), Vec::new());
+        for (group, session) in &sessions {
+            for (part, slot) in std::iter::once(&session.slot).chain(&session.merged).enumerate() {
+                groups.push(*group as u32);
                 slots.push(*slot);
-                targets.push(row);
+                starts.push(if part == 0 { session.start } else { CONTINUES });
+                lasts.push(session.last);
+                records.push(if part == 0 { session.records } else { 0 });
             }
         }
-        let bridged = slots.len() != sessions.len();
-        let slots = UInt32Array::from(slots);
-        let mut picked = states
+        let rows = slots.len();
+        let (groups, slots) = (UInt32Array::from(groups), UInt32Array::from(slots));
+        let keys = keys.iter().map(|column| take(column.as_ref(), &groups, None)).collect::<Result<Vec<_>, _>>()?;
+        let states = states
             .iter()
             .map(|columns| {
                 columns.iter().map(|column| take(column.as_ref(), &slots, None)).collect::<Result<Vec<_>, _>>()
             })
             .collect::<Result<Vec<_>, _>>()?;
-        if bridged {
-            picked = merge_states(&self.aggregate, &picked, &targets, sessions.len())?;
+        Ok(SessionPartial { partial: Partial { rows, keys, states }, starts, lasts, records })
+    }
+
+    /// One row per session: the parts of bridged ones are added up.
+    fn whole(&self, sessions: SessionPartial) -> Result<SessionPartial, OperatorError> {
+        if !sessions.starts.contains(&CONTINUES) {
+            return Ok(sessions);
         }
-        Ok(SessionPartial {
-            partial: Partial { rows: sessions.len(), keys, states: picked },
-            starts: sessions.iter().map(|(_, session)| session.start).collect(),
-            lasts: sessions.iter().map(|(_, session)| session.last).collect(),
-            records: sessions.iter().map(|(_, session)| session.records).collect(),
-        })
+        let mut firsts: Vec<u32> = Vec::new();
+        let mut targets = Vec::with_capacity(sessions.partial.rows);
+        for (row, start) in sessions.starts.iter().enumerate() {
+            if *start != CONTINUES {
+                firsts.push(row as u32);
+            }
+            targets.push(firsts.len().saturating_sub(1));
+        }
+        let states = merge_states(&self.aggregate, &sessions.partial.states, &targets, firsts.len())?;
+        let rows = firsts.len();
+        let at = |values: &[i64]| firsts.iter().map(|row| values[*row as usize]).collect::<Vec<_>>();
+        let (starts, lasts) = (at(&sessions.starts), at(&sessions.lasts));
+        let records = firsts.iter().map(|row| sessions.records[*row as usize]).collect();
+        let firsts = UInt32Array::from(firsts);
+        let keys = sessions.partial.keys.iter().map(|column| take(column.as_ref(), &firsts, None));
+        let keys = keys.collect::<Result<Vec<_>, _>>()?;
+        Ok(SessionPartial { partial: Partial { rows, keys, states }, starts, lasts, records })
     }
 }
+
+/// The start of a row that continues the session of the row before.
+const CONTINUES: i64 = i64::MIN;
 
 /// Puts a time into the sessions of its key and returns the accumulator slot.
 fn place(sessions: &mut Vec<Session>, time: i64, gap: i64, slots: &mut usize) -> usize {
@@ -369,14 +401,16 @@ impl SessionOperator {
         let mut keys = self.aggregate.key_table()?;
         let mut groups = Vec::new();
         keys.intern(&all.keys, all.rows, &mut groups)?;
-        let mut open_starts: Vec<Vec<i64>> = vec![Vec::new(); keys.len()];
+        let mut open_spans: Vec<Vec<(i64, i64)>> = vec![Vec::new(); keys.len()];
         for lane in lanes {
             let known = lane.snapshot()?;
             let mut of_lane = Vec::new();
             keys.intern(&known.partial.keys, known.partial.rows, &mut of_lane)?;
-            open_starts.resize_with(keys.len(), Vec::new);
-            for (group, start) in of_lane.iter().zip(&known.starts) {
-                open_starts[*group].push(*start);
+            open_spans.resize_with(keys.len(), Vec::new);
+            for (row, group) in of_lane.iter().enumerate() {
+                if known.starts[row] != CONTINUES {
+                    open_spans[*group].push((known.starts[row], known.lasts[row]));
+                }
             }
         }
         let clusters = self.clusters(&all, &groups);
@@ -390,7 +424,9 @@ impl SessionOperator {
             let start = cluster.iter().map(|row| all.starts[*row as usize]).min().unwrap_or(0);
             let end = cluster.iter().map(|row| all.lasts[*row as usize]).max().unwrap_or(0).saturating_add(gap);
             let group = groups[cluster[0] as usize];
-            let joined = open_starts[group].iter().any(|open| *open <= end && *open >= start.saturating_sub(gap));
+            let joined = open_spans[group]
+                .iter()
+                .any(|(open_start, open_last)| *open_start <= end && open_last.saturating_add(gap) >= start);
             if end > watermark || joined {
                 waiting_rows.extend(cluster);
                 continue;

@@ -27,7 +27,8 @@ fn path_of(expr: &Expr) -> Option<String> {
         Expr::ScalarFunction(call) if call.func.name() == "get_field" => {
             let mut path = path_of(call.args.first()?)?;
             for argument in &call.args[1..] {
-                let Expr::Literal(ScalarValue::Utf8(Some(name)) | ScalarValue::Utf8View(Some(name)), _) = argument else {
+                let Expr::Literal(ScalarValue::Utf8(Some(name)) | ScalarValue::Utf8View(Some(name)), _) = argument
+                else {
                     return None;
                 };
                 path.push('.');
@@ -43,7 +44,8 @@ fn path_of(expr: &Expr) -> Option<String> {
 pub(crate) fn shortest(paths: BTreeSet<String>) -> Vec<String> {
     let mut kept: Vec<String> = Vec::new();
     for path in paths {
-        let covered = kept.iter().any(|known| path.strip_prefix(known.as_str()).is_some_and(|rest| rest.starts_with('.')));
+        let covered =
+            kept.iter().any(|known| path.strip_prefix(known.as_str()).is_some_and(|rest| rest.starts_with('.')));
         if !covered {
             kept.push(path);
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
 use codec::{DecodeOptions, DecodeProgram, Projection};
-use datafusion::common::{Column, DFSchema, DFSchemaRef, DataFusionError, JoinType, TableReference};
 use datafusion::catalog::TableProvider;
+use datafusion::common::{Column, DFSchema, DFSchemaRef, DataFusionError, JoinType, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionState;
 use datafusion::execution::context::ExecutionProps;
@@ -21,7 +21,8 @@ use crate::columns;
 use crate::error::{Places, SqlError};
 use crate::fragment::{Fragment, WindowInput};
 use crate::graph::{
-    BranchPlan, BranchTarget, DaggerPlan, OutputPlan, SourcePlan, Step, WindowColumn, WindowPlan, WindowRowsPlan, WindowSource,
+    BranchPlan, BranchTarget, DaggerPlan, OutputPlan, SourcePlan, Step, WindowColumn, WindowPlan, WindowRowsPlan,
+    WindowSource,
 };
 use crate::lanes::{Chain, LogicalStep, scanned_table};
 use crate::limits::OUTPUT_COLUMNS_MAX;
@@ -32,7 +33,8 @@ use crate::window_functions::{Bound, unaliased, window_of};
 /// Cuts a plan.
 pub(crate) fn convert(plan: &LogicalPlan, streams: &[StreamTable], places: &Places) -> Result<DaggerPlan, SqlError> {
     if plan.schema().fields().len() > OUTPUT_COLUMNS_MAX {
-        let message = format!("the result has {} columns, the limit is {OUTPUT_COLUMNS_MAX}", plan.schema().fields().len());
+        let message =
+            format!("the result has {} columns, the limit is {OUTPUT_COLUMNS_MAX}", plan.schema().fields().len());
         return Err(SqlError::at(1, 1, message));
     }
     let mut cutter = Cutter { streams, places, session: query_session(), windows: Vec::new(), chains: Vec::new() };
@@ -116,15 +118,18 @@ impl Cutter<'_> {
             },
             LogicalPlan::Filter(filter) => match self.relation(&filter.input)? {
                 Relation::Lanes(chains) => {
-                    let chains = chains.into_iter().map(|chain| chain.filter(&filter.predicate)).collect::<Result<_, _>>();
+                    let chains =
+                        chains.into_iter().map(|chain| chain.filter(&filter.predicate)).collect::<Result<_, _>>();
                     Ok(Relation::Lanes(chains.map_err(|error| self.fail(error))?))
                 }
                 Relation::Windowed(windowed) => self.rebuilt(plan, vec![windowed], |bounds| bounds[0].clone()),
             },
             LogicalPlan::Projection(projection) => match self.relation(&projection.input)? {
                 Relation::Lanes(chains) => {
-                    let chains =
-                        chains.into_iter().map(|chain| chain.project(&projection.expr, &projection.schema)).collect::<Result<_, _>>();
+                    let chains = chains
+                        .into_iter()
+                        .map(|chain| chain.project(&projection.expr, &projection.schema))
+                        .collect::<Result<_, _>>();
                     Ok(Relation::Lanes(chains.map_err(|error| self.fail(error))?))
                 }
                 Relation::Windowed(windowed) => {
@@ -149,9 +154,12 @@ impl Cutter<'_> {
             LogicalPlan::Join(join) => self.join(plan, join),
             LogicalPlan::Window(window) => {
                 let Relation::Windowed(windowed) = self.relation(&window.input)? else {
-                    return Err(self.places.error(&["over"], "OVER on a stream's rows is not supported yet").with_hint(
-                        "group by a window first and rank its results: OVER (PARTITION BY window_end ...)",
-                    ));
+                    return Err(self
+                        .places
+                        .error(&["over"], "OVER on a stream's rows is not supported yet")
+                        .with_hint(
+                            "group by a window first and rank its results: OVER (PARTITION BY window_end ...)",
+                        ));
                 };
                 let input = Arc::clone(window.input.schema());
                 for expr in &window.window_expr {
@@ -159,7 +167,10 @@ impl Cutter<'_> {
                     let by_window =
                         call.params.partition_by.iter().any(|by| bound_of(by, &input, &windowed.bounds).is_some());
                     if !by_window {
-                        return Err(self.places.error(&["over"], "OVER must be PARTITION BY the window's end, otherwise its result never ends"));
+                        return Err(self.places.error(
+                            &["over"],
+                            "OVER must be PARTITION BY the window's end, otherwise its result never ends",
+                        ));
                     }
                 }
                 let added = window.window_expr.len();
@@ -172,18 +183,22 @@ impl Cutter<'_> {
             LogicalPlan::Sort(sort) => match self.relation(&sort.input)? {
                 // Rows come as windows close; inside a window the sink has no order.
                 relation if sort.fetch.is_none() => Ok(relation),
-                _ => Err(self.places.error(&["limit", "fetch"], "LIMIT has no meaning in a stream that does not end").with_hint(
-                    "use ROW_NUMBER() OVER (PARTITION BY window_end ORDER BY ...) and filter on it",
-                )),
+                _ => Err(self
+                    .places
+                    .error(&["limit", "fetch"], "LIMIT has no meaning in a stream that does not end")
+                    .with_hint("use ROW_NUMBER() OVER (PARTITION BY window_end ORDER BY ...) and filter on it")),
             },
-            LogicalPlan::Limit(_) => {
-                Err(self.places.error(&["limit", "fetch", "offset"], "LIMIT has no meaning in a stream that does not end")
-                    .with_hint("use ROW_NUMBER() OVER (PARTITION BY window_end ORDER BY ...) and filter on it"))
+            LogicalPlan::Limit(_) => Err(self
+                .places
+                .error(&["limit", "fetch", "offset"], "LIMIT has no meaning in a stream that does not end")
+                .with_hint("use ROW_NUMBER() OVER (PARTITION BY window_end ORDER BY ...) and filter on it")),
+            LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_) => Err(self
+                .places
+                .error(&["values", "select"], "the query reads no stream")
+                .with_hint("SELECT ... FROM one of the dagger's tables")),
+            LogicalPlan::Subquery(_) => {
+                Err(self.places.error(&["in", "exists"], "a sub-query inside an expression is not supported"))
             }
-            LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_) => {
-                Err(self.places.error(&["values", "select"], "the query reads no stream").with_hint("SELECT ... FROM one of the dagger's tables"))
-            }
-            LogicalPlan::Subquery(_) => Err(self.places.error(&["in", "exists"], "a sub-query inside an expression is not supported")),
             other => Err(self.places.error(&[], format!("{} is not supported in a dagger", other.display()))),
         }
     }
@@ -250,7 +265,10 @@ impl Cutter<'_> {
                 let row_wise = windowed.iter().all(|input| input.row_wise) && windowed.len() == 1;
                 self.rebuild(plan, windowed, same, row_wise)
             }
-            _ => Err(self.places.error(&["union"], "UNION ALL of grouped and plain rows is not supported").with_hint("make two daggers that write to the same measurement")),
+            _ => Err(self
+                .places
+                .error(&["union"], "UNION ALL of grouped and plain rows is not supported")
+                .with_hint("make two daggers that write to the same measurement")),
         }
     }
 
@@ -260,13 +278,17 @@ impl Cutter<'_> {
                 let mut rows = Vec::new();
                 let mut shape = None;
                 for chain in &chains {
-                    let groups = aggregate.group_expr.iter().map(|expr| chain.inline(expr)).collect::<Result<Vec<_>, _>>();
-                    let calls = aggregate.aggr_expr.iter().map(|expr| chain.inline(expr)).collect::<Result<Vec<_>, _>>();
+                    let groups =
+                        aggregate.group_expr.iter().map(|expr| chain.inline(expr)).collect::<Result<Vec<_>, _>>();
+                    let calls =
+                        aggregate.aggr_expr.iter().map(|expr| chain.inline(expr)).collect::<Result<Vec<_>, _>>();
                     let groups = groups.map_err(|error| self.fail(error))?;
                     let calls = calls.map_err(|error| self.fail(error))?;
                     let grouped = self.grouped(&groups, calls, &|time| chain.is_rowtime(time))?;
                     if shape.as_ref().is_some_and(|known| *known != (grouped.spec, grouped.columns.clone())) {
-                        return Err(self.places.error(&["union"], "the parts of UNION ALL do not group by the same window"));
+                        return Err(self
+                            .places
+                            .error(&["union"], "the parts of UNION ALL do not group by the same window"));
                     }
                     shape = Some((grouped.spec, grouped.columns.clone()));
                     rows.push(grouped);
@@ -300,7 +322,10 @@ impl Cutter<'_> {
 
     fn unbounded_group(&self) -> SqlError {
         self.places
-            .error(&["group", "distinct"], "without a window in GROUP BY the result changes with every row, and its state never ends")
+            .error(
+                &["group", "distinct"],
+                "without a window in GROUP BY the result changes with every row, and its state never ends",
+            )
             .with_hint("add a window, such as GROUP BY TUMBLE(rowtime, INTERVAL '1' MINUTE), ...")
     }
 
@@ -311,13 +336,19 @@ impl Cutter<'_> {
         for group in groups {
             let group = unaliased(group);
             if matches!(group, Expr::GroupingSet(_)) {
-                return Err(self.places.error(&["grouping", "rollup", "cube"], "GROUPING SETS, ROLLUP and CUBE are not supported yet"));
+                return Err(self
+                    .places
+                    .error(&["grouping", "rollup", "cube"], "GROUPING SETS, ROLLUP and CUBE are not supported yet"));
             }
             let (bound_expr, is_window_time) = match group {
                 Expr::ScalarFunction(call) if call.func.name() == "window_time" => (&call.args[0], true),
                 other => (other, false),
             };
-            match window_of(bound_expr).map_err(|error| self.fail(error))? {
+            let found = window_of(bound_expr).map_err(|error| SqlError {
+                message: self.fail(error).message,
+                ..self.places.error(&["tumble", "hop", "session", "cumulate"], "")
+            });
+            match found? {
                 Some((bound, spec, time)) => {
                     if window.as_ref().is_some_and(|(known, known_time)| *known != spec || known_time != time) {
                         return Err(self.places.error(&["group"], "a query groups by one window; these are two"));
@@ -337,7 +368,12 @@ impl Cutter<'_> {
         }
         let Some((spec, time)) = window else { return Err(self.unbounded_group()) };
         if !is_time(&time) {
-            return Err(self.places.error(&["tumble", "hop", "session", "cumulate"], format!("a window is over the stream's rowtime, not over `{time}`"))
+            return Err(self
+                .places
+                .error(
+                    &["tumble", "hop", "session", "cumulate"],
+                    format!("a window is over the stream's rowtime, not over `{time}`"),
+                )
                 .with_hint("write rowtime; which field it is taken from is set in the stream's `timestamp`"));
         }
         columns.extend((0..calls.len()).map(WindowColumn::Aggregate));
@@ -345,7 +381,12 @@ impl Cutter<'_> {
         Ok(Grouped { spec, columns, rows: LogicalRows { time, keys, calls } })
     }
 
-    fn window(&mut self, aggregate: &Aggregate, grouped: Vec<Grouped>, source: LogicalSource) -> Result<Relation, SqlError> {
+    fn window(
+        &mut self,
+        aggregate: &Aggregate,
+        grouped: Vec<Grouped>,
+        source: LogicalSource,
+    ) -> Result<Relation, SqlError> {
         let (spec, columns) = (grouped[0].spec, grouped[0].columns.clone());
         let mut rows: Vec<LogicalRows> = grouped.into_iter().map(|grouped| grouped.rows).collect();
         let keys = rows[0].keys.len();
@@ -370,7 +411,9 @@ impl Cutter<'_> {
         let bounds = columns
             .iter()
             .map(|column| match column {
-                WindowColumn::Start | WindowColumn::End | WindowColumn::Time => Some(WindowBound { column: *column, spec }),
+                WindowColumn::Start | WindowColumn::End | WindowColumn::Time => {
+                    Some(WindowBound { column: *column, spec })
+                }
                 _ => None,
             })
             .collect();
@@ -388,7 +431,9 @@ impl Cutter<'_> {
             ));
         };
         if !matches!(join.join_type, JoinType::Inner | JoinType::Left | JoinType::Right | JoinType::Full) {
-            return Err(self.places.error(&["join", "in", "exists"], format!("a {} join of windows is not supported", join.join_type)));
+            return Err(self
+                .places
+                .error(&["join", "in", "exists"], format!("a {} join of windows is not supported", join.join_type)));
         }
         let same_window = join.on.iter().any(|(a, b)| {
             let a = bound_of(a, join.left.schema(), &left.bounds);
@@ -442,7 +487,8 @@ impl Cutter<'_> {
         let (output, key_columns, window_end_column) = match output {
             Err(first) => {
                 for (chain, compiled) in chains[first..].iter().zip(&mut compiled[first..]) {
-                    let expressions = physical_all(&chain.outputs, &compiled.schema).map_err(|error| self.fail(error))?;
+                    let expressions =
+                        physical_all(&chain.outputs, &compiled.schema).map_err(|error| self.fail(error))?;
                     branches.push(BranchPlan {
                         source: compiled.source,
                         steps: std::mem::take(&mut compiled.steps),
@@ -453,7 +499,10 @@ impl Cutter<'_> {
             }
             Ok(windowed) => {
                 let keys = key_columns(&windowed);
-                let end = windowed.bounds.iter().position(|bound| bound.is_some_and(|bound| bound.column == WindowColumn::End));
+                let end = windowed
+                    .bounds
+                    .iter()
+                    .position(|bound| bound.is_some_and(|bound| bound.column == WindowColumn::End));
                 let plan = self.session.optimize(&windowed.plan).map_err(|error| self.fail(error))?;
                 let fragment = Fragment::compile(&self.session, &plan, windowed.inputs, windowed.row_wise);
                 (OutputPlan::Windows(fragment.map_err(|error| self.fail(error))?), Some(keys), end)
@@ -511,8 +560,9 @@ impl Cutter<'_> {
             }
             let paths = columns::shortest(paths);
             let message = &self.streams[stream].message;
-            let program = DecodeProgram::compile(message, &Projection::paths(paths.iter().cloned()), &DecodeOptions::default())
-                .map_err(|error| self.places.error(&[], error.to_string()))?;
+            let program =
+                DecodeProgram::compile(message, &Projection::paths(paths.iter().cloned()), &DecodeOptions::default())
+                    .map_err(|error| self.places.error(&[], error.to_string()))?;
             sources.push(SourcePlan { stream, paths, schema: with_rowtime(program.schema()) });
         }
         Ok(sources)
@@ -521,12 +571,15 @@ impl Cutter<'_> {
     fn compile_chain(&self, chain: &Chain, sources: &[SourcePlan]) -> Result<CompiledChain, SqlError> {
         let source = sources.iter().position(|source| source.stream == chain.stream).unwrap_or(0);
         let table = TableReference::bare(self.streams[chain.stream].table.clone());
-        let schema = DFSchema::try_from_qualified_schema(table, &sources[source].schema).map_err(|error| self.fail(error))?;
+        let schema =
+            DFSchema::try_from_qualified_schema(table, &sources[source].schema).map_err(|error| self.fail(error))?;
         let mut schema = Arc::new(schema);
         let mut steps = Vec::new();
         for step in &chain.steps {
             match step {
-                LogicalStep::Filter(expr) => steps.push(Step::Filter(physical(expr, &schema).map_err(|error| self.fail(error))?)),
+                LogicalStep::Filter(expr) => {
+                    steps.push(Step::Filter(physical(expr, &schema).map_err(|error| self.fail(error))?))
+                }
                 LogicalStep::Unnest { expressions, column, schema: after } => {
                     let expressions = physical_all(expressions, &schema).map_err(|error| self.fail(error))?;
                     let mut fields = Vec::new();
@@ -534,7 +587,8 @@ impl Cutter<'_> {
                         let data_type = expr.data_type(schema.as_arrow()).map_err(|error| self.fail(error))?;
                         fields.push((at, Field::new(name.name(), data_type, true)));
                     }
-                    let before = Arc::new(Schema::new(fields.iter().map(|(_, field)| field.clone()).collect::<Vec<_>>()));
+                    let before =
+                        Arc::new(Schema::new(fields.iter().map(|(_, field)| field.clone()).collect::<Vec<_>>()));
                     let unnested: Vec<Field> = fields
                         .into_iter()
                         .map(|(at, field)| match field.data_type() {
@@ -566,7 +620,9 @@ impl Cutter<'_> {
         branches: &mut Vec<BranchPlan>,
     ) -> Result<WindowPlan, SqlError> {
         let input_schemas: Vec<Arc<DFSchema>> = match &window.source {
-            LogicalSource::Chains(indices) => indices.iter().map(|chain| Arc::clone(&compiled[*chain].schema)).collect(),
+            LogicalSource::Chains(indices) => {
+                indices.iter().map(|chain| Arc::clone(&compiled[*chain].schema)).collect()
+            }
             LogicalSource::Results(windowed) => vec![Arc::clone(windowed.plan.schema())],
         };
         debug_assert!(input_schemas.len() == window.rows.len() && compiled.len() == chains.len());
@@ -691,7 +747,9 @@ fn with_time(call: Expr, time: &Expr) -> Expr {
 /// Which window bound an expression over columns with known bounds is.
 fn bound_of(expr: &Expr, schema: &DFSchema, bounds: &[Option<WindowBound>]) -> Option<WindowBound> {
     match unaliased(expr) {
-        Expr::Column(column) => schema.index_of_column(column).ok().and_then(|index| bounds.get(index).copied().flatten()),
+        Expr::Column(column) => {
+            schema.index_of_column(column).ok().and_then(|index| bounds.get(index).copied().flatten())
+        }
         Expr::Cast(cast) => bound_of(&cast.expr, schema, bounds),
         Expr::ScalarFunction(call) if call.func.name() == "window_time" => {
             let bound = bound_of(&call.args[0], schema, bounds)?;
@@ -724,7 +782,8 @@ fn is_key(expr: &Expr, input: &LogicalPlan) -> bool {
     let Ok(index) = input.schema().index_of_column(column) else { return false };
     match input {
         LogicalPlan::Projection(projection) => match &projection.expr[index] {
-            Expr::Alias(alias) if matches!(&*alias.expr, Expr::Column(Column { relation: Some(table), .. }) if table.table().starts_with(LEAF)) => {
+            Expr::Alias(alias) if matches!(&*alias.expr, Expr::Column(Column { relation: Some(table), .. }) if table.table().starts_with(LEAF)) =>
+            {
                 let Expr::Column(column) = &*alias.expr else { return false };
                 column.name.starts_with('k')
             }
@@ -741,7 +800,9 @@ fn is_key(expr: &Expr, input: &LogicalPlan) -> bool {
             let (qualifier, field) = side.schema().qualified_field(index);
             is_key(&Expr::Column(Column::from((qualifier, field.as_ref()))), side)
         }
-        LogicalPlan::Aggregate(aggregate) => index < aggregate.group_expr.len() && is_key(&aggregate.group_expr[index], &aggregate.input),
+        LogicalPlan::Aggregate(aggregate) => {
+            index < aggregate.group_expr.len() && is_key(&aggregate.group_expr[index], &aggregate.input)
+        }
         _ => false,
     }
 }

@@ -102,7 +102,9 @@ pub(crate) fn parse(tokens: &[TokenWithSpan], places: &Places) -> Result<Query, 
         other => {
             let word = other.to_string();
             let word = word.split_whitespace().next().unwrap_or_default().to_string();
-            Err(places.error(&[&word], format!("a dagger is a SELECT, not {word}")).with_hint("write a SELECT; sinks are named beside the query"))
+            Err(places
+                .error(&[&word], format!("a dagger is a SELECT, not {word}"))
+                .with_hint("write a SELECT; sinks are named beside the query"))
         }
     }
 }

@@ -56,12 +56,17 @@ impl<'a> Places<'a> {
 
     /// An error at the first place where one of `names` stands, else at the first token.
     pub(crate) fn error(&self, names: &[&str], message: impl Into<String>) -> SqlError {
-        let token = names.iter().find_map(|name| self.find(name)).or_else(|| {
-            self.tokens.iter().find(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF))
-        });
+        let token = names
+            .iter()
+            .find_map(|name| self.find(name))
+            .or_else(|| self.tokens.iter().find(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF)));
         let (line, column, end) = token.map_or((1, 1, None), |token| {
             let span = token.span;
-            (span.start.line as usize, span.start.column as usize, Some((span.end.line as usize, span.end.column as usize)))
+            (
+                span.start.line as usize,
+                span.start.column as usize,
+                Some((span.end.line as usize, span.end.column as usize)),
+            )
         });
         SqlError { message: message.into(), line: line.max(1), column: column.max(1), end, hint: None }
     }
@@ -160,13 +165,12 @@ fn clean(message: &str) -> String {
 fn quoted_names(message: &str) -> Vec<String> {
     let mut names = Vec::new();
     for quote in ['\'', '`', '"'] {
-        names.extend(message.split(quote).skip(1).step_by(2).map(|name| name.rsplit('.').next().unwrap_or(name).to_string()));
+        names.extend(
+            message.split(quote).skip(1).step_by(2).map(|name| name.rsplit('.').next().unwrap_or(name).to_string()),
+        );
     }
     names.extend(
-        message
-            .split(|c: char| !(c.is_alphanumeric() || c == '_'))
-            .filter(|word| word.len() > 2)
-            .map(str::to_string),
+        message.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| word.len() > 2).map(str::to_string),
     );
     names
 }

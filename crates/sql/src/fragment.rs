@@ -47,7 +47,10 @@ impl PartitionStream for WindowInput {
             Ok(stream) => Box::pin(stream),
             Err(error) => {
                 let failed = futures::stream::once(std::future::ready(Err(error)));
-                Box::pin(datafusion::physical_plan::stream::RecordBatchStreamAdapter::new(Arc::clone(&self.schema), failed))
+                Box::pin(datafusion::physical_plan::stream::RecordBatchStreamAdapter::new(
+                    Arc::clone(&self.schema),
+                    failed,
+                ))
             }
         }
     }

@@ -41,9 +41,15 @@ pub struct SourcePlan {
 /// One step of a branch. Expressions read the columns of the step before.
 pub enum Step {
     Filter(Arc<dyn PhysicalExpr>),
-    Project { expressions: Vec<Arc<dyn PhysicalExpr>>, schema: SchemaRef },
+    Project {
+        expressions: Vec<Arc<dyn PhysicalExpr>>,
+        schema: SchemaRef,
+    },
     /// Replaces the list column by its elements, one row per element; the other columns repeat. No row for an empty list.
-    Unnest { column: usize, schema: SchemaRef },
+    Unnest {
+        column: usize,
+        schema: SchemaRef,
+    },
 }
 
 /// A chain of steps from a source.

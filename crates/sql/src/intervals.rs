@@ -35,7 +35,9 @@ pub(crate) fn length(interval: &Interval) -> Result<Length, String> {
     }
     let mut total: i64 = 0;
     for (unit, part) in (first..=last).zip(parts) {
-        total = add_part(total, unit, part).ok_or_else(|| format!("'{part}' in the interval '{text}' is not a number of {}s", unit_name(unit).to_lowercase()))?;
+        total = add_part(total, unit, part).ok_or_else(|| {
+            format!("'{part}' in the interval '{text}' is not a number of {}s", unit_name(unit).to_lowercase())
+        })?;
     }
     let total = if negative { -total } else { total };
     Ok(if first <= 1 { Length::Months(total) } else { Length::Millis(total) })

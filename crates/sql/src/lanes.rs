@@ -13,7 +13,11 @@ use crate::window_functions::unaliased;
 pub(crate) enum LogicalStep {
     Filter(Expr),
     /// Projects and unnests: the expressions, the number of the list column, the schema after.
-    Unnest { expressions: Vec<Expr>, column: usize, schema: DFSchemaRef },
+    Unnest {
+        expressions: Vec<Expr>,
+        column: usize,
+        schema: DFSchemaRef,
+    },
 }
 
 /// A chain over one stream. `outputs` and `filters` read the columns of `base`.
@@ -29,7 +33,14 @@ pub(crate) struct Chain {
 impl Chain {
     pub(crate) fn scan(stream: usize, schema: &DFSchemaRef) -> Self {
         let outputs = columns_of(schema);
-        Chain { stream, steps: Vec::new(), base: Arc::clone(schema), filters: Vec::new(), outputs, schema: Arc::clone(schema) }
+        Chain {
+            stream,
+            steps: Vec::new(),
+            base: Arc::clone(schema),
+            filters: Vec::new(),
+            outputs,
+            schema: Arc::clone(schema),
+        }
     }
 
     /// `expr` over the chain's current columns, as an expression over its base columns.

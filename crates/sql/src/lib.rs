@@ -23,7 +23,8 @@ mod window_functions;
 pub use error::SqlError;
 pub use fragment::Fragment;
 pub use graph::{
-    BranchPlan, BranchTarget, DaggerPlan, OutputPlan, SourcePlan, Step, WindowColumn, WindowPlan, WindowRowsPlan, WindowSource,
+    BranchPlan, BranchTarget, DaggerPlan, OutputPlan, SourcePlan, Step, WindowColumn, WindowPlan, WindowRowsPlan,
+    WindowSource,
 };
 pub use planner::{RowtimeField, StreamTable, plan};
 pub use session::query_session;

@@ -43,7 +43,8 @@ impl StreamTable {
 }
 
 pub(crate) fn with_rowtime(schema: &Schema) -> SchemaRef {
-    let mut fields: Vec<Arc<Field>> = schema.fields().iter().filter(|field| field.name() != "rowtime").cloned().collect();
+    let mut fields: Vec<Arc<Field>> =
+        schema.fields().iter().filter(|field| field.name() != "rowtime").cloned().collect();
     fields.push(Arc::new(Field::new("rowtime", TIME_TYPE, false)));
     Arc::new(Schema::new(fields))
 }
@@ -53,19 +54,17 @@ pub fn plan(sql: &str, streams: &[StreamTable]) -> Result<DaggerPlan, SqlError> 
     let tokens = dialect::tokenize(sql)?;
     let session = planning_session();
     let mut names: Vec<String> = streams.iter().map(|stream| stream.table.clone()).collect();
-    names.extend(streams.iter().flat_map(|stream| {
-        stream.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>()
-    }));
+    names.extend(
+        streams
+            .iter()
+            .flat_map(|stream| stream.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>()),
+    );
     names.extend(session.scalar_functions().keys().cloned());
     names.extend(session.aggregate_functions().keys().cloned());
     let places = Places::new(&tokens, names);
     let mut query = dialect::parse(&tokens, &places)?;
     rewrite::rewrite(&mut query, streams)?;
-    let schema = session
-        .config_options()
-        .catalog
-        .default_catalog
-        .clone();
+    let schema = session.config_options().catalog.default_catalog.clone();
     let schema = session
         .catalog_list()
         .catalog(&schema)

@@ -2,7 +2,8 @@
 
 use arrow::datatypes::{DataType, Fields, Schema};
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, JoinOperator, Select, TableFactor, TableWithJoins, VisitMut, VisitorMut,
+    Expr, FunctionArg, FunctionArgExpr, Ident, JoinOperator, Select, TableAlias, TableFactor, TableWithJoins, VisitMut,
+    VisitorMut,
 };
 use std::ops::ControlFlow;
 
@@ -32,24 +33,44 @@ pub(crate) fn inline(select: &mut Select, streams: &[StreamTable]) -> Result<(),
 }
 
 fn is_unnest(factor: &TableFactor) -> bool {
-    matches!(factor, TableFactor::UNNEST { .. })
+    unnested(factor).is_some()
+}
+
+/// The arrays and the alias of an UNNEST, which some dialects parse as a table with arguments.
+fn unnested(factor: &TableFactor) -> Option<(Vec<Expr>, Option<TableAlias>)> {
+    match factor {
+        TableFactor::UNNEST { alias, array_exprs, .. } => Some((array_exprs.clone(), alias.clone())),
+        TableFactor::Table { name, args: Some(arguments), alias, .. }
+            if name.to_string().eq_ignore_ascii_case("unnest") =>
+        {
+            let arrays = arguments.args.iter().filter_map(|argument| match argument {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr.clone()),
+                _ => None,
+            });
+            Some((arrays.collect(), alias.clone()))
+        }
+        _ => None,
+    }
 }
 
 fn inline_join(select: &mut Select, index: usize, at: usize, streams: &[StreamTable]) -> Result<(), (String, Expr)> {
     let joined: &mut TableWithJoins = &mut select.from[index];
     let join = joined.joins.remove(at);
-    let TableFactor::UNNEST { alias, array_exprs, .. } = &join.relation else { return Ok(()) };
-    let [array] = array_exprs.as_slice() else {
-        return Err(("UNNEST takes one array; join several UNNESTs one after the other".into(), array_exprs[0].clone()));
-    };
-    let array = array.clone();
+    let Some((mut arrays, alias)) = unnested(&join.relation) else { return Ok(()) };
+    let Some(array) = arrays.pop() else { return Ok(()) };
+    if !arrays.is_empty() {
+        return Err(("UNNEST takes one array; join several UNNESTs one after the other".into(), array));
+    }
     let preserve = match &join.join_operator {
         JoinOperator::CrossJoin(_) | JoinOperator::Join(_) | JoinOperator::Inner(_) => false,
         JoinOperator::Left(_) | JoinOperator::LeftOuter(_) => true,
         other => return Err((format!("UNNEST cannot be joined by {other:?}; use CROSS JOIN or LEFT JOIN"), array)),
     };
     if preserve {
-        return Err(("LEFT JOIN UNNEST is not supported; CROSS JOIN UNNEST leaves out rows with an empty array".into(), array));
+        return Err((
+            "LEFT JOIN UNNEST is not supported; CROSS JOIN UNNEST leaves out rows with an empty array".into(),
+            array,
+        ));
     }
     if at > 0 {
         return Err(("UNNEST must follow the table whose array it unnests".into(), array));
@@ -63,8 +84,10 @@ fn inline_join(select: &mut Select, index: usize, at: usize, streams: &[StreamTa
         other => (other.to_string(), "unnest_input".to_string()),
     };
     let element = alias.as_ref().map_or_else(|| "unnested".to_string(), |alias| alias.name.value.clone());
-    let columns: Vec<String> =
-        alias.as_ref().map(|alias| alias.columns.iter().map(|column| column.name.value.clone()).collect()).unwrap_or_default();
+    let columns: Vec<String> = alias
+        .as_ref()
+        .map(|alias| alias.columns.iter().map(|column| column.name.value.clone()).collect())
+        .unwrap_or_default();
     let element_type = element_fields(&array, streams);
     let refuse = |message: String| (message, array.clone());
     let sql = match &element_type {
@@ -94,14 +117,17 @@ fn inline_join(select: &mut Select, index: usize, at: usize, streams: &[StreamTa
                     format!("get_field(\"{element}\", '{}') AS \"{name}\"", field.name())
                 })
                 .collect();
-            format!("SELECT *, {} FROM (SELECT *, unnest({list}) AS \"{element}\" FROM {source}) AS {source_name}", picked.join(", "))
+            format!(
+                "SELECT *, {} FROM (SELECT *, unnest({list}) AS \"{element}\" FROM {source}) AS {source_name}",
+                picked.join(", ")
+            )
         }
     };
     let query = subquery(&sql).map_err(refuse)?;
     joined.relation = TableFactor::Derived {
         lateral: false,
         subquery: Box::new(query),
-        alias: Some(datafusion::sql::sqlparser::ast::TableAlias {
+        alias: Some(TableAlias {
             explicit: true,
             name: Ident::new(source_name.trim_matches(['`', '"'])),
             columns: Vec::new(),
@@ -160,7 +186,8 @@ fn element_fields(array: &Expr, streams: &[StreamTable]) -> Option<Element> {
         },
         DataType::Map(entries, _) => match entries.data_type() {
             DataType::Struct(fields) => {
-                let named = ["key", "value"].iter().zip(fields).map(|(name, field)| field.as_ref().clone().with_name(*name));
+                let named =
+                    ["key", "value"].iter().zip(fields).map(|(name, field)| field.as_ref().clone().with_name(*name));
                 Element::Map(named.collect())
             }
             _ => Element::Scalar,

@@ -5,8 +5,8 @@
 //! adds `window_start`, `window_end` and `window_time` made by the same functions, so both spellings plan alike.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, ObjectName, Query, Select, SetExpr,
-    Statement, TableFactor,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, Ident, ObjectName, Query, Select,
+    SetExpr, Statement, TableFactor,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -26,7 +26,9 @@ pub(crate) fn rowtime_call(expr: &Expr) -> Result<Option<Expr>, String> {
             let end = renamed(function, &format!("{kind}_end"));
             Ok(Some(call("window_time", vec![Expr::Function(end)])))
         }
-        "proctime" => Err(format!("{} has no meaning here: windows are by event time; use {kind}_ROWTIME", function.name)),
+        "proctime" => {
+            Err(format!("{} has no meaning here: windows are by event time; use {kind}_ROWTIME", function.name))
+        }
         _ => Ok(None),
     }
 }
@@ -102,7 +104,9 @@ pub(crate) fn table_function(factor: &TableFactor) -> Result<Option<TableFactor>
         Expr::Identifier(_) | Expr::CompoundIdentifier(_) => arguments[0].to_string(),
         other => return Err(format!("`{other}` is not a table; write {shape}")),
     };
-    let Expr::Function(descriptor) = &arguments[1] else { return Err(format!("DESCRIPTOR(column) is missing; write {shape}")) };
+    let Expr::Function(descriptor) = &arguments[1] else {
+        return Err(format!("DESCRIPTOR(column) is missing; write {shape}"));
+    };
     let columns = argument_exprs(descriptor);
     let [time] = columns.as_slice() else { return Err(format!("DESCRIPTOR takes one column; write {shape}")) };
     let rest: Vec<String> = arguments[2..].iter().map(Expr::to_string).collect();

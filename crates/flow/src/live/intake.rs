@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use futures::future::{FutureExt, select_all};
 use log::{PartitionReader, Slab, TopicLog};
 
-use crate::engine::Engine;
 use crate::FlowError;
+use crate::engine::Engine;
 
 /// Most bytes that one lane reads in a round.
 const SLAB_BYTES_MAX: usize = 1 << 20;
@@ -53,7 +53,11 @@ impl Intake {
 
     /// The next round's slabs: at once when there is much, after `latency_max` when there is little, and nothing after
     /// `wait` when there is none.
-    pub(crate) async fn next(&mut self, latency_max: Duration, wait: Duration) -> Result<Vec<(usize, Slab)>, FlowError> {
+    pub(crate) async fn next(
+        &mut self,
+        latency_max: Duration,
+        wait: Duration,
+    ) -> Result<Vec<(usize, Slab)>, FlowError> {
         let mut slabs = self.available().await?;
         if slabs.is_empty() {
             if self.readers.is_empty() {
@@ -123,7 +127,9 @@ impl Intake {
         match active.map(|(lane, _)| lane.watermark_ms()).min() {
             Some(watermark) => watermark,
             None => {
-                let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.as_millis() as i64);
+                let now = std::time::SystemTime::now()
+                    .duration_since(std::time::UNIX_EPOCH)
+                    .map_or(0, |now| now.as_millis() as i64);
                 lanes.iter().map(|lane| now - lane.watermark.delay_ms).min().unwrap_or(i64::MIN)
             }
         }

@@ -123,13 +123,23 @@ pub fn settings(table: &str, delay_ms: i64) -> Arc<StreamSettings> {
 pub fn plan(query: &str, tables: &[&str]) -> Arc<DaggerPlan> {
     let streams: Vec<StreamTable> = tables
         .iter()
-        .map(|table| StreamTable { table: table.to_string(), message: message(), rowtime: RowtimeField::Path("event_timestamp".into()) })
+        .map(|table| StreamTable {
+            table: table.to_string(),
+            message: message(),
+            rowtime: RowtimeField::Path("event_timestamp".into()),
+        })
         .collect();
     Arc::new(sql::plan(query, &streams).unwrap_or_else(|error| panic!("{error}\n{query}")))
 }
 
 /// Runs a query over tables, each with its partitions; gives the output's text and the ledger.
-pub fn run_tables(query: &str, tables: &[(&str, &[Vec<Event>])], delay_ms: i64, batch_rows: usize, threads: usize) -> (String, Ledger) {
+pub fn run_tables(
+    query: &str,
+    tables: &[(&str, &[Vec<Event>])],
+    delay_ms: i64,
+    batch_rows: usize,
+    threads: usize,
+) -> (String, Ledger) {
     let names: Vec<&str> = tables.iter().map(|(name, _)| *name).collect();
     let plan = plan(query, &names);
     let inputs = tables
@@ -141,7 +151,12 @@ pub fn run_tables(query: &str, tables: &[(&str, &[Vec<Event>])], delay_ms: i64, 
                 .enumerate()
                 .map(|(number, events)| {
                     let data = delimited(events.iter().map(encode));
-                    let file = DelimitedFile::new(format!("{table} {number}"), Box::new(Cursor::new(data)), table, number as u32);
+                    let file = DelimitedFile::new(
+                        format!("{table} {number}"),
+                        Box::new(Cursor::new(data)),
+                        table,
+                        number as u32,
+                    );
                     Box::new(file) as Box<dyn RecordFile>
                 })
                 .collect(),
@@ -156,6 +171,12 @@ pub fn run_tables(query: &str, tables: &[(&str, &[Vec<Event>])], delay_ms: i64, 
     (text, ledger)
 }
 
-pub fn run(query: &str, partitions: &[Vec<Event>], delay_ms: i64, batch_rows: usize, threads: usize) -> (String, Ledger) {
+pub fn run(
+    query: &str,
+    partitions: &[Vec<Event>],
+    delay_ms: i64,
+    batch_rows: usize,
+    threads: usize,
+) -> (String, Ledger) {
     run_tables(query, &[("t", partitions)], delay_ms, batch_rows, threads)
 }

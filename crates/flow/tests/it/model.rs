@@ -62,9 +62,8 @@ fn rows(text: &str) -> BTreeMap<(i64, i64, String), (u64, i64)> {
     let mut rows = BTreeMap::new();
     for line in text.lines() {
         let row: serde_json::Value = serde_json::from_str(line).unwrap();
-        let time = |name: &str| {
-            chrono::DateTime::parse_from_rfc3339(row[name].as_str().unwrap()).unwrap().timestamp_millis()
-        };
+        let time =
+            |name: &str| chrono::DateTime::parse_from_rfc3339(row[name].as_str().unwrap()).unwrap().timestamp_millis();
         let key = (time("e"), time("s"), row["k"].as_str().unwrap().to_string());
         let known = rows.insert(key, (row["n"].as_u64().unwrap(), row["total"].as_i64().unwrap()));
         assert!(known.is_none(), "a group came twice: {line}");
@@ -78,7 +77,8 @@ fn check(window: &str, call: &str, assign: Assign) {
          FROM t WHERE amount > -40 GROUP BY {window}{call}, `key`"
     );
     for seed in 0..8 {
-        let partitions: Vec<_> = (0..1 + seed as usize % 3).map(|part| events(seed * 10 + part as u64, 1_500, 20_000)).collect();
+        let partitions: Vec<_> =
+            (0..1 + seed as usize % 3).map(|part| events(seed * 10 + part as u64, 1_500, 20_000)).collect();
         let delay_ms = [0, 2_000, 5_000, 30_000][seed as usize % 4];
         let expected = expect(&partitions, delay_ms, assign);
         for (batch_rows, threads) in [(8_192, 1), (37, 2), (1, 1)] {

@@ -68,7 +68,8 @@ fn a_failing_expression_is_the_records_dead_letter() {
 }
 
 fn refused(query: &str, place: (usize, usize), words: &str) {
-    let stream = StreamTable { table: "t".into(), message: message(), rowtime: RowtimeField::Path("event_timestamp".into()) };
+    let stream =
+        StreamTable { table: "t".into(), message: message(), rowtime: RowtimeField::Path("event_timestamp".into()) };
     let error = match sql::plan(query, &[stream]) {
         Err(error) => error,
         Ok(_) => panic!("planned: {query}"),
@@ -82,12 +83,12 @@ fn what_cannot_run_is_refused_with_its_place() {
     refused("SELECT keyy FROM t", (1, 8), "key");
     refused("SELECT `key`\nFROM tt", (2, 6), "`t`");
     refused("SELECT S2Idd(amount, amount, 3) FROM t", (1, 8), "s2id");
-    refused("SELECT `key`, count(1) FROM t GROUP BY `key`", (1, 34), "window");
+    refused("SELECT `key`, count(1) FROM t GROUP BY `key`", (1, 31), "window");
     refused("SELECT `key` FROM t LIMIT 5", (1, 21), "LIMIT");
     refused("SELECT 1; SELECT 2", (1, 11), "one statement");
     refused("DROP TABLE t", (1, 1), "SELECT");
     refused("", (1, 1), "empty");
     refused("SELECT count(1) FROM t GROUP BY TUMBLE(event_timestamp, INTERVAL '1' MINUTE)", (1, 33), "rowtime");
     refused("SELECT count(1) FROM t GROUP BY TUMBLE(rowtime, INTERVAL '1' MONTH)", (1, 33), "month");
-    refused("SELECT FROM WHERE", (1, 8), "");
+    refused("SELECT FROM WHERE", (1, 13), "");
 }

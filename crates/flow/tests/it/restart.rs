@@ -44,7 +44,8 @@ fn run(query: &str, restarts: &[usize]) -> Vec<String> {
         }
     };
     for round in 0.. {
-        let slabs: Vec<_> = files.iter_mut().enumerate().map(|(lane, file)| (lane, file.next_slab(113).unwrap())).collect();
+        let slabs: Vec<_> =
+            files.iter_mut().enumerate().map(|(lane, file)| (lane, file.next_slab(113).unwrap())).collect();
         if slabs.iter().all(|(_, slab)| slab.is_empty()) {
             break;
         }
@@ -79,7 +80,13 @@ fn restored_runs_give_the_same_bytes() {
     for query in QUERIES {
         let expected = run(query, &[]);
         assert!(expected.len() > 20, "{query}");
-        assert!(run(query, &[1, 4, 7, 10, 13, 16]) == expected, "checkpoints and restores changed the results: {query}");
-        assert!(run(query, &(0..18).collect::<Vec<_>>()) == expected, "checkpoints at each round changed the results: {query}");
+        assert!(
+            run(query, &[1, 4, 7, 10, 13, 16]) == expected,
+            "checkpoints and restores changed the results: {query}"
+        );
+        assert!(
+            run(query, &(0..18).collect::<Vec<_>>()) == expected,
+            "checkpoints at each round changed the results: {query}"
+        );
     }
 }
