@@ -12,6 +12,10 @@ use codec::{DecodeOptions, DecodeProgram, Projection};
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 use schema::{SchemaSet, SourceFile};
 
+/// The allocator of the shipped binary: the C library's gives back and faults in the pages of every batch.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const BOOKING: &str = r#"
 syntax = "proto3";
 package bench;
