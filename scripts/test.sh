@@ -1,8 +1,26 @@
 #!/usr/bin/env bash
-# All tests. Ends non-zero when one fails.
+# All tests. Installs what they need; ends non-zero when one fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+# command or file, Debian package
+missing=()
+want() { command -v "$1" >/dev/null 2>&1 || [ -e "$1" ] || missing+=("$2"); }
+want dpkg-source dpkg-dev
+want protoc protobuf-compiler
+want g++ g++
+want python3 python3
+want /usr/include/google/protobuf/message.h libprotobuf-dev
+want /usr/include/jsoncpp/json/json.h libjsoncpp-dev
+if [ ${#missing[@]} -gt 0 ]; then
+  command -v apt-get >/dev/null || { echo "missing Debian packages: ${missing[*]}" >&2; exit 1; }
+  sudo=""
+  [ "$(id -u)" = 0 ] || sudo=sudo
+  $sudo apt-get update -qq >&2
+  $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+fi
+
 cargo fmt --all --check
 cargo test --release --locked --workspace --no-fail-fast
-tests/conformance/run.sh
+CODEC_TESTEE=$PWD/target/release/examples/conformance_testee tests/conformance/run.sh
 tests/independent/run.sh
