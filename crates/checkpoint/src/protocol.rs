@@ -85,9 +85,15 @@ mod tests {
 
     #[test]
     fn garbage_is_what_the_last_two_records_do_not_name() {
-        let before = EpochRecord { epoch: 4, generation: 1, header: serde_json::Value::Null, parts: vec![part(&file_name(3, 1))] };
+        let before = EpochRecord {
+            epoch: 4,
+            generation: 1,
+            header: serde_json::Value::Null,
+            parts: vec![part(&file_name(3, 1))],
+        };
         let newest = next(&before, serde_json::Value::Null, vec![part(&file_name(3, 1)), part(&file_name(5, 1))]);
-        let files: Vec<String> = [(2, 1), (3, 1), (4, 1), (5, 1), (6, 2)].map(|(epoch, generation)| file_name(epoch, generation)).into();
+        let files: Vec<String> =
+            [(2, 1), (3, 1), (4, 1), (5, 1), (6, 2)].map(|(epoch, generation)| file_name(epoch, generation)).into();
         let (epochs, garbage_files) = garbage(&newest, Some(&before), &[2, 3, 4, 5], &files);
         assert_eq!(epochs, [2, 3]);
         assert_eq!(garbage_files, [file_name(2, 1), file_name(4, 1)]);

@@ -183,8 +183,13 @@ fn read_parts(storage: &dyn Storage, folder: &str, record: &EpochRecord) -> Resu
         if !files.contains_key(part.file.as_str()) {
             files.insert(&part.file, storage.read(&path)?);
         }
-        let bytes = files.get(part.file.as_str()).and_then(|file| file.get(part.offset as usize..(part.offset + part.length) as usize));
-        let damaged = |reason: &str| CheckpointError::Damaged { path: path.clone(), reason: format!("part {} {reason}", part.id) };
+        let bytes = files
+            .get(part.file.as_str())
+            .and_then(|file| file.get(part.offset as usize..(part.offset + part.length) as usize));
+        let damaged = |reason: &str| CheckpointError::Damaged {
+            path: path.clone(),
+            reason: format!("part {} {reason}", part.id),
+        };
         let bytes = bytes.ok_or_else(|| damaged("is cut off"))?;
         if crc32c::crc32c(bytes) != part.crc {
             return Err(damaged("does not match its checksum"));
