@@ -16,9 +16,12 @@ pub(crate) async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem>
         let mut cause: Option<&dyn std::error::Error> = Some(&error);
         while let Some(current) = cause {
             if current.to_string().contains("length limit") {
-                return ControlError::too_large("body_too_large", format!("the request has more than {bytes_max} bytes"))
-                    .with_hint("send it in several requests")
-                    .into();
+                return ControlError::too_large(
+                    "body_too_large",
+                    format!("the request has more than {bytes_max} bytes"),
+                )
+                .with_hint("send it in several requests")
+                .into();
             }
             cause = current.source();
         }
@@ -38,8 +41,7 @@ pub(crate) fn media_type(headers: &HeaderMap) -> String {
 }
 
 pub(crate) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
-    headers
-        .get(header::ACCEPT)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|accepted| accepted.split(',').any(|part| part.split(';').next().unwrap_or_default().trim() == media_type))
+    headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|accepted| {
+        accepted.split(',').any(|part| part.split(';').next().unwrap_or_default().trim() == media_type)
+    })
 }

@@ -71,9 +71,7 @@ impl IntoResponse for Problem {
             tracing::error!(detail = %self.error.detail, "a request failed by our own fault");
         }
         let mut response = (self.status, axum::Json(self.document())).into_response();
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         response
     }
 }

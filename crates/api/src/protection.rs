@@ -15,8 +15,9 @@ pub(crate) async fn limit_time(request: Request, next: Next) -> Response {
     match tokio::time::timeout(ANSWER_TIME_MAX, next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
-            let error = ControlError::unavailable("timeout", format!("no answer within {} s", ANSWER_TIME_MAX.as_secs()))
-                .with_hint("ask for less at once, or try again");
+            let error =
+                ControlError::unavailable("timeout", format!("no answer within {} s", ANSWER_TIME_MAX.as_secs()))
+                    .with_hint("ask for less at once, or try again");
             Problem::with_status(StatusCode::GATEWAY_TIMEOUT, error).into_response()
         }
     }

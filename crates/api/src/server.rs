@@ -31,11 +31,17 @@ impl Server {
     pub async fn start(platform: Arc<Platform>, options: ServerOptions) -> Result<Self, ControlError> {
         let cannot = |error: std::io::Error| {
             let hint = match error.kind() {
-                std::io::ErrorKind::AddrInUse => "another program listens there; choose a free port with --listen 127.0.0.1:0",
+                std::io::ErrorKind::AddrInUse => {
+                    "another program listens there; choose a free port with --listen 127.0.0.1:0"
+                }
                 _ => "choose another address with --listen",
             };
-            ControlError::new(ErrorKind::Unavailable, "cannot_listen", format!("cannot listen on {}: {error}", options.listen))
-                .with_hint(hint)
+            ControlError::new(
+                ErrorKind::Unavailable,
+                "cannot_listen",
+                format!("cannot listen on {}: {error}", options.listen),
+            )
+            .with_hint(hint)
         };
         let listener = TcpListener::bind(options.listen).await.map_err(cannot)?;
         let address = listener.local_addr().map_err(cannot)?;

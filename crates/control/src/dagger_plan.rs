@@ -48,7 +48,11 @@ pub fn plan(spec: &mut DaggerSpec, schemas: &SchemaSet, future: FutureCheck) -> 
     Ok(PlannedDagger { plan: Arc::new(plan), streams })
 }
 
-fn stream_settings(stream: &StreamSpec, schemas: &SchemaSet, future: FutureCheck) -> Result<StreamSettings, ControlError> {
+fn stream_settings(
+    stream: &StreamSpec,
+    schemas: &SchemaSet,
+    future: FutureCheck,
+) -> Result<StreamSettings, ControlError> {
     let Some(schema) = &stream.schema else {
         return Err(ControlError::invalid("dagger_invalid", format!("the stream `{}` has no `schema`", stream.table))
             .with_hint("name the message type of its records: `schema: my.package.Booking`"));
@@ -92,7 +96,10 @@ fn check_timestamp(message: &prost_reflect::MessageDescriptor, path: &str, table
             let names: Vec<String> = current.fields().map(|field| field.name().to_owned()).collect();
             let hint = match crate::error::nearest(part, names.iter().map(String::as_str)) {
                 Some(near) => format!("did you mean `{near}`? Write `record` for the record's own timestamp"),
-                None => "name a field of the type google.protobuf.Timestamp, or `record` for the record's own timestamp".to_owned(),
+                None => {
+                    "name a field of the type google.protobuf.Timestamp, or `record` for the record's own timestamp"
+                        .to_owned()
+                }
             };
             return Err(refused(format!("{} has no field `{part}`", current.full_name())).with_hint(hint));
         };
@@ -104,8 +111,10 @@ fn check_timestamp(message: &prost_reflect::MessageDescriptor, path: &str, table
             (Kind::Message(inner), false) if inner.full_name() == "google.protobuf.Timestamp" => return Ok(()),
             (Kind::Int64 | Kind::Sint64 | Kind::Sfixed64, false) => return Ok(()),
             _ => {
-                return Err(refused(format!("`{path}` is neither a google.protobuf.Timestamp nor an int64 of milliseconds"))
-                    .with_hint("write `record` for the record's own timestamp"));
+                return Err(refused(format!(
+                    "`{path}` is neither a google.protobuf.Timestamp nor an int64 of milliseconds"
+                ))
+                .with_hint("write `record` for the record's own timestamp"));
             }
         }
     }

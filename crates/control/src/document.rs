@@ -52,9 +52,8 @@ pub fn split(text: &str) -> Vec<String> {
         }
     }
     documents.push(current);
-    documents.retain(|document| {
-        document.lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'))
-    });
+    documents
+        .retain(|document| document.lines().any(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#')));
     documents
 }
 
@@ -100,7 +99,8 @@ fn explain(message: &str, place: Option<(usize, usize)>) -> ControlError {
 fn split_path(message: &str) -> (&str, &str) {
     match message.split_once(": ") {
         Some((path, rest))
-            if !path.is_empty() && path.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '[' | ']' | '_' | '-')) =>
+            if !path.is_empty()
+                && path.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '[' | ']' | '_' | '-')) =>
         {
             (path, rest)
         }

@@ -104,10 +104,12 @@ impl From<tokio::task::JoinError> for ControlError {
 impl From<sqlx::Error> for ControlError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
-            sqlx::Error::PoolTimedOut => Self::unavailable("database_busy", "the resource database is busy")
-                .with_hint("try again in a moment"),
+            sqlx::Error::PoolTimedOut => {
+                Self::unavailable("database_busy", "the resource database is busy").with_hint("try again in a moment")
+            }
             sqlx::Error::Database(database) if database.message().contains("full") => {
-                Self::unavailable("disk_full", "the disk of the data directory is full").with_hint("make room and try again")
+                Self::unavailable("disk_full", "the disk of the data directory is full")
+                    .with_hint("make room and try again")
             }
             _ => Self::internal(format!("the resource database failed: {error}")),
         }

@@ -24,7 +24,8 @@ pub use data_directory::DataDirectory;
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use error::{ControlError, ErrorKind, Position, nearest};
 pub use platform::{
-    AppliedDagger, DeadLetterQuery, DeadLetters, DemoOptions, Follow, Platform, PlatformOptions, Preview, ProducedRecords, QueryResult, SchemaPush, TailFrom, TailRequest, TopicStatus,
+    AppliedDagger, DeadLetterQuery, DeadLetters, DemoOptions, Follow, Platform, PlatformOptions, Preview,
+    ProducedRecords, QueryResult, SchemaPush, TailFrom, TailRequest, TopicStatus,
 };
 pub use resource::{API_VERSION, GROUP_DEFAULT, Kind, Metadata, Resource, document_kind};
 pub use resource_db::Change;

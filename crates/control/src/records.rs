@@ -6,7 +6,6 @@ use crate::error::{ControlError, nearest};
 use bytes::Bytes;
 use prost::Message as _;
 use prost_reflect::{DeserializeOptions, DynamicMessage, MessageDescriptor, ReflectMessage, SerializeOptions};
-use serde::Serialize as _;
 use serde_json::Value;
 
 /// A record as somebody wants it published.
@@ -77,7 +76,13 @@ pub fn encode(
         (None, Some(field), Some(decoded)) => Some(key_of(decoded, field)?),
         (key, _, _) => key,
     };
-    Ok(log::NewRecord { partition: draft.partition, key, value, headers: draft.headers, timestamp_ms: draft.timestamp_ms })
+    Ok(log::NewRecord {
+        partition: draft.partition,
+        key,
+        value,
+        headers: draft.headers,
+        timestamp_ms: draft.timestamp_ms,
+    })
 }
 
 fn encoded(message: &DynamicMessage) -> Bytes {
@@ -102,15 +107,17 @@ fn json_error(error: &serde_json::Error, message: &MessageDescriptor) -> Control
             None => format!("the fields of {} are: {}", message.full_name(), names.join(", ")),
         }
     });
-    ControlError::invalid("record_invalid", format!("not a {} in the protobuf JSON mapping: {text}", message.full_name()))
-        .maybe_hint(hint)
+    ControlError::invalid(
+        "record_invalid",
+        format!("not a {} in the protobuf JSON mapping: {text}", message.full_name()),
+    )
+    .maybe_hint(hint)
 }
 
 /// Decodes protobuf bytes; the error says what is broken.
 pub fn decode(bytes: &[u8], message: &MessageDescriptor) -> Result<DynamicMessage, ControlError> {
-    DynamicMessage::decode(message.clone(), bytes).map_err(|error| {
-        ControlError::invalid("record_invalid", format!("not a {}: {error}", message.full_name()))
-    })
+    DynamicMessage::decode(message.clone(), bytes)
+        .map_err(|error| ControlError::invalid("record_invalid", format!("not a {}: {error}", message.full_name())))
 }
 
 /// The key that a field's value makes: text as it is, numbers as decimal text, bytes as they are.
@@ -141,7 +148,9 @@ fn key_of(message: &DynamicMessage, path: &str) -> Result<Bytes, ControlError> {
             Field::U32(value) => value.to_string().into_bytes().into(),
             Field::U64(value) => value.to_string().into_bytes().into(),
             Field::EnumNumber(number) => number.to_string().into_bytes().into(),
-            _ => return Err(no_key(format!("the field `{path}` is no text, number or bytes, so it cannot be the key"))),
+            _ => {
+                return Err(no_key(format!("the field `{path}` is no text, number or bytes, so it cannot be the key")));
+            }
         };
         return match parts.next() {
             None => Ok(text),
@@ -162,8 +171,12 @@ pub fn split_delimited(mut body: Bytes, record_bytes_max: usize) -> Vec<Result<B
             Ok(length) if length <= record_bytes_max && length <= rest.len() => length,
             Ok(length) => {
                 let detail = match length <= record_bytes_max {
-                    true => format!("the message at byte {position} has {length} bytes, but only {} follow", rest.len()),
-                    false => format!("the message at byte {position} has {length} bytes, the limit is {record_bytes_max}"),
+                    true => {
+                        format!("the message at byte {position} has {length} bytes, but only {} follow", rest.len())
+                    }
+                    false => {
+                        format!("the message at byte {position} has {length} bytes, the limit is {record_bytes_max}")
+                    }
                 };
                 records.push(Err(framing(detail)));
                 return records;
@@ -186,10 +199,8 @@ fn framing(detail: String) -> ControlError {
 
 /// The JSON of a message in Millrace's form: proto names, all fields, integers as numbers.
 pub fn message_json(message: &DynamicMessage) -> Result<Value, ControlError> {
-    let options = SerializeOptions::new()
-        .stringify_64_bit_integers(false)
-        .use_proto_field_name(true)
-        .skip_default_fields(false);
+    let options =
+        SerializeOptions::new().stringify_64_bit_integers(false).use_proto_field_name(true).skip_default_fields(false);
     message
         .serialize_with_options(serde_json::value::Serializer, &options)
         .map_err(|error| ControlError::invalid("record_invalid", format!("has no JSON form: {error}")))
@@ -269,7 +280,8 @@ mod tests {
     #[test]
     fn json_becomes_protobuf_and_comes_back() {
         let message = message();
-        let record = encode(json("{\"id\": \"x\", \"n\": \"7\", \"c\": {\"k\": 5}}"), Some(&message), Some("c.k")).unwrap();
+        let record =
+            encode(json("{\"id\": \"x\", \"n\": \"7\", \"c\": {\"k\": 5}}"), Some(&message), Some("c.k")).unwrap();
         assert_eq!(record.key.as_deref(), Some(b"5".as_slice()));
         let decoded = decode(&record.value.unwrap(), &message).unwrap();
         assert_eq!(message_json(&decoded).unwrap(), serde_json::json!({"id": "x", "n": 7, "c": {"k": 5}}));
@@ -283,7 +295,8 @@ mod tests {
         for broken in ["{\"n\": -1}", "{\"id\": 5}", "{", "{} {}", "[]", ""] {
             assert_eq!(encode(json(broken), Some(&message), None).unwrap_err().code, "record_invalid", "{broken}");
         }
-        let torn = RecordDraft { value: DraftValue::Protobuf(Bytes::from_static(b"\x0a\x05ab")), ..RecordDraft::default() };
+        let torn =
+            RecordDraft { value: DraftValue::Protobuf(Bytes::from_static(b"\x0a\x05ab")), ..RecordDraft::default() };
         assert_eq!(encode(torn, Some(&message), None).unwrap_err().code, "record_invalid");
         assert_eq!(encode(json("{}"), None, None).unwrap_err().code, "topic_without_schema");
         assert_eq!(encode(json("{}"), Some(&message), Some("nn")).unwrap_err().code, "key_field_invalid");

@@ -209,7 +209,10 @@ fn check_metadata(metadata: &Metadata) -> Result<(), ControlError> {
         if key.len() > LABEL_BYTES_MAX || value.len() > LABEL_BYTES_MAX {
             return Err(ControlError::too_large(
                 "label_too_long",
-                format!("the label `{}` is longer than {LABEL_BYTES_MAX} bytes", key.chars().take(40).collect::<String>()),
+                format!(
+                    "the label `{}` is longer than {LABEL_BYTES_MAX} bytes",
+                    key.chars().take(40).collect::<String>()
+                ),
             ));
         }
     }

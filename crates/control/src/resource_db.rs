@@ -6,7 +6,9 @@ use crate::error::{ControlError, ErrorKind};
 use crate::resource::{Kind, Metadata, Resource};
 use crate::time_text::now_ms;
 use serde_json::Value;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
 use sqlx::{Connection, Row, SqliteConnection};
 use std::path::Path;
 use std::time::Duration;
@@ -233,7 +235,10 @@ async fn check_room(connection: &mut SqliteConnection, kind: Kind) -> Result<(),
     if count < RESOURCES_PER_KIND_MAX {
         return Ok(());
     }
-    Err(ControlError::too_large("too_many_resources", format!("there are {count} {}s, which is the limit", kind.word())))
+    Err(ControlError::too_large(
+        "too_many_resources",
+        format!("there are {count} {}s, which is the limit", kind.word()),
+    ))
 }
 
 /// Generations go on after a deletion, so that a revision is never written twice.
@@ -273,7 +278,8 @@ fn json_text(value: &impl serde::Serialize) -> Result<String, ControlError> {
 }
 
 fn read_resource(row: &SqliteRow) -> Result<Resource, ControlError> {
-    let unreadable = |what: &str| ControlError::internal(format!("the resource database holds a row with a broken {what}"));
+    let unreadable =
+        |what: &str| ControlError::internal(format!("the resource database holds a row with a broken {what}"));
     let kind: String = row.try_get("kind")?;
     let labels: String = row.try_get("labels")?;
     let spec: String = row.try_get("spec")?;

@@ -55,9 +55,11 @@ impl Supervisor {
         let mut slots = self.lock();
         if let Some(slot) = slots.get(name) {
             // The same again is no change and disturbs nobody.
-            slot.desired.send_if_modified(|current| {
+            let is_new = slot.desired.send_if_modified(|current| {
                 let is_same = match (&*current, &desired) {
-                    (Desired::Running { generation: now, .. }, Desired::Running { generation: wanted, .. }) => now == wanted,
+                    (Desired::Running { generation: now, .. }, Desired::Running { generation: wanted, .. }) => {
+                        now == wanted
+                    }
                     (now, wanted) => now == wanted,
                 };
                 if !is_same {
@@ -65,6 +67,10 @@ impl Supervisor {
                 }
                 !is_same
             });
+            if is_new && matches!(desired, Desired::Running { .. }) {
+                // At once, so that whoever waits for it to run does not take the former run for it.
+                slot.observed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).enter(Phase::Deploying, None);
+            }
             return;
         }
         let (sender, receiver) = watch::channel(desired);
@@ -176,7 +182,9 @@ impl DaggerTask {
         loop {
             tokio::select! {
                 _ = looks.tick() => {
-                    self.look(&running);
+                    if !self.desired.has_changed().unwrap_or(true) {
+                        self.look(&running);
+                    }
                     if running.handle.is_finished() {
                         break;
                     }
@@ -199,12 +207,11 @@ impl DaggerTask {
     }
 
     async fn stop(&mut self, running: RunningDagger) {
-        self.look(&running);
         running.handle.ask_to_stop();
         while !running.handle.is_finished() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        self.look(&running);
+        self.observed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take_numbers(&running);
         if let Err(error) = running.handle.ended().await {
             tracing::warn!(dagger = %self.name, error = %error, "stopping failed; it will go on from its last checkpoint");
         }

@@ -68,7 +68,13 @@ fn read_key(mut bytes: &[u8]) -> Option<DeadLetterKey> {
     let topic = take_name(&mut bytes)?;
     let (partition, offset) = bytes.split_first_chunk::<4>()?;
     let offset = u64::from_be_bytes(offset.try_into().ok()?);
-    Some(DeadLetterKey { owner, stream, topic, partition: u32::from_be_bytes(*partition), offset: (offset ^ SIGN) as i64 })
+    Some(DeadLetterKey {
+        owner,
+        stream,
+        topic,
+        partition: u32::from_be_bytes(*partition),
+        offset: (offset ^ SIGN) as i64,
+    })
 }
 
 /// A cursor is the key in hexadecimal: it can be put into a URL.
@@ -138,12 +144,7 @@ impl Stored {
             replays: letter.replays,
             key_bytes: letter.record_key.as_ref().filter(|_| kept).map(Vec::len),
             value_bytes: letter.value.as_ref().filter(|_| kept).map(Vec::len),
-            headers: letter
-                .headers
-                .iter()
-                .filter(|_| kept)
-                .map(|(name, value)| (name.clone(), value.len()))
-                .collect(),
+            headers: letter.headers.iter().filter(|_| kept).map(|(name, value)| (name.clone(), value.len())).collect(),
         };
         // A struct of numbers and text always is JSON.
         let json = serde_json::to_vec(&stored).unwrap_or_default();

@@ -136,7 +136,12 @@ impl DeadLetterStore {
     }
 
     /// Letters that match, in the order of (owner, stream, topic, partition, offset), from after a page's cursor.
-    pub fn list(&self, filter: &DeadLetterFilter, after: Option<&str>, limit: usize) -> Result<DeadLetterPage, DeliveryError> {
+    pub fn list(
+        &self,
+        filter: &DeadLetterFilter,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<DeadLetterPage, DeliveryError> {
         let limit = limit.clamp(1, self.inner.limits.page_letters_max);
         let mut page = DeadLetterPage::default();
         let mut bytes = 0;
@@ -183,7 +188,13 @@ impl DeadLetterStore {
         };
         let mut letter = Stored::decode(key.clone(), &stored)?;
         let mut changed = Changed::default();
-        changed.subtract(&counts.usages, &key.owner, letter.kind, letter.state, (encoded_key.len() + stored.len()) as u64);
+        changed.subtract(
+            &counts.usages,
+            &key.owner,
+            letter.kind,
+            letter.state,
+            (encoded_key.len() + stored.len()) as u64,
+        );
         letter.state = DeadLetterState::Replayed;
         letter.replays = letter.replays.saturating_add(1);
         let (value, _) = Stored::encode(&letter, &self.inner.limits);
@@ -243,7 +254,12 @@ impl DeadLetterStore {
     }
 
     /// Commits together with what changes in the counts.
-    fn commit(&self, mut batch: storage::Batch<'_>, counts: &mut Counts, changed: Changed) -> Result<(), DeliveryError> {
+    fn commit(
+        &self,
+        mut batch: storage::Batch<'_>,
+        counts: &mut Counts,
+        changed: Changed,
+    ) -> Result<(), DeliveryError> {
         changed.put(&mut batch, USAGES)?;
         batch.commit().map_err(|error| {
             counts.stale = true;

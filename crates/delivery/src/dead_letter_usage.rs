@@ -36,7 +36,8 @@ impl Usages {
         let mut owners = BTreeMap::new();
         for guard in storage.scan::<&[u8]>(space, ..).map_err(storage_error)? {
             let (owner, kinds) = guard.into_inner().map_err(|error| read_error(&error))?;
-            let corrupt = |reason: String| DeliveryError::Corrupt { reason: format!("the count of one owner: {reason}") };
+            let corrupt =
+                |reason: String| DeliveryError::Corrupt { reason: format!("the count of one owner: {reason}") };
             let owner = String::from_utf8(owner.to_vec()).map_err(|error| corrupt(error.to_string()))?;
             owners.insert(owner, serde_json::from_slice(&kinds).map_err(|error| corrupt(error.to_string()))?);
         }
@@ -70,10 +71,19 @@ impl Changed {
     /// Letters and bytes of an owner.
     pub(crate) fn totals(&mut self, before: &Usages, owner: &str) -> (u64, u64) {
         let kinds = self.kinds_mut(before, owner);
-        kinds.values().fold((0, 0), |(letters, bytes), usage| (letters + usage.kept + usage.replayed, bytes + usage.bytes))
+        kinds
+            .values()
+            .fold((0, 0), |(letters, bytes), usage| (letters + usage.kept + usage.replayed, bytes + usage.bytes))
     }
 
-    pub(crate) fn add(&mut self, before: &Usages, owner: &str, kind: DeadLetterKind, state: DeadLetterState, bytes: u64) {
+    pub(crate) fn add(
+        &mut self,
+        before: &Usages,
+        owner: &str,
+        kind: DeadLetterKind,
+        state: DeadLetterState,
+        bytes: u64,
+    ) {
         let usage = self.kinds_mut(before, owner).entry(kind).or_default();
         match state {
             DeadLetterState::Kept => usage.kept += 1,
@@ -82,7 +92,14 @@ impl Changed {
         usage.bytes += bytes;
     }
 
-    pub(crate) fn subtract(&mut self, before: &Usages, owner: &str, kind: DeadLetterKind, state: DeadLetterState, bytes: u64) {
+    pub(crate) fn subtract(
+        &mut self,
+        before: &Usages,
+        owner: &str,
+        kind: DeadLetterKind,
+        state: DeadLetterState,
+        bytes: u64,
+    ) {
         let kinds = self.kinds_mut(before, owner);
         let usage = kinds.entry(kind).or_default();
         let letters = match state {
@@ -101,7 +118,8 @@ impl Changed {
             if kinds.is_empty() {
                 batch.delete(space, owner.as_bytes());
             } else {
-                let json = serde_json::to_vec(kinds).map_err(|error| DeliveryError::Corrupt { reason: error.to_string() })?;
+                let json =
+                    serde_json::to_vec(kinds).map_err(|error| DeliveryError::Corrupt { reason: error.to_string() })?;
                 batch.put(space, owner.as_bytes(), &json);
             }
         }

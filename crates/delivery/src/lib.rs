@@ -11,9 +11,7 @@ mod dead_letter_usage;
 mod error;
 mod ledger;
 
-pub use dead_letter::{
-    DeadLetter, DeadLetterFilter, DeadLetterKey, DeadLetterKind, DeadLetterState, DeadLetterUsage,
-};
+pub use dead_letter::{DeadLetter, DeadLetterFilter, DeadLetterKey, DeadLetterKind, DeadLetterState, DeadLetterUsage};
 pub use dead_letter_store::{DeadLetterLimits, DeadLetterPage, DeadLetterStore, PutSummary};
 pub use error::DeliveryError;
 pub use ledger::Ledger;

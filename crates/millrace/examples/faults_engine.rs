@@ -50,7 +50,10 @@ fn main() -> Result<()> {
             Ok((points, balances)) => {
                 let missing = expected.iter().filter(|point| points.binary_search(point).is_err()).count();
                 let extra = points.iter().filter(|point| expected.binary_search(point).is_err()).count();
-                eprintln!("seed {seed}: {} points, {missing} missing, {extra} extra, ledger balances: {balances}", points.len());
+                eprintln!(
+                    "seed {seed}: {} points, {missing} missing, {extra} extra, ledger balances: {balances}",
+                    points.len()
+                );
                 lost += missing;
                 doubled += extra;
                 failed += usize::from(!balances);
@@ -131,14 +134,23 @@ fn fill(binary: &Path, folder: &Path, data: &Path) -> Result<()> {
     let server = Server::start(binary, data)?;
     let text = |path: &Path| path.display().to_string();
     millrace(binary, &server, &["schema", "push", &text(&protos)])?;
-    millrace(binary, &server, &["topic", "create", "bookings", "--partitions", "2", "--schema", "city.booking.v1.BookingLog"])?;
+    millrace(
+        binary,
+        &server,
+        &["topic", "create", "bookings", "--partitions", "2", "--schema", "city.booking.v1.BookingLog"],
+    )?;
     millrace(binary, &server, &["topic", "produce", "bookings", "--file", &text(&records)])?;
     server.kill()
 }
 
 fn bookings() -> Vec<u8> {
     let topics = city::topics();
-    let mut city = City::new(CityOptions { seed: 11, records_per_second: 20_000.0, broken: BrokenRecords::Undecodable, ..CityOptions::default() });
+    let mut city = City::new(CityOptions {
+        seed: 11,
+        records_per_second: 20_000.0,
+        broken: BrokenRecords::Undecodable,
+        ..CityOptions::default()
+    });
     let (mut batch, mut bytes, mut written) = (CityBatch::new(), Vec::new(), 0);
     while written < RECORDS {
         city.next_batch(&mut batch, i64::MAX, 20_000);
@@ -197,7 +209,8 @@ fn disturbed(binary: &Path, folder: &Path, filled: &Path, seed: u64) -> Result<(
 fn finish(binary: &Path, server: &Server) -> Result<(Vec<String>, bool)> {
     let deadline = Instant::now() + Duration::from_secs(120);
     loop {
-        let shown: serde_json::Value = serde_json::from_str(&millrace(binary, server, &["dagger", "show", "replayed", "-o", "json"])?)?;
+        let shown: serde_json::Value =
+            serde_json::from_str(&millrace(binary, server, &["dagger", "show", "replayed", "-o", "json"])?)?;
         let ledger = &shown["status"]["ledger"];
         let cell = |name: &str| ledger[name].as_u64().unwrap_or(0);
         if cell("consumed") == RECORDS as u64 && cell("held") == 0 {

@@ -29,7 +29,8 @@ impl Client {
 
     /// `segments` are escaped one by one, so that a name may hold anything.
     pub fn request(&self, method: Method, segments: &[&str]) -> Result<RequestBuilder, Failure> {
-        let no_url = || Failure::usage(format!("`{}` is no address of a server", self.url)).with_hint("write http://HOST:PORT");
+        let no_url =
+            || Failure::usage(format!("`{}` is no address of a server", self.url)).with_hint("write http://HOST:PORT");
         let mut url = reqwest::Url::parse(&self.url).map_err(|_| no_url())?;
         url.path_segments_mut().map_err(|()| no_url())?.pop_if_empty().extend(["api", "v1"]).extend(segments);
         Ok(self.http.request(method, url))
@@ -72,7 +73,10 @@ impl Client {
     }
 
     /// The lines of a streamed answer. The line `{"error": ..}` is the server's way to fail half-way.
-    pub async fn lines(&self, request: RequestBuilder) -> Result<impl Stream<Item = Result<Vec<u8>, Failure>> + use<>, Failure> {
+    pub async fn lines(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<impl Stream<Item = Result<Vec<u8>, Failure>> + use<>, Failure> {
         Ok(split_lines(self.send(request).await?))
     }
 }
@@ -93,7 +97,9 @@ fn split_lines(response: Response) -> impl Stream<Item = Result<Vec<u8>, Failure
             }
             match chunks.next().await {
                 Some(Ok(chunk)) => pending.extend_from_slice(&chunk),
-                Some(Err(error)) => return Err(Failure::error(format!("the server broke off: {}", root_cause(&error)))),
+                Some(Err(error)) => {
+                    return Err(Failure::error(format!("the server broke off: {}", root_cause(&error))));
+                }
                 None => {
                     ended = true;
                     if !pending.is_empty() {
@@ -124,7 +130,10 @@ fn refuse_error_line(line: &[u8]) -> Result<(), Failure> {
 }
 
 pub async fn json(response: Response) -> Result<Value, Failure> {
-    response.json().await.map_err(|error| Failure::error(format!("the server's answer cannot be read: {}", root_cause(&error))))
+    response
+        .json()
+        .await
+        .map_err(|error| Failure::error(format!("the server's answer cannot be read: {}", root_cause(&error))))
 }
 
 pub async fn failure_of(response: Response) -> Failure {

@@ -137,7 +137,8 @@ impl Output {
         let titles = titles_of(std::slice::from_ref(row));
         let cells: Vec<Cell> = titles.iter().map(|title| cell(row.get(title))).collect();
         if self.stream.as_ref().is_none_or(|table| table.titles != titles) {
-            let widths: Vec<usize> = titles.iter().zip(&cells).map(|(title, cell)| width(title).max(width(&cell.text))).collect();
+            let widths: Vec<usize> =
+                titles.iter().zip(&cells).map(|(title, cell)| width(title).max(width(&cell.text))).collect();
             let mut line = String::new();
             push_line(&mut line, titles.iter().map(|title| (title.as_str(), false)), &widths);
             self.text(&paint_title(&line))?;
@@ -160,9 +161,7 @@ impl Output {
         let widths: Vec<usize> = titles
             .iter()
             .enumerate()
-            .map(|(index, title)| {
-                rows.iter().map(|row| width(&row[index].text)).max().unwrap_or(0).max(width(title))
-            })
+            .map(|(index, title)| rows.iter().map(|row| width(&row[index].text)).max().unwrap_or(0).max(width(title)))
             .collect();
         let is_number: Vec<bool> = (0..titles.len()).map(|index| rows.iter().any(|row| row[index].is_number)).collect();
         let mut line = String::new();
@@ -230,7 +229,8 @@ fn titles_of(rows: &[Value]) -> Vec<String> {
 }
 
 fn parse_row(line: &[u8]) -> Result<Value, Failure> {
-    serde_json::from_slice(line).map_err(|error| Failure::error(format!("the server sent a row that is no JSON: {error}")))
+    serde_json::from_slice(line)
+        .map_err(|error| Failure::error(format!("the server sent a row that is no JSON: {error}")))
 }
 
 fn pretty(value: &Value) -> String {

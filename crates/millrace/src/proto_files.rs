@@ -37,11 +37,8 @@ pub fn load(paths: &[PathBuf], roots: &[PathBuf]) -> Result<ProtoFiles, Failure>
             }
         } else if path.extension().is_some_and(|extension| extension == "proto") {
             let text = read_text(path)?;
-            let root = roots
-                .iter()
-                .find(|root| path.starts_with(root))
-                .cloned()
-                .unwrap_or_else(|| root_of(path, &text));
+            let root =
+                roots.iter().find(|root| path.starts_with(root)).cloned().unwrap_or_else(|| root_of(path, &text));
             sources.insert(import_path(path, &root)?, text);
             search.push(root);
         } else {
@@ -90,7 +87,10 @@ fn walk(directory: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), 
             files.push(path);
         }
         if files.len() > FILES_MAX {
-            return Err(Failure::error(format!("there are more than {FILES_MAX} .proto files in {}", directory.display())));
+            return Err(Failure::error(format!(
+                "there are more than {FILES_MAX} .proto files in {}",
+                directory.display()
+            )));
         }
     }
     Ok(())
@@ -165,7 +165,10 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         };
-        write("city/a/a.proto", "syntax = \"proto3\";\npackage city.a;\nimport \"city/b/b.proto\";\nimport public 'city/c.proto';\n");
+        write(
+            "city/a/a.proto",
+            "syntax = \"proto3\";\npackage city.a;\nimport \"city/b/b.proto\";\nimport public 'city/c.proto';\n",
+        );
         write("city/b/b.proto", "package city.b;\nimport \"google/protobuf/timestamp.proto\";\n");
         write("city/c.proto", "package city;\n");
         write("city/unused.proto", "package city;\n");

@@ -104,8 +104,11 @@ impl<'a> Column<'a> {
             DataType::Interval(IntervalUnit::MonthDayNano) => Column::IntervalMonthDayNano(array.as_primitive()),
             DataType::Dictionary(..) => {
                 let dictionary = array.as_any_dictionary();
-                let keys =
-                    if dictionary.values().is_empty() { vec![0; dictionary.len()] } else { dictionary.normalized_keys() };
+                let keys = if dictionary.values().is_empty() {
+                    vec![0; dictionary.len()]
+                } else {
+                    dictionary.normalized_keys()
+                };
                 Column::Dictionary {
                     array: dictionary,
                     keys,

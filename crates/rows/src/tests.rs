@@ -26,7 +26,8 @@ fn numbers() {
         &["1.0", "0.1", "1e+300", "-0.0", "\"NaN\"", "\"Infinity\"", "\"-Infinity\""],
     );
     check(Arc::new(Float32Array::from(vec![0.1_f32])), &["0.1"]);
-    let id = Decimal128Array::from(vec![Some(18_446_744_073_709_551_615_i128)]).with_precision_and_scale(20, 0).unwrap();
+    let id =
+        Decimal128Array::from(vec![Some(18_446_744_073_709_551_615_i128)]).with_precision_and_scale(20, 0).unwrap();
     check(Arc::new(id), &["18446744073709551615"]);
     let price = Decimal128Array::from(vec![1_250, -5]).with_precision_and_scale(10, 2).unwrap();
     check(Arc::new(price), &["12.50", "-0.05"]);
@@ -35,10 +36,10 @@ fn numbers() {
 #[test]
 fn text_and_bytes() {
     check(Arc::new(StringArray::from(vec!["a\"b\\\n\u{1}é"])), &["\"a\\\"b\\\\\\n\\u0001é\""]);
-    check(Arc::new(StringViewArray::from(vec![Some("a view longer than twelve"), None])), &[
-        "\"a view longer than twelve\"",
-        "null",
-    ]);
+    check(
+        Arc::new(StringViewArray::from(vec![Some("a view longer than twelve"), None])),
+        &["\"a view longer than twelve\"", "null"],
+    );
     check(Arc::new(BinaryArray::from(vec![&b""[..], b"\x00\xff", b"abc"])), &["\"\"", "\"AP8=\"", "\"YWJj\""]);
     let words: DictionaryArray<Int32Type> = vec![Some("x"), None, Some("x")].into_iter().collect();
     check(Arc::new(words), &["\"x\"", "null", "\"x\""]);
@@ -48,19 +49,24 @@ fn text_and_bytes() {
 
 #[test]
 fn points_in_time() {
-    check(Arc::new(TimestampMillisecondArray::from(vec![0, 1_500, -1, 253_402_300_799_999, 253_402_300_800_000])), &[
-        "\"1970-01-01T00:00:00Z\"",
-        "\"1970-01-01T00:00:01.500Z\"",
-        "\"1969-12-31T23:59:59.999Z\"",
-        "\"9999-12-31T23:59:59.999Z\"",
-        "\"+10000-01-01T00:00:00Z\"",
-    ]);
-    check(Arc::new(TimestampMicrosecondArray::from(vec![1_356_998_400_000_001]).with_timezone("+07:00")), &[
-        "\"2013-01-01T00:00:00.000001Z\"",
-    ]);
-    check(Arc::new(TimestampNanosecondArray::from(vec![951_782_400_000_000_001])), &[
-        "\"2000-02-29T00:00:00.000000001Z\"",
-    ]);
+    check(
+        Arc::new(TimestampMillisecondArray::from(vec![0, 1_500, -1, 253_402_300_799_999, 253_402_300_800_000])),
+        &[
+            "\"1970-01-01T00:00:00Z\"",
+            "\"1970-01-01T00:00:01.500Z\"",
+            "\"1969-12-31T23:59:59.999Z\"",
+            "\"9999-12-31T23:59:59.999Z\"",
+            "\"+10000-01-01T00:00:00Z\"",
+        ],
+    );
+    check(
+        Arc::new(TimestampMicrosecondArray::from(vec![1_356_998_400_000_001]).with_timezone("+07:00")),
+        &["\"2013-01-01T00:00:00.000001Z\""],
+    );
+    check(
+        Arc::new(TimestampNanosecondArray::from(vec![951_782_400_000_000_001])),
+        &["\"2000-02-29T00:00:00.000000001Z\""],
+    );
     check(Arc::new(Date32Array::from(vec![0, -1, 11_016])), &["\"1970-01-01\"", "\"1969-12-31\"", "\"2000-02-29\""]);
     check(Arc::new(Time64MicrosecondArray::from(vec![86_399_000_001])), &["\"23:59:59.000001\""]);
 }
@@ -83,7 +89,8 @@ fn nested() {
     check(Arc::new(list.clone()), &["[1,null]", "null", "[]"]);
     check(Arc::new(list.slice(2, 1)), &["[]"]);
 
-    let fields = Fields::from(vec![Field::new("lat", DataType::Float64, true), Field::new("q\"", DataType::Utf8, true)]);
+    let fields =
+        Fields::from(vec![Field::new("lat", DataType::Float64, true), Field::new("q\"", DataType::Utf8, true)]);
     let rows = StructArray::new(
         fields,
         vec![

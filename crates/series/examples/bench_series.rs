@@ -61,8 +61,14 @@ fn batch(number: usize) -> Result<RecordBatch, Box<dyn Error>> {
     let columns: [(&str, ArrayRef); 5] = [
         ("window_timestamp", Arc::new(TimestampMicrosecondArray::from_iter_values(rows.clone().map(|_| time)))),
         ("tag_city", Arc::new(StringArray::from_iter_values(rows.clone().map(|row| format!("{}", row % 20))))),
-        ("tag_s2id", Arc::new(StringArray::from_iter_values(rows.clone().map(|row| format!("33844{:014}", row * 7_919))))),
-        ("tag_vehicle", Arc::new(StringArray::from_iter_values(rows.clone().map(|row| if row % 3 == 0 { "BIKE" } else { "CAR" })))),
+        (
+            "tag_s2id",
+            Arc::new(StringArray::from_iter_values(rows.clone().map(|row| format!("33844{:014}", row * 7_919)))),
+        ),
+        (
+            "tag_vehicle",
+            Arc::new(StringArray::from_iter_values(rows.clone().map(|row| if row % 3 == 0 { "BIKE" } else { "CAR" }))),
+        ),
         ("num_of_bookings", Arc::new(Int64Array::from_iter_values(rows.map(|row| row % 97 + number as i64)))),
     ];
     Ok(RecordBatch::try_from_iter(columns)?)
@@ -113,11 +119,15 @@ fn append_plainly(dir: &std::path::Path, batches: usize) -> Result<f64, Box<dyn 
 /// The same content in the form in which it would be sent to InfluxDB.
 fn line_protocol(batch: &RecordBatch) -> Result<Vec<u8>, Box<dyn Error>> {
     let options = FormatOptions::default();
-    let columns = batch.columns().iter().map(|array| ArrayFormatter::try_new(array, &options)).collect::<Result<Vec<_>, _>>()?;
+    let columns =
+        batch.columns().iter().map(|array| ArrayFormatter::try_new(array, &options)).collect::<Result<Vec<_>, _>>()?;
     let mut bytes = Vec::new();
     for row in 0..batch.num_rows() {
         let [time, city, cell, vehicle, count] = [0, 1, 2, 3, 4].map(|column| columns[column].value(row).to_string());
-        writeln!(bytes, "bookings,tag_city={city},tag_s2id={cell},tag_vehicle={vehicle} num_of_bookings={count}i {time}")?;
+        writeln!(
+            bytes,
+            "bookings,tag_city={city},tag_s2id={cell},tag_vehicle={vehicle} num_of_bookings={count}i {time}"
+        )?;
     }
     Ok(bytes)
 }

@@ -20,7 +20,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let dir: PathBuf = arguments.next().ok_or("a directory is missing")?.into();
     let first: i64 = arguments.next().ok_or("the first batch is missing")?.parse()?;
     let store = SeriesStore::open(&dir, SeriesOptions::default())?;
-    let layout = PointLayout { time: 0, tags: vec![(1, "series".into())], fields: vec![(2, "batch".into()), (3, "text".into())] };
+    let layout = PointLayout {
+        time: 0,
+        tags: vec![(1, "series".into())],
+        fields: vec![(2, "batch".into()), (3, "text".into())],
+    };
     let mut stdout = std::io::stdout();
     for number in first.. {
         let rows = || number * ROWS..(number + 1) * ROWS;

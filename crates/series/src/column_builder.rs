@@ -100,7 +100,12 @@ impl FieldSlots {
     }
 
     /// Appends the encoded fields of a point to the columns, NULL where there is none. `None` if they are broken.
-    pub(crate) fn append_fields(&mut self, mut fields: &[u8], builders: &mut [ColumnBuilder], row: usize) -> Option<()> {
+    pub(crate) fn append_fields(
+        &mut self,
+        mut fields: &[u8],
+        builders: &mut [ColumnBuilder],
+        row: usize,
+    ) -> Option<()> {
         if self.slots.is_empty() {
             return Some(());
         }
@@ -141,7 +146,8 @@ mod tests {
     fn fields_find_their_columns_in_any_order_and_missing_ones_are_null() {
         let sources = [Source::Field(7), Source::Time, Source::Field(2), Source::Field(7)];
         let mut slots = FieldSlots::new(&sources);
-        let mut builders: Vec<ColumnBuilder> = sources.iter().map(|_| ColumnBuilder::new(&DataType::Int64, 4)).collect();
+        let mut builders: Vec<ColumnBuilder> =
+            sources.iter().map(|_| ColumnBuilder::new(&DataType::Int64, 4)).collect();
         for (row, written) in [vec![2, 7], vec![], vec![1, 7, 9], vec![2]].into_iter().enumerate() {
             let mut bytes = Vec::new();
             for field in written {
@@ -149,10 +155,8 @@ mod tests {
             }
             slots.append_fields(&bytes, &mut builders, row).expect("whole");
         }
-        let columns: Vec<Vec<Option<i64>>> = builders
-            .into_iter()
-            .map(|builder| builder.finish().as_primitive::<Int64Type>().iter().collect())
-            .collect();
+        let columns: Vec<Vec<Option<i64>>> =
+            builders.into_iter().map(|builder| builder.finish().as_primitive::<Int64Type>().iter().collect()).collect();
         assert_eq!(columns[0], [Some(70), None, Some(72), None]);
         assert_eq!(columns[1].len(), 0, "the time is appended elsewhere");
         assert_eq!(columns[2], [Some(20), None, None, Some(23)]);

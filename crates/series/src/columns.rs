@@ -36,9 +36,13 @@ impl TimeColumn {
         }
         let micros = match self.unit {
             TimeUnit::Second => self.array.as_primitive::<TimestampSecondType>().value(row).checked_mul(1_000_000),
-            TimeUnit::Millisecond => self.array.as_primitive::<TimestampMillisecondType>().value(row).checked_mul(1_000),
+            TimeUnit::Millisecond => {
+                self.array.as_primitive::<TimestampMillisecondType>().value(row).checked_mul(1_000)
+            }
             TimeUnit::Microsecond => Some(self.array.as_primitive::<TimestampMicrosecondType>().value(row)),
-            TimeUnit::Nanosecond => Some(self.array.as_primitive::<TimestampNanosecondType>().value(row).div_euclid(1_000)),
+            TimeUnit::Nanosecond => {
+                Some(self.array.as_primitive::<TimestampNanosecondType>().value(row).div_euclid(1_000))
+            }
         };
         micros.map_or(TimeCell::OutOfRange, TimeCell::At)
     }
@@ -48,7 +52,10 @@ impl TimeColumn {
 pub(crate) enum FieldColumn {
     Float(Float64Array),
     /// `source` is the column as it came, where a value may not have fitted.
-    Integer { values: Int64Array, source: Option<ArrayRef> },
+    Integer {
+        values: Int64Array,
+        source: Option<ArrayRef>,
+    },
     Boolean(BooleanArray),
     Text(StringArray),
 }
@@ -91,7 +98,11 @@ pub(crate) struct PointColumns<'a> {
 }
 
 impl<'a> PointColumns<'a> {
-    pub(crate) fn resolve(measurement: &str, batch: &RecordBatch, layout: &'a PointLayout) -> Result<Self, SeriesError> {
+    pub(crate) fn resolve(
+        measurement: &str,
+        batch: &RecordBatch,
+        layout: &'a PointLayout,
+    ) -> Result<Self, SeriesError> {
         let refuse = |column: usize, role: &'static str, reason: String| SeriesError::InvalidColumn {
             measurement: measurement.to_owned(),
             column,
@@ -100,7 +111,10 @@ impl<'a> PointColumns<'a> {
             reason,
         };
         let column_at = |column: usize, role| {
-            batch.columns().get(column).ok_or_else(|| refuse(column, role, format!("the batch has {} columns", batch.num_columns())))
+            batch
+                .columns()
+                .get(column)
+                .ok_or_else(|| refuse(column, role, format!("the batch has {} columns", batch.num_columns())))
         };
         let time_array = column_at(layout.time, "the time")?;
         let DataType::Timestamp(unit, _) = time_array.data_type() else {
@@ -111,7 +125,11 @@ impl<'a> PointColumns<'a> {
         for (column, name) in &layout.tags {
             let array = column_at(*column, "a tag")?;
             if array.data_type().is_nested() {
-                return Err(refuse(*column, "a tag", "a tag is a scalar; make it a field, or take one part of it".into()));
+                return Err(refuse(
+                    *column,
+                    "a tag",
+                    "a tag is a scalar; make it a field, or take one part of it".into(),
+                ));
             }
             tags.push((name.as_str(), text_column(array, &|array, row, out| put_scalar(array, row, out))?));
         }
@@ -134,16 +152,29 @@ fn field_column(array: &ArrayRef) -> Result<FieldColumn, ArrowError> {
     Ok(match data_type {
         DataType::Boolean => FieldColumn::Boolean(cast(array, &DataType::Boolean)?.as_boolean().clone()),
         DataType::Float16 | DataType::Float32 | DataType::Float64 => FieldColumn::Float(floats(array)?),
-        DataType::Decimal32(_, scale) | DataType::Decimal64(_, scale) | DataType::Decimal128(_, scale) | DataType::Decimal256(_, scale)
+        DataType::Decimal32(_, scale)
+        | DataType::Decimal64(_, scale)
+        | DataType::Decimal128(_, scale)
+        | DataType::Decimal256(_, scale)
             if *scale > 0 =>
         {
             FieldColumn::Float(floats(array)?)
         }
-        DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 | DataType::UInt8 | DataType::UInt16
+        DataType::Int8
+        | DataType::Int16
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::UInt8
+        | DataType::UInt16
         | DataType::UInt32 => FieldColumn::Integer { values: integers(array)?, source: None },
-        DataType::UInt64 | DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..)
+        DataType::UInt64
+        | DataType::Decimal32(..)
+        | DataType::Decimal64(..)
+        | DataType::Decimal128(..)
         | DataType::Decimal256(..) => FieldColumn::Integer { values: integers(array)?, source: Some(array.clone()) },
-        nested if nested.is_nested() => FieldColumn::Text(text_column(array, &|array, row, out| put_json(array, row, out))?),
+        nested if nested.is_nested() => {
+            FieldColumn::Text(text_column(array, &|array, row, out| put_json(array, row, out))?)
+        }
         _ => FieldColumn::Text(text_column(array, &|array, row, out| put_scalar(array, row, out))?),
     })
 }

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use storage::{Batch, Storage};
 
-use crate::catalog::Shape;
 use crate::error::{read_error, storage_error};
 use crate::point::take_tag;
 use crate::series_cache::SeriesCache;
+use crate::shape::Shape;
 use crate::{SeriesError, space};
 
 const BY_TAGS: u8 = b't';
@@ -107,7 +107,10 @@ fn number_key(measurement: u32, series: u64) -> [u8; 13] {
 
 fn read_number(bytes: &[u8]) -> Result<u64, SeriesError> {
     let number = bytes.try_into().map(u64::from_be_bytes);
-    number.map_err(|_| SeriesError::Corrupt { what: "the series dictionary", reason: "a number is not 8 bytes long".into() })
+    number.map_err(|_| SeriesError::Corrupt {
+        what: "the series dictionary",
+        reason: "a number is not 8 bytes long".into(),
+    })
 }
 
 pub(crate) fn put_series(batch: &mut Batch<'_>, measurement: u32, series: u64, tags_key: &[u8]) {

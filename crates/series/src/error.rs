@@ -21,7 +21,9 @@ pub enum SeriesError {
     )]
     FieldTypeChanged { measurement: String, field: String, stored: FieldType, written: FieldType },
 
-    #[error("`{name}` of measurement `{measurement}` is a {stored} already and cannot be a {written} as well; rename one of them")]
+    #[error(
+        "`{name}` of measurement `{measurement}` is a {stored} already and cannot be a {written} as well; rename one of them"
+    )]
     NameTaken { measurement: String, name: String, stored: &'static str, written: &'static str },
 
     #[error("{what} `{name}` cannot be stored: {reason}")]

@@ -24,7 +24,9 @@ pub(crate) fn put_json(array: &dyn Array, row: usize, out: &mut String) -> Resul
     match array.data_type() {
         DataType::Null => out.push_str("null"),
         DataType::Boolean => out.push_str(if array.as_boolean().value(row) { "true" } else { "false" }),
-        DataType::Float32 => put_float(f64::from(number::<Float32Type>(array, row)), &number::<Float32Type>(array, row), out),
+        DataType::Float32 => {
+            put_float(f64::from(number::<Float32Type>(array, row)), &number::<Float32Type>(array, row), out)
+        }
         DataType::Float64 => put_float(number::<Float64Type>(array, row), &number::<Float64Type>(array, row), out),
         DataType::Int8 => out.push_str(&number::<Int8Type>(array, row).to_string()),
         DataType::Int16 => out.push_str(&number::<Int16Type>(array, row).to_string()),

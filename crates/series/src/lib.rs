@@ -21,6 +21,7 @@ mod request;
 mod retention;
 mod scan;
 mod series_cache;
+mod shape;
 mod space;
 mod store;
 mod table;

@@ -7,7 +7,7 @@ use datafusion::logical_expr::{Between, BinaryExpr, Cast, Expr, Operator};
 
 use arrow::datatypes::{DataType, TimeUnit};
 
-use crate::catalog::{Shape, TIME_COLUMN};
+use crate::shape::{Shape, TIME_COLUMN};
 use crate::{TagFilter, TagTest, TimeRange};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -141,7 +141,7 @@ mod tests {
 
     use super::*;
     use crate::FieldType;
-    use crate::catalog::Field;
+    use crate::shape::Field;
 
     fn shape() -> Shape {
         Shape {

@@ -30,8 +30,7 @@ impl TimeRange {
     }
 
     pub fn is_empty(self) -> bool {
-        matches!((self.start, self.end), (Some(start), Some(end)) if start >= end)
-            || self.end == Some(i64::MIN)
+        matches!((self.start, self.end), (Some(start), Some(end)) if start >= end) || self.end == Some(i64::MIN)
     }
 }
 

@@ -32,7 +32,12 @@ pub(crate) fn expire(inner: &Inner) -> Result<ExpireSummary, SeriesError> {
     Ok(summary)
 }
 
-fn expire_measurement(inner: &Inner, measurement: &Measurement, now: i64, summary: &mut ExpireSummary) -> Result<(), SeriesError> {
+fn expire_measurement(
+    inner: &Inner,
+    measurement: &Measurement,
+    now: i64,
+    summary: &mut ExpireSummary,
+) -> Result<(), SeriesError> {
     let retention = inner.retention_micros(&measurement.shape());
     let cutoff = now.saturating_sub(retention);
     // A point written from now on is kept for at least this long.
@@ -81,7 +86,13 @@ struct Step {
 
 /// Looks at some points from `from` on and removes those that are due. The caller holds the writer, so that no point is
 /// written anew between looking at it and removing it.
-fn expire_step(inner: &Inner, measurement: &Measurement, writer: &mut Writer, from: &[u8], cutoff: i64) -> Result<Step, SeriesError> {
+fn expire_step(
+    inner: &Inner,
+    measurement: &Measurement,
+    writer: &mut Writer,
+    from: &[u8],
+    cutoff: i64,
+) -> Result<Step, SeriesError> {
     let mut step = Step { removed: 0, oldest_write_kept: None, first_time_kept: None, resume_at: None };
     let mut due: Vec<Vec<u8>> = Vec::new();
     let end = key_after(measurement.id);
@@ -121,13 +132,23 @@ fn expire_step(inner: &Inner, measurement: &Measurement, writer: &mut Writer, fr
     Ok(step)
 }
 
-fn store_counters(inner: &Inner, measurement: &Measurement, writer: &mut Writer, counters: Counters) -> Result<(), SeriesError> {
+fn store_counters(
+    inner: &Inner,
+    measurement: &Measurement,
+    writer: &mut Writer,
+    counters: Counters,
+) -> Result<(), SeriesError> {
     let mut batch = inner.storage.begin().map_err(storage_error)?;
     put_counters(&mut batch, measurement.id, counters);
     commit(batch, measurement, writer, counters)
 }
 
-fn commit(batch: storage::Batch<'_>, measurement: &Measurement, writer: &mut Writer, counters: Counters) -> Result<(), SeriesError> {
+fn commit(
+    batch: storage::Batch<'_>,
+    measurement: &Measurement,
+    writer: &mut Writer,
+    counters: Counters,
+) -> Result<(), SeriesError> {
     if let Err(error) = batch.commit() {
         writer.stale = true;
         return Err(storage_error(error));

@@ -11,10 +11,11 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use hashbrown::HashMap;
 use storage::{Guard, Iter};
 
-use crate::catalog::{Measurement, Shape, TIME_COLUMN};
+use crate::catalog::Measurement;
 use crate::column_builder::{ColumnBuilder, FieldSlots};
 use crate::error::{read_error, storage_error};
 use crate::point::{PointHead, PointKey, key_after, key_at, take_tag};
+use crate::shape::{Shape, TIME_COLUMN};
 use crate::store::Inner;
 use crate::{ScanOrder, ScanRequest, SeriesError, TagFilter, TagTest, TimeRange, space};
 
@@ -183,8 +184,12 @@ impl SeriesScan {
 
     fn next_batch(&mut self) -> Result<Option<RecordBatch>, SeriesError> {
         let rows_max = self.batch_rows.min(self.remaining);
-        let mut builders: Vec<ColumnBuilder> =
-            self.schema.fields().iter().map(|field| ColumnBuilder::new(field.data_type(), rows_max.min(BATCH_ROWS_DEFAULT))).collect();
+        let mut builders: Vec<ColumnBuilder> = self
+            .schema
+            .fields()
+            .iter()
+            .map(|field| ColumnBuilder::new(field.data_type(), rows_max.min(BATCH_ROWS_DEFAULT)))
+            .collect();
         let scanned_before = self.keys_scanned;
         let (mut rows, mut text_bytes) = (0, 0);
         while rows < rows_max && text_bytes < BATCH_TEXT_BYTES_MAX {
@@ -206,7 +211,13 @@ impl SeriesScan {
     }
 
     /// Appends a point as row number `row`; `false` if it is not wanted.
-    fn take_point(&mut self, key: &[u8], value: &[u8], builders: &mut [ColumnBuilder], row: usize) -> Result<bool, SeriesError> {
+    fn take_point(
+        &mut self,
+        key: &[u8],
+        value: &[u8],
+        builders: &mut [ColumnBuilder],
+        row: usize,
+    ) -> Result<bool, SeriesError> {
         let key = PointKey::read(key).ok_or_else(|| corrupt("its key is too short"))?;
         let mut fields = value;
         let head = PointHead::take(&mut fields).ok_or_else(|| corrupt("its head cannot be read"))?;
@@ -221,7 +232,9 @@ impl SeriesScan {
         for (source, builder) in self.sources.iter().zip(builders.iter_mut()) {
             match source {
                 Source::Time => builder.append_time(key.time),
-                Source::Tag(tag) => builder.append_tag(tag_value(&series_tags, *tag).or_else(|| tag_value(&key_tags, *tag))),
+                Source::Tag(tag) => {
+                    builder.append_tag(tag_value(&series_tags, *tag).or_else(|| tag_value(&key_tags, *tag)))
+                }
                 Source::Field(_) => {}
             }
         }

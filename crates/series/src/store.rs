@@ -9,11 +9,12 @@ use arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
 use storage::{Storage, StorageOptions};
 
-use crate::catalog::{Catalog, Measurement, Shape, put_counters, put_shape};
+use crate::catalog::{Catalog, Measurement, Writer, put_counters, put_shape};
 use crate::dictionary::Dictionary;
 use crate::error::storage_error;
 use crate::scan::SeriesScan;
 use crate::series_cache::SeriesCache;
+use crate::shape::Shape;
 use crate::table::SeriesTable;
 use crate::{
     Clock, FieldType, PointLayout, ScanRequest, SeriesError, SeriesLimits, SeriesOptions, WriteSummary, retention,
@@ -120,7 +121,12 @@ impl SeriesStore {
     /// last row of a batch wins. Rows that cannot be a point are told in the summary and do not disturb the others.
     ///
     /// Writes survive `kill -9` when this has returned, and a power loss after [`Self::sync`].
-    pub fn write(&self, measurement: &str, batch: &RecordBatch, layout: &PointLayout) -> Result<WriteSummary, SeriesError> {
+    pub fn write(
+        &self,
+        measurement: &str,
+        batch: &RecordBatch,
+        layout: &PointLayout,
+    ) -> Result<WriteSummary, SeriesError> {
         write::write(&self.inner, measurement, batch, layout)
     }
 
@@ -206,12 +212,7 @@ impl SeriesStore {
         self.store_shape(&measurement, &mut writer, shape)
     }
 
-    fn store_shape(
-        &self,
-        measurement: &Measurement,
-        writer: &mut crate::catalog::Writer,
-        shape: Shape,
-    ) -> Result<(), SeriesError> {
+    fn store_shape(&self, measurement: &Measurement, writer: &mut Writer, shape: Shape) -> Result<(), SeriesError> {
         let mut counters = writer.counters;
         // Another retention may make points due that were not.
         counters.next_expiry = i64::MIN;

@@ -22,9 +22,10 @@ use datafusion::physical_plan::sort_pushdown::SortOrderPushdownResult;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 
-use crate::catalog::{Measurement, Shape, TIME_COLUMN};
+use crate::catalog::Measurement;
 use crate::pushdown::{Pushed, push_down};
 use crate::scan::table_schema;
+use crate::shape::{Shape, TIME_COLUMN};
 use crate::{ScanOrder, ScanRequest, SeriesStore};
 
 /// Batches read ahead of whoever pulls them.
@@ -195,7 +196,9 @@ impl ExecutionPlan for SeriesScanExec {
     fn try_pushdown_sort(&self, order: &[PhysicalSortExpr]) -> Result<SortOrderPushdownResult<Arc<dyn ExecutionPlan>>> {
         let [by] = order else { return Ok(SortOrderPushdownResult::Unsupported) };
         let expr: &dyn Any = by.expr.as_ref();
-        if expr.downcast_ref::<Column>().is_none_or(|column| column.name() != TIME_COLUMN) || self.request.limit.is_some() {
+        if expr.downcast_ref::<Column>().is_none_or(|column| column.name() != TIME_COLUMN)
+            || self.request.limit.is_some()
+        {
             return Ok(SortOrderPushdownResult::Unsupported);
         }
         let order = if by.options.descending { ScanOrder::Descending } else { ScanOrder::Ascending };
@@ -214,7 +217,8 @@ impl ExecutionPlan for SeriesScanExec {
         let (store, measurement) = (self.store.clone(), self.measurement.clone());
         // Reading waits for the disk, so it has a thread of its own; the channel keeps it from running ahead.
         builder.spawn_blocking(move || {
-            let scan = store.scan(&measurement, &request).map_err(|error| DataFusionError::External(Box::new(error)))?;
+            let scan =
+                store.scan(&measurement, &request).map_err(|error| DataFusionError::External(Box::new(error)))?;
             for batch in scan {
                 let batch = batch.map_err(|error| DataFusionError::External(Box::new(error)));
                 if sender.blocking_send(batch).is_err() {

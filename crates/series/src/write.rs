@@ -10,11 +10,12 @@ use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch};
 
-use crate::catalog::{Measurement, Shape, Writer, put_counters, put_shape};
+use crate::catalog::{Measurement, Writer, put_counters, put_shape};
 use crate::columns::{FieldCell, FieldColumn, PointColumns, TimeCell};
 use crate::dictionary::{self, Dictionary, TAGS_KEY_HEAD_BYTES, start_tags_key};
 use crate::error::storage_error;
 use crate::point::{PointHead, PointKey, put_cell, put_key, put_merged, put_tag};
+use crate::shape::Shape;
 use crate::store::Inner;
 use crate::{PointLayout, SeriesError, SeriesLimits, SkipReason, WriteSummary, space};
 
@@ -64,7 +65,12 @@ fn refused(reason: SkipReason, message: impl Into<String>) -> RowError {
     RowError::Refused(Refused(reason, message.into()))
 }
 
-pub(crate) fn write(inner: &Inner, name: &str, batch: &RecordBatch, layout: &PointLayout) -> Result<WriteSummary, SeriesError> {
+pub(crate) fn write(
+    inner: &Inner,
+    name: &str,
+    batch: &RecordBatch,
+    layout: &PointLayout,
+) -> Result<WriteSummary, SeriesError> {
     let columns = PointColumns::resolve(name, batch, layout)?;
     loop {
         let measurement = inner.catalog.get_or_create(name, &inner.storage, &inner.limits)?;
@@ -97,7 +103,8 @@ fn write_locked(
         key_tags: Vec::new(),
         new_series: HashMap::new(),
     };
-    let mut summary = WriteSummary { rows: columns.rows as u64, sequence: writer.counters.sequence, ..WriteSummary::default() };
+    let mut summary =
+        WriteSummary { rows: columns.rows as u64, sequence: writer.counters.sequence, ..WriteSummary::default() };
     for row in 0..columns.rows {
         match encoder.encode_row(row, columns, &roles, &shape, writer) {
             Ok(()) => summary.written += 1,
@@ -120,7 +127,11 @@ fn seconds_rounded_up(micros: i64) -> u64 {
     u64::try_from(micros).unwrap_or(0).div_ceil(1_000_000)
 }
 
-fn assign_roles<'a>(shape: &mut Shape, columns: &'a PointColumns<'_>, limits: &SeriesLimits) -> Result<Roles<'a>, SeriesError> {
+fn assign_roles<'a>(
+    shape: &mut Shape,
+    columns: &'a PointColumns<'_>,
+    limits: &SeriesLimits,
+) -> Result<Roles<'a>, SeriesError> {
     let mut roles = Roles { series_tags: Vec::new(), key_tags: Vec::new(), fields: Vec::new() };
     for (column, (name, _)) in columns.tags.iter().enumerate() {
         let tag = shape.tag_or_new(name, limits)?;
@@ -239,7 +250,10 @@ impl Encoder<'_> {
         let found = self.tags_key.len() + self.key_tags.len();
         if found > limits.tags_bytes_max {
             let max = limits.tags_bytes_max;
-            return Err(refused(SkipReason::TagTooLong, format!("the tags are {found} bytes long together, the limit is {max}")));
+            return Err(refused(
+                SkipReason::TagTooLong,
+                format!("the tags are {found} bytes long together, the limit is {max}"),
+            ));
         }
         Ok(())
     }
@@ -274,7 +288,8 @@ impl Encoder<'_> {
     fn commit(mut self, writer: &mut Writer, now: i64, changed_shape: Option<Arc<Shape>>) -> Result<(), SeriesError> {
         let mut counters = writer.counters;
         let found_before = self.merge_rows(counters.newest_time)?;
-        let times = || self.rows.iter().filter_map(|row| PointKey::read(&self.arena[row.key.clone()])).map(|key| key.time);
+        let times =
+            || self.rows.iter().filter_map(|row| PointKey::read(&self.arena[row.key.clone()])).map(|key| key.time);
         // Keys are in order, so these are the first and the last time.
         let (Some(first), Some(last)) = (times().next(), times().next_back()) else { return Ok(()) };
         counters.points += (self.rows.len() - found_before) as u64;
@@ -324,7 +339,8 @@ impl Encoder<'_> {
         for row in std::mem::take(&mut self.rows) {
             match merged.last_mut() {
                 Some(last) if self.arena[last.key.clone()] == self.arena[row.key.clone()] => {
-                    last.value = if row.complete { row.value } else { self.merge_values(last.value.clone(), row.value)? };
+                    last.value =
+                        if row.complete { row.value } else { self.merge_values(last.value.clone(), row.value)? };
                     last.complete |= row.complete;
                 }
                 _ => merged.push(row),
@@ -362,7 +378,12 @@ fn field_name(shape: &Shape, field: u32) -> &str {
 }
 
 /// Why no new series is taken; looks for the tag to blame once per number of series.
-fn refusal(dictionary: &Dictionary<'_>, measurement: u32, shape: &Shape, writer: &mut Writer) -> Result<String, SeriesError> {
+fn refusal(
+    dictionary: &Dictionary<'_>,
+    measurement: u32,
+    shape: &Shape,
+    writer: &mut Writer,
+) -> Result<String, SeriesError> {
     let count = writer.counters.series;
     if let Some((at, text)) = &writer.refusal
         && *at == count

@@ -178,7 +178,10 @@ impl Batch<'_> {
     }
 }
 
-fn opened<'a>(guard: &'a RwLockReadGuard<'_, Option<Engine>>, action: &'static str) -> Result<&'a Engine, StorageError> {
+fn opened<'a>(
+    guard: &'a RwLockReadGuard<'_, Option<Engine>>,
+    action: &'static str,
+) -> Result<&'a Engine, StorageError> {
     guard.as_ref().ok_or_else(|| StorageError::Failed {
         action,
         reason: "it could not be reopened after a failed write; the next write tries again".into(),
@@ -232,7 +235,9 @@ fn classify(action: &'static str, error: &fjall::Error) -> StorageError {
         _ => StorageError::Failed {
             action,
             reason: match error {
-                fjall::Error::Poisoned => "an earlier write or background task failed; it is reopened on the next write".into(),
+                fjall::Error::Poisoned => {
+                    "an earlier write or background task failed; it is reopened on the next write".into()
+                }
                 other => other.to_string(),
             },
         },

@@ -32,7 +32,9 @@ async fn apply_one(state: &AppState, text: &str) -> Result<Value, Problem> {
             Ok(json!({ "change": change.as_str(), "resource": topic.to_json() }))
         }
         Kind::Dagger => Ok(dagger_json(state.platform.apply_dagger(text).await?)),
-        kind => Err(ControlError::invalid("kind_not_applicable", format!("a {} cannot be applied", kind.as_str())).into()),
+        kind => {
+            Err(ControlError::invalid("kind_not_applicable", format!("a {} cannot be applied", kind.as_str())).into())
+        }
     }
 }
 

@@ -56,9 +56,8 @@ pub(crate) async fn results(
 ) -> Result<Response, Problem> {
     let last = match &query.last {
         None => LAST_DEFAULT,
-        Some(text) => {
-            parse_duration(text).map_err(|error| ControlError::invalid("duration_invalid", format!("`last`: {error}")))?
-        }
+        Some(text) => parse_duration(text)
+            .map_err(|error| ControlError::invalid("duration_invalid", format!("`last`: {error}")))?,
     };
     let follow = if query.follow { Follow::Yes } else { Follow::No };
     let chunks = state.platform.results(&name, last, follow).await?;

@@ -30,7 +30,10 @@ pub(crate) struct ListQuery {
     after: Option<String>,
 }
 
-pub(crate) async fn list(State(state): State<AppState>, Query(query): Query<ListQuery>) -> Result<Json<Value>, Problem> {
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Value>, Problem> {
     let filter = DeadLetterQuery { dagger: query.dagger, topic: query.topic, kind: query.kind, state: query.state };
     let page = state.platform.dead_letters(&filter, query.after, query.limit.unwrap_or(LIMIT_DEFAULT)).await?;
     Ok(Json(json!({ "items": page.items, "next": page.next })))
@@ -56,12 +59,8 @@ struct ReplayDocument {
 /// Gives one dead letter (`id`) or all kept ones that match to their daggers once more.
 pub(crate) async fn replay(State(state): State<AppState>, body: Body) -> Result<Json<Value>, Problem> {
     let asked: ReplayDocument = document::parse_json(&read_text(body, DOCUMENT_BYTES_MAX).await?)?;
-    let filter = DeadLetterQuery {
-        dagger: asked.dagger,
-        topic: asked.topic,
-        kind: asked.kind,
-        state: Some("kept".to_owned()),
-    };
+    let filter =
+        DeadLetterQuery { dagger: asked.dagger, topic: asked.topic, kind: asked.kind, state: Some("kept".to_owned()) };
     let replayed = state.platform.replay_dead_letters(asked.id.as_deref(), &filter).await?;
     Ok(Json(json!({ "replayed": replayed })))
 }

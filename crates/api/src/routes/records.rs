@@ -90,7 +90,9 @@ fn add_shared(drafts: &mut [Draft], query: &PublishQuery) -> Result<(), Problem>
 fn protobuf_drafts(body: Bytes) -> Vec<Draft> {
     split_delimited(body, BULK_BYTES_MAX)
         .into_iter()
-        .map(|message| message.map(|bytes| RecordDraft { value: DraftValue::Protobuf(bytes), ..RecordDraft::default() }))
+        .map(|message| {
+            message.map(|bytes| RecordDraft { value: DraftValue::Protobuf(bytes), ..RecordDraft::default() })
+        })
         .collect()
 }
 
@@ -111,7 +113,8 @@ fn json_drafts(body: &Bytes) -> Result<Vec<Draft>, Problem> {
         Value::Object(mut object) => match object.remove("records") {
             Some(Value::Array(records)) if object.is_empty() => records,
             Some(_) => {
-                let error = ControlError::invalid("body_invalid", "`records` must be a list and the only key of the body");
+                let error =
+                    ControlError::invalid("body_invalid", "`records` must be a list and the only key of the body");
                 return Err(error.into());
             }
             None => vec![Value::Object(object)],
@@ -161,7 +164,10 @@ fn json_draft(record: Value) -> Draft {
     let partition = match record.remove("partition") {
         None | Some(Value::Null) => None,
         Some(value) => Some(
-            value.as_u64().and_then(|number| u32::try_from(number).ok()).ok_or_else(|| invalid("`partition` is a number"))?,
+            value
+                .as_u64()
+                .and_then(|number| u32::try_from(number).ok())
+                .ok_or_else(|| invalid("`partition` is a number"))?,
         ),
     };
     if let Some((unknown, _)) = record.iter().next() {
@@ -170,7 +176,9 @@ fn json_draft(record: Value) -> Draft {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("the keys of a record are: {}", known.join(", ")),
         };
-        return Err(ControlError::invalid("unknown_key", format!("unknown key `{unknown}` in a record")).with_hint(hint));
+        return Err(
+            ControlError::invalid("unknown_key", format!("unknown key `{unknown}` in a record")).with_hint(hint)
+        );
     }
     Ok(RecordDraft { value, key, headers, timestamp_ms, partition })
 }

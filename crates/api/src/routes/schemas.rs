@@ -36,13 +36,15 @@ pub(crate) async fn push(State(state): State<AppState>, body: Body) -> Result<Js
             pushed.files.into_iter().map(|file| control::SourceFile { path: file.path, text: file.text }).collect(),
         ),
         (true, Some(encoded)) => {
-            let bytes = base64::engine::general_purpose::STANDARD
-                .decode(encoded)
-                .map_err(|error| ControlError::invalid("schema_invalid", format!("`descriptorSet` is not base64: {error}")))?;
+            let bytes = base64::engine::general_purpose::STANDARD.decode(encoded).map_err(|error| {
+                ControlError::invalid("schema_invalid", format!("`descriptorSet` is not base64: {error}"))
+            })?;
             SchemaPush::DescriptorSet(bytes)
         }
         _ => {
-            return Err(ControlError::invalid("schema_invalid", "a push has either `files` or a `descriptorSet`").into());
+            return Err(
+                ControlError::invalid("schema_invalid", "a push has either `files` or a `descriptorSet`").into()
+            );
         }
     };
     let items: Vec<Value> = state.platform.push_schemas(push).await?.iter().map(schema_json).collect();

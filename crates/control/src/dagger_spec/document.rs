@@ -100,8 +100,9 @@ impl DaggerDocument {
         limit("streams", self.streams.len(), STREAMS_MAX)?;
         limit("bytes of sql", self.sql.len(), SQL_BYTES_MAX)?;
         if self.streams.is_empty() {
-            return Err(invalid("spec.streams", "is empty: a dagger reads at least one stream")
-                .with_hint("add for example:\n  streams:\n    - schema: my.package.Booking\n      topics: [booking-log]"));
+            return Err(invalid("spec.streams", "is empty: a dagger reads at least one stream").with_hint(
+                "add for example:\n  streams:\n    - schema: my.package.Booking\n      topics: [booking-log]",
+            ));
         }
         if self.sql.trim().is_empty() {
             return Err(invalid("spec.sql", "is empty"));

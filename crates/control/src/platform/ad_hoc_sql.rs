@@ -82,8 +82,10 @@ impl Platform {
             None => ControlError::invalid("sql_invalid", text),
         };
         match place {
-            Some((line, column)) => ControlError { detail: format!("line {line}, column {column}: {}", error.detail), ..error }
-                .at(line, column),
+            Some((line, column)) => {
+                ControlError { detail: format!("line {line}, column {column}: {}", error.detail), ..error }
+                    .at(line, column)
+            }
             None => error,
         }
     }
@@ -118,12 +120,14 @@ fn check_statement(sql: &str) -> Result<(), ControlError> {
         let message = message.trim_start_matches("SQL error: ").to_owned();
         match place {
             Some((line, column)) => {
-                ControlError::invalid("sql_invalid", format!("line {line}, column {column}: {message}")).at(line, column)
+                ControlError::invalid("sql_invalid", format!("line {line}, column {column}: {message}"))
+                    .at(line, column)
             }
             None => ControlError::invalid("sql_invalid", message),
         }
     })?;
-    let only_reads = ControlError::invalid("sql_not_read_only", "only SELECT (and SHOW, EXPLAIN, DESCRIBE) is allowed here");
+    let only_reads =
+        ControlError::invalid("sql_not_read_only", "only SELECT (and SHOW, EXPLAIN, DESCRIBE) is allowed here");
     match statements.len() {
         0 => Err(ControlError::invalid("sql_invalid", "line 1, column 1: there is no statement").at(1, 1)),
         1 => match &statements[0] {
@@ -138,8 +142,10 @@ fn check_statement(sql: &str) -> Result<(), ControlError> {
             },
             _ => Err(only_reads),
         },
-        count => Err(ControlError::invalid("sql_invalid", format!("{count} statements, only one can be asked at a time"))
-            .with_hint("remove the `;` and what follows it")),
+        count => {
+            Err(ControlError::invalid("sql_invalid", format!("{count} statements, only one can be asked at a time"))
+                .with_hint("remove the `;` and what follows it"))
+        }
     }
 }
 

@@ -44,8 +44,11 @@ impl Platform {
     pub(super) async fn check_dagger(&self, name: &str, spec: &mut DaggerSpec) -> Result<PlannedDagger, ControlError> {
         for (index, stream) in spec.streams.iter_mut().enumerate() {
             if stream.topics.is_empty() {
-                return Err(ControlError::invalid("dagger_invalid", format!("`spec.streams[{index}].topics` is empty"))
-                    .with_hint("name at least one topic: `topics: [booking-log]`"));
+                return Err(ControlError::invalid(
+                    "dagger_invalid",
+                    format!("`spec.streams[{index}].topics` is empty"),
+                )
+                .with_hint("name at least one topic: `topics: [booking-log]`"));
             }
             for topic in &stream.topics {
                 let Some(resource) = self.db.get(Kind::Topic, topic).await? else {
@@ -84,7 +87,10 @@ impl Platform {
             }
             for measurement in measurements(spec) {
                 if measurements(&other).any(|theirs| theirs == measurement) {
-                    warnings.push(format!("the dagger `{}` writes the measurement `{measurement}` too", resource.metadata.name));
+                    warnings.push(format!(
+                        "the dagger `{}` writes the measurement `{measurement}` too",
+                        resource.metadata.name
+                    ));
                 }
             }
         }
@@ -96,7 +102,9 @@ impl Platform {
         for resource in self.db.list(Kind::Dagger).await? {
             match DaggerSpec::from_json(&resource.metadata.name, &resource.spec) {
                 Ok(spec) => self.supervise(&resource, spec.state),
-                Err(error) => tracing::error!(dagger = %resource.metadata.name, %error, "the stored dagger cannot be read"),
+                Err(error) => {
+                    tracing::error!(dagger = %resource.metadata.name, %error, "the stored dagger cannot be read")
+                }
             }
         }
         Ok(())
@@ -140,7 +148,11 @@ impl Platform {
     /// Lets it run from where it stopped; one that has failed is tried again.
     pub async fn start_dagger(self: &Arc<Self>, name: &str) -> Result<Value, ControlError> {
         self.set_state(name, DesiredState::Running).await?;
-        if self.supervisor.observe(name).is_some_and(|observed| matches!(observed.phase, Phase::Failed | Phase::Failing)) {
+        if self
+            .supervisor
+            .observe(name)
+            .is_some_and(|observed| matches!(observed.phase, Phase::Failed | Phase::Failing))
+        {
             self.supervisor.restart(name);
         }
         self.supervisor.wait(name, |phase| !matches!(phase, Phase::Deploying | Phase::Suspended)).await;

@@ -34,8 +34,11 @@ impl DeadLetterQuery {
             Some("kept") => Some(DeadLetterState::Kept),
             Some("replayed") => Some(DeadLetterState::Replayed),
             Some(other) => {
-                return Err(ControlError::invalid("state_invalid", format!("`{other}` is not a state of a dead letter"))
-                    .with_hint("the states are: kept, replayed"));
+                return Err(ControlError::invalid(
+                    "state_invalid",
+                    format!("`{other}` is not a state of a dead letter"),
+                )
+                .with_hint("the states are: kept, replayed"));
             }
         };
         Ok(DeadLetterFilter {

@@ -114,7 +114,11 @@ impl Platform {
     }
 
     /// Makes the topics and message types that the sinks need and that are not there.
-    pub(super) async fn prepare_sink_topics(&self, spec: &DaggerSpec, planned: &PlannedDagger) -> Result<(), ControlError> {
+    pub(super) async fn prepare_sink_topics(
+        &self,
+        spec: &DaggerSpec,
+        planned: &PlannedDagger,
+    ) -> Result<(), ControlError> {
         for sink in &spec.sinks {
             let SinkSpec::Topic { topic, schema, partitions, .. } = sink else { continue };
             let message = match schema {
@@ -146,9 +150,9 @@ impl Platform {
         let name = generated_message_name(topic);
         let file = codec::message_from_columns(&name, &planned.plan.schema).map_err(topic::refused)?;
         let current = self.schema_set();
-        let is_there = current.message(&name).is_ok_and(|message| {
-            message.parent_file().file_descriptor_proto().message_type == file.message_type
-        });
+        let is_there = current
+            .message(&name)
+            .is_ok_and(|message| message.parent_file().file_descriptor_proto().message_type == file.message_type);
         if !is_there {
             let merged = current.with_file(file.clone())?;
             use prost::Message as _;
@@ -209,7 +213,10 @@ impl Platform {
     }
 }
 
-fn generated_message(name: &str, schema: &arrow::datatypes::Schema) -> Result<prost_reflect::MessageDescriptor, ControlError> {
+fn generated_message(
+    name: &str,
+    schema: &arrow::datatypes::Schema,
+) -> Result<prost_reflect::MessageDescriptor, ControlError> {
     let file = codec::message_from_columns(name, schema).map_err(topic::refused)?;
     Ok(schema::SchemaSet::empty().with_file(file)?.message(name)?)
 }
@@ -218,7 +225,10 @@ fn generated_message(name: &str, schema: &arrow::datatypes::Schema) -> Result<pr
 /// goes; the plan is noted beside the checkpoints before the first one is taken.
 fn fit_state(directory: &Path, explain: &str, dagger: &str) -> Result<(), ControlError> {
     let unusable = |error: std::io::Error| {
-        ControlError::unavailable("state_unusable", format!("the state of `{dagger}` in {}: {error}", directory.display()))
+        ControlError::unavailable(
+            "state_unusable",
+            format!("the state of `{dagger}` in {}: {error}", directory.display()),
+        )
     };
     let noted = directory.join(PLAN_FILE);
     match std::fs::read_to_string(&noted) {

@@ -52,7 +52,10 @@ impl Platform {
             let mut note_refused = |refused: &[flow::RefusedRecord]| {
                 let room = REFUSALS_SHOWN_MAX.saturating_sub(warnings.len());
                 warnings.extend(refused.iter().take(room).map(|record| {
-                    format!("{}, partition {}, offset {}: {}", record.topic, record.partition, record.offset, record.error)
+                    format!(
+                        "{}, partition {}, offset {}: {}",
+                        record.topic, record.partition, record.offset, record.error
+                    )
                 }));
                 Ok(())
             };
@@ -71,7 +74,13 @@ impl Platform {
         .await?
     }
 
-    async fn read_slabs(&self, topic: &str, partition: u32, start: i64, end: i64) -> Result<VecDeque<Slab>, ControlError> {
+    async fn read_slabs(
+        &self,
+        topic: &str,
+        partition: u32,
+        start: i64,
+        end: i64,
+    ) -> Result<VecDeque<Slab>, ControlError> {
         let mut slabs = VecDeque::new();
         if start >= end {
             return Ok(slabs);

@@ -86,7 +86,8 @@ impl Platform {
         for chunk in letters.chunks(LETTERS_PER_ROUND) {
             let records = chunk.iter().map(record).collect();
             self.log.produce(topic, records).await?;
-            let (store, keys) = (self.dead_letters.clone(), chunk.iter().map(|letter| letter.key.clone()).collect::<Vec<_>>());
+            let (store, keys) =
+                (self.dead_letters.clone(), chunk.iter().map(|letter| letter.key.clone()).collect::<Vec<_>>());
             replayed += keys.len();
             tokio::task::spawn_blocking(move || {
                 for key in &keys {

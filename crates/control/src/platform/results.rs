@@ -53,7 +53,8 @@ impl Platform {
                 Some(topic) => format!("read its topic: `millrace topic tail {topic}`"),
                 None => "add the sink `series` to it".to_owned(),
             };
-            ControlError::conflict("no_measurement", format!("the dagger `{name}` writes no measurement")).with_hint(hint)
+            ControlError::conflict("no_measurement", format!("the dagger `{name}` writes no measurement"))
+                .with_hint(hint)
         })
     }
 }
@@ -69,8 +70,7 @@ async fn send_results(
 ) -> Result<(), ControlError> {
     // Before the look back: what is written meanwhile may be shown twice, but is never missed.
     let (blocking_store, name, chunks) = (store.clone(), measurement.clone(), sender.clone());
-    let mut sequence =
-        tokio::task::spawn_blocking(move || look_back(&blocking_store, &name, last, &chunks)).await??;
+    let mut sequence = tokio::task::spawn_blocking(move || look_back(&blocking_store, &name, last, &chunks)).await??;
     while follow == Follow::Yes && !sender.is_closed() {
         let (blocking_store, name, chunks) = (store.clone(), measurement.clone(), sender.clone());
         sequence =

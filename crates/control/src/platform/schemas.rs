@@ -78,10 +78,8 @@ impl From<SchemaError> for ControlError {
             SchemaErrorKind::TooLarge => (ErrorKind::TooLarge, "schema_too_large"),
             SchemaErrorKind::Unsupported => (ErrorKind::Invalid, "schema_unsupported"),
         };
-        let position = error.line.map(|line| Position {
-            line: line as usize,
-            column: error.column.unwrap_or(1) as usize,
-        });
+        let position =
+            error.line.map(|line| Position { line: line as usize, column: error.column.unwrap_or(1) as usize });
         // One finding carries its hint apart; several are listed with theirs in the text.
         let (detail, hint) = match error.more.is_empty() {
             true => (SchemaError { hint: None, ..error.clone() }.to_string(), error.hint),

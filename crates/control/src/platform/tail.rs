@@ -84,9 +84,11 @@ impl Platform {
                 let limit = i64::try_from(limit.min(TAIL_RECORDS_MAX)).unwrap_or(i64::MAX);
                 (partition.end_offset - limit).max(partition.start_offset)
             }
-            TailFrom::Time(ms) => {
-                self.log.offset_at(topic, partition.partition, ms).await?.clamp(partition.start_offset, partition.end_offset)
-            }
+            TailFrom::Time(ms) => self
+                .log
+                .offset_at(topic, partition.partition, ms)
+                .await?
+                .clamp(partition.start_offset, partition.end_offset),
         })
     }
 }
@@ -102,7 +104,12 @@ struct TailJob {
 type Sender = mpsc::Sender<Result<ShownRecord, ControlError>>;
 
 impl TailJob {
-    async fn run(self, ranges: Vec<(PartitionStatus, i64)>, follows: bool, sender: &Sender) -> Result<(), ControlError> {
+    async fn run(
+        self,
+        ranges: Vec<(PartitionStatus, i64)>,
+        follows: bool,
+        sender: &Sender,
+    ) -> Result<(), ControlError> {
         let mut shown: Vec<ShownRecord> = Vec::new();
         for (partition, start) in &ranges {
             self.read_until(partition, *start, &mut shown).await?;
@@ -153,7 +160,12 @@ impl TailJob {
         Ok(())
     }
 
-    async fn follow(&self, ranges: Vec<(PartitionStatus, i64)>, mut left: usize, sender: &Sender) -> Result<(), ControlError> {
+    async fn follow(
+        &self,
+        ranges: Vec<(PartitionStatus, i64)>,
+        mut left: usize,
+        sender: &Sender,
+    ) -> Result<(), ControlError> {
         let (slabs, mut incoming) = mpsc::channel::<Result<Slab, ControlError>>(ranges.len().max(1));
         for (partition, _) in ranges {
             let reader = self.log.open(&self.topic, partition.partition, partition.end_offset).await?;

@@ -66,14 +66,21 @@ impl Platform {
     pub async fn create_topic(&self, metadata: &Metadata, spec: &TopicSpec) -> Result<TopicStatus, ControlError> {
         let _change = self.changes.lock().await;
         if self.db.get(Kind::Topic, &metadata.name).await?.is_some() {
-            return Err(ControlError::conflict("topic_exists", format!("the topic `{}` exists already", metadata.name)));
+            return Err(ControlError::conflict(
+                "topic_exists",
+                format!("the topic `{}` exists already", metadata.name),
+            ));
         }
         self.create_topic_locked(metadata, spec).await?;
         self.topic(&metadata.name).await
     }
 
     /// Makes a topic, or changes what can be changed of one that is there.
-    pub async fn apply_topic(&self, metadata: &Metadata, spec: &TopicSpec) -> Result<(TopicStatus, Change), ControlError> {
+    pub async fn apply_topic(
+        &self,
+        metadata: &Metadata,
+        spec: &TopicSpec,
+    ) -> Result<(TopicStatus, Change), ControlError> {
         let _change = self.changes.lock().await;
         let change = match self.db.get(Kind::Topic, &metadata.name).await? {
             None => {
@@ -82,7 +89,8 @@ impl Platform {
             }
             Some(existing) => {
                 let old = TopicSpec::from_json(&existing.spec)?;
-                let fixed = TopicSpec { schema: spec.schema.clone(), description: spec.description.clone(), ..old.clone() };
+                let fixed =
+                    TopicSpec { schema: spec.schema.clone(), description: spec.description.clone(), ..old.clone() };
                 if fixed != *spec {
                     return Err(ControlError::conflict(
                         "topic_unchangeable",
@@ -268,7 +276,9 @@ impl Platform {
         }
         in_log.retain(|name, _| !super::replay::is_replay_topic(name));
         for (name, description) in in_log {
-            self.db.put(Kind::Topic, &Metadata::named(name), &TopicSpec::from_log(&description.config).to_json()).await?;
+            self.db
+                .put(Kind::Topic, &Metadata::named(name), &TopicSpec::from_log(&description.config).to_json())
+                .await?;
         }
         Ok(())
     }

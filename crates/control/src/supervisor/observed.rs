@@ -82,13 +82,17 @@ impl Observed {
 
     /// Takes the numbers of a run. It is running once it has taken its first checkpoint, which is before its first record.
     pub(super) fn look(&mut self, running: &RunningDagger) {
-        let status = running.handle.status();
-        if status.checkpoint_epoch == 0 {
+        if running.handle.status().checkpoint_epoch == 0 {
             return;
         }
         if self.phase == Phase::Deploying {
             self.enter(Phase::Running, None);
         }
+        self.take_numbers(running);
+    }
+
+    pub(super) fn take_numbers(&mut self, running: &RunningDagger) {
+        let status = running.handle.status();
         let (now, consumed) = (Instant::now(), status.ledger().consumed);
         match self.rate_from {
             Some((from, before)) if now.duration_since(from) >= RATE_WINDOW => {

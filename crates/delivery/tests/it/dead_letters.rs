@@ -7,7 +7,13 @@ use delivery::{
 
 fn letter(owner: &str, topic: &str, partition: u32, offset: i64) -> DeadLetter {
     DeadLetter {
-        key: DeadLetterKey { owner: owner.into(), stream: "data_stream".into(), topic: topic.into(), partition, offset },
+        key: DeadLetterKey {
+            owner: owner.into(),
+            stream: "data_stream".into(),
+            topic: topic.into(),
+            partition,
+            offset,
+        },
         kind: DeadLetterKind::Undecodable,
         error: "field 3: the record ends within it".into(),
         error_byte_offset: Some(17),
@@ -84,7 +90,10 @@ fn pages_cover_everything_once_while_letters_come_and_go() {
         store.put_many(&[letter("a", "t", 0, 1)]).expect("puts");
         if seen.len() == 70 {
             let last = seen.last().expect("is there");
-            let filter = DeadLetterFilter { first_seen_from_ms: Some(1_000 + last.offset), ..DeadLetterFilter::owner(&last.owner) };
+            let filter = DeadLetterFilter {
+                first_seen_from_ms: Some(1_000 + last.offset),
+                ..DeadLetterFilter::owner(&last.owner)
+            };
             let filter = DeadLetterFilter { first_seen_until_ms: Some(1_001 + last.offset), ..filter };
             assert!(store.delete(&filter).expect("deletes") > 0);
         }
@@ -141,7 +150,12 @@ fn replays_and_deletions_are_counted() {
     drop(store);
     let store = DeadLetterStore::open(dir.path(), DeadLetterLimits::default()).expect("opens");
     assert_eq!(store.usage(), before);
-    assert_eq!(store.delete(&DeadLetterFilter { first_seen_from_ms: Some(1_100), ..DeadLetterFilter::owner("d") }).expect("deletes"), 2_400);
+    assert_eq!(
+        store
+            .delete(&DeadLetterFilter { first_seen_from_ms: Some(1_100), ..DeadLetterFilter::owner("d") })
+            .expect("deletes"),
+        2_400
+    );
     assert_eq!((store.usage()[0].kept, store.usage()[0].replayed), (99, 1));
     assert_eq!(store.delete(&DeadLetterFilter::owner("d")).expect("deletes"), 100);
     let left = store.usage();
@@ -160,7 +174,9 @@ fn what_goes_beyond_the_limits_is_counted_and_not_stored() {
     let message = summary.over_limit_message.expect("a message");
     assert!(message.contains("`d`") && message.contains("10 dead letters, the limit is 10"), "{message}");
     assert_eq!(store.put_many(&[letter("other", "t", 0, 0)]).expect("puts").stored, 1, "others are not disturbed");
-    store.delete(&DeadLetterFilter { first_seen_until_ms: Some(1_003), ..DeadLetterFilter::owner("d") }).expect("deletes");
+    store
+        .delete(&DeadLetterFilter { first_seen_until_ms: Some(1_003), ..DeadLetterFilter::owner("d") })
+        .expect("deletes");
     let summary = store.put_many(&letters).expect("puts");
     assert_eq!((summary.stored, summary.already_there, summary.over_limit), (3, 7, 5));
 }
@@ -179,7 +195,12 @@ fn bytes_are_limited_as_well() {
 
 #[test]
 fn a_record_that_is_too_long_is_kept_without_its_bytes() {
-    let limits = DeadLetterLimits { record_bytes_max: 1_000, error_bytes_max: 120, name_bytes_max: 20, ..DeadLetterLimits::default() };
+    let limits = DeadLetterLimits {
+        record_bytes_max: 1_000,
+        error_bytes_max: 120,
+        name_bytes_max: 20,
+        ..DeadLetterLimits::default()
+    };
     let (_dir, store) = store(limits);
     let long = DeadLetter { value: Some(vec![7; 2_000]), ..letter("d", "t", 0, 1) };
     let wordy = DeadLetter { error: "ü".repeat(500), ..letter("d", "t", 0, 2) };

@@ -39,7 +39,12 @@ async fn apply(text: String, client: Client, mut output: Output) -> Result<(), F
     let mut resources = Vec::new();
     for item in items(&answer) {
         let text = |pointer: &str| item.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-        note(format!("{} {} {}", text("/resource/kind").to_lowercase(), text("/resource/metadata/name"), text("/change")));
+        note(format!(
+            "{} {} {}",
+            text("/resource/kind").to_lowercase(),
+            text("/resource/metadata/name"),
+            text("/change")
+        ));
         for warning in item.get("warnings").and_then(Value::as_array).into_iter().flatten() {
             note(format!("warning: {}", warning.as_str().unwrap_or_default()));
         }
@@ -53,18 +58,21 @@ async fn apply(text: String, client: Client, mut output: Output) -> Result<(), F
 }
 
 fn list(daggers: &[Value], output: &mut Output) -> Result<(), Failure> {
-    output.items(daggers, &[
-        column("NAME", "/metadata/name"),
-        column("GROUP", "/metadata/group"),
-        column("STATE", "/status/state"),
-        column("RECORDS/S", "/status/recordsPerSecond"),
-        column("LAG", "/status/lag"),
-        column("WATERMARK", "/status/watermark"),
-        column("CONSUMED", "/status/ledger/consumed"),
-        column("DEAD", "/status/ledger/dead_lettered"),
-        column("LATE", "/status/ledger/late"),
-        column("ERROR", "/status/lastError"),
-    ])
+    output.items(
+        daggers,
+        &[
+            column("NAME", "/metadata/name"),
+            column("GROUP", "/metadata/group"),
+            column("STATE", "/status/state"),
+            column("RECORDS/S", "/status/recordsPerSecond"),
+            column("LAG", "/status/lag"),
+            column("WATERMARK", "/status/watermark"),
+            column("CONSUMED", "/status/ledger/consumed"),
+            column("DEAD", "/status/ledger/dead_lettered"),
+            column("LATE", "/status/ledger/late"),
+            column("ERROR", "/status/lastError"),
+        ],
+    )
 }
 
 async fn results(name: &str, last: &str, follow: bool, client: Client, mut output: Output) -> Result<(), Failure> {

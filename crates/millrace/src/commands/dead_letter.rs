@@ -13,21 +13,23 @@ const PAGE_LETTERS: usize = 1_000;
 pub async fn run(command: DeadLetterCommand, client: Client, mut output: Output) -> Result<(), Failure> {
     match command {
         DeadLetterCommand::List { filter, limit } => list(&filter, limit, client, output).await,
-        DeadLetterCommand::Show { id } => {
-            output.item(&client.get(&["dead-letters", &id]).await?)
-        }
+        DeadLetterCommand::Show { id } => output.item(&client.get(&["dead-letters", &id]).await?),
         DeadLetterCommand::Replay { id, filter } => {
             if id.is_none() && filter.dagger.is_none() && filter.topic.is_none() && filter.kind.is_none() {
                 return Err(Failure::usage("what to replay is not said")
                     .with_hint("name one by its id, or give --dagger, --topic or --kind to replay all that match"));
             }
-            let mut body: Map<String, Value> = pairs(&filter).map(|(key, value)| (key.to_owned(), json!(value))).collect();
+            let mut body: Map<String, Value> =
+                pairs(&filter).map(|(key, value)| (key.to_owned(), json!(value))).collect();
             body.remove("state");
             if let Some(id) = id {
                 body.insert("id".to_owned(), json!(id));
             }
             let answer = client.post_json(&["dead-letters", "replay"], &Value::Object(body)).await?;
-            note(format!("{} dead letters were given to their daggers again", answer.get("replayed").unwrap_or(&Value::Null)));
+            note(format!(
+                "{} dead letters were given to their daggers again",
+                answer.get("replayed").unwrap_or(&Value::Null)
+            ));
             if output.format() != OutputFormat::Table {
                 output.item(&answer)?;
             }
@@ -59,14 +61,17 @@ async fn list(filter: &DeadLetterArguments, limit: usize, client: Client, mut ou
             break;
         }
     }
-    output.items(&letters, &[
-        column("ID", "/id"),
-        column("KIND", "/kind"),
-        column("STATE", "/state"),
-        column("FIRST SEEN", "/firstSeen"),
-        column("BYTES", "/bytes"),
-        column("ERROR", "/error"),
-    ])?;
+    output.items(
+        &letters,
+        &[
+            column("ID", "/id"),
+            column("KIND", "/kind"),
+            column("STATE", "/state"),
+            column("FIRST SEEN", "/firstSeen"),
+            column("BYTES", "/bytes"),
+            column("ERROR", "/error"),
+        ],
+    )?;
     if after.is_some() {
         note(format!("there are more than {limit}; -n shows more"));
     }

@@ -141,8 +141,10 @@ fn read_delimited(reader: &mut dyn BufRead, body: &mut Vec<u8>) -> Result<bool, 
 
 fn read_message(reader: &mut dyn BufRead, length: u64, body: &mut Vec<u8>) -> Result<bool, Failure> {
     if length > RECORD_BYTES_MAX as u64 {
-        return Err(Failure::error(format!("a message says that it has {length} bytes, the limit is {RECORD_BYTES_MAX}"))
-            .with_hint("are the messages varint-delimited?"));
+        return Err(Failure::error(format!(
+            "a message says that it has {length} bytes, the limit is {RECORD_BYTES_MAX}"
+        ))
+        .with_hint("are the messages varint-delimited?"));
     }
     let read = reader.take(length).read_to_end(body).map_err(unreadable)?;
     match read as u64 == length {
@@ -260,7 +262,9 @@ mod tests {
 
     #[test]
     fn torn_messages_are_refused() {
-        for torn in [b"\x05ab".as_slice(), b"\x80", b"\xff\xff\xff\xff\x7f", b"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80"] {
+        for torn in
+            [b"\x05ab".as_slice(), b"\x80", b"\xff\xff\xff\xff\x7f", b"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80"]
+        {
             assert!(batches(torn, RecordFormat::Pb, 10).is_err(), "{torn:?}");
         }
     }

@@ -8,7 +8,9 @@ use crate::output::note;
 use crate::proto_files;
 use control::dagger_plan::{FutureCheck, PlannedDagger};
 use control::dagger_spec::DaggerSpec;
-use flow::{BoundedOptions, DelimitedFile, FlowError, NdjsonFile, RecordFile, RefusedRecord, StreamSettings, TableInput};
+use flow::{
+    BoundedOptions, DelimitedFile, FlowError, NdjsonFile, RecordFile, RefusedRecord, StreamSettings, TableInput,
+};
 use schema::SchemaSet;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -26,10 +28,9 @@ pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
     fill_single_schema(&mut spec, &schemas);
     let planned = control::dagger_plan::plan(&mut spec, &schemas, FutureCheck::None)?;
     let inputs = open_inputs(&planned, &arguments.input)?;
-    let threads = arguments.threads.map_or_else(
-        || std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        usize::from,
-    );
+    let threads = arguments
+        .threads
+        .map_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get), usize::from);
     let batch_rows = arguments.batch_rows.map_or(BATCH_ROWS_DEFAULT, |rows| rows as usize);
     let options = BoundedOptions { threads, batch_rows };
     match &arguments.output {
@@ -89,7 +90,8 @@ fn load_schemas(paths: &[PathBuf]) -> Result<SchemaSet, Failure> {
         false => SchemaSet::from_sources(&files.sources).map_err(control::ControlError::from)?,
     };
     for (path, bytes) in files.descriptor_sets {
-        let more = SchemaSet::from_descriptor_set(&bytes).map_err(|error| Failure::error(format!("{}: {error}", path.display())))?;
+        let more = SchemaSet::from_descriptor_set(&bytes)
+            .map_err(|error| Failure::error(format!("{}: {error}", path.display())))?;
         schemas = schemas.merge(&more).map_err(control::ControlError::from)?;
     }
     Ok(schemas)
@@ -138,7 +140,8 @@ fn open_inputs(planned: &PlannedDagger, given: &[(String, PathBuf)]) -> Result<V
 
 fn open_file(path: &Path, stream: &StreamSettings, partition: usize) -> Result<Box<dyn RecordFile>, Failure> {
     let partition = u32::try_from(partition).map_err(|_| Failure::usage("too many files"))?;
-    let opened: Result<Box<dyn RecordFile>, FlowError> = match path.extension().and_then(|extension| extension.to_str()) {
+    let opened: Result<Box<dyn RecordFile>, FlowError> = match path.extension().and_then(|extension| extension.to_str())
+    {
         Some("pb" | "bin") => DelimitedFile::open(path, &stream.table, partition).map(|file| Box::new(file) as _),
         Some("ndjson" | "jsonl" | "json") => {
             NdjsonFile::open(path, stream.message.clone(), &stream.table, partition).map(|file| Box::new(file) as _)

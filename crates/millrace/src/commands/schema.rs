@@ -33,13 +33,16 @@ pub async fn run(command: SchemaCommand, client: Client, mut output: Output) -> 
             match output.format() {
                 OutputFormat::Table => {
                     let fields = schema.pointer("/spec/fields").and_then(Value::as_array).cloned().unwrap_or_default();
-                    output.items(&fields, &[
-                        column("NUMBER", "/number"),
-                        column("FIELD", "/name"),
-                        column("LABEL", "/label"),
-                        column("TYPE", "/type"),
-                        column("COMMENT", "/comment"),
-                    ])
+                    output.items(
+                        &fields,
+                        &[
+                            column("NUMBER", "/number"),
+                            column("FIELD", "/name"),
+                            column("LABEL", "/label"),
+                            column("TYPE", "/type"),
+                            column("COMMENT", "/comment"),
+                        ],
+                    )
                 }
                 _ => output.item(&schema),
             }
@@ -48,5 +51,8 @@ pub async fn run(command: SchemaCommand, client: Client, mut output: Output) -> 
 }
 
 fn list(items: &[Value], output: &mut Output) -> Result<(), Failure> {
-    output.items(items, &[column("TYPE", "/metadata/name"), column("FILE", "/spec/file"), column("COMMENT", "/spec/comment")])
+    output.items(
+        items,
+        &[column("TYPE", "/metadata/name"), column("FILE", "/spec/file"), column("COMMENT", "/spec/comment")],
+    )
 }

@@ -38,15 +38,18 @@ pub async fn run(command: TopicCommand, client: Client, mut output: Output) -> R
 }
 
 fn list(items: &[Value], output: &mut Output) -> Result<(), Failure> {
-    output.items(items, &[
-        column("NAME", "/metadata/name"),
-        column("GROUP", "/metadata/group"),
-        column("PARTITIONS", "/spec/partitions"),
-        column("RECORDS", "/status/records"),
-        column("BYTES", "/status/bytes"),
-        column("RETENTION", "/spec/retention"),
-        column("SCHEMA", "/spec/schema"),
-    ])
+    output.items(
+        items,
+        &[
+            column("NAME", "/metadata/name"),
+            column("GROUP", "/metadata/group"),
+            column("PARTITIONS", "/spec/partitions"),
+            column("RECORDS", "/status/records"),
+            column("BYTES", "/status/bytes"),
+            column("RETENTION", "/spec/retention"),
+            column("SCHEMA", "/spec/schema"),
+        ],
+    )
 }
 
 async fn tail(arguments: TailArguments, client: Client, mut output: Output) -> Result<(), Failure> {

@@ -20,7 +20,10 @@ pub async fn run(arguments: UpArguments, data_dir: &Path, output: Output) -> Res
     start_logging();
     let mut signals = Signals::listen()?;
     if !arguments.listen.ip().is_loopback() {
-        note(format!("warning: {} can be reached from other machines, and there are no passwords yet", arguments.listen));
+        note(format!(
+            "warning: {} can be reached from other machines, and there are no passwords yet",
+            arguments.listen
+        ));
     }
     let opened = Platform::open(PlatformOptions { data_dir: data_dir.to_path_buf() });
     let platform = tokio::select! {

@@ -54,13 +54,17 @@ fn the_same_files_give_the_same_bytes() {
     let directory = directory();
     let inputs = ["--input", "data_stream=p0.ndjson", "--input", "data_stream=p1.ndjson"];
     let first = run_spec(directory.path(), &inputs).ok();
-    assert_eq!(ledger(&first), json!({
-        "consumed": 1000, "delivered": 800, "filtered": 200, "late": 0, "dead_lettered": 0, "rows": 27,
-    }));
+    assert_eq!(
+        ledger(&first),
+        json!({
+            "consumed": 1000, "delivered": 800, "filtered": 200, "late": 0, "dead_lettered": 0, "rows": 27,
+        })
+    );
     assert!(first.stdout.starts_with("{\"tag_city\":\"Bandung\",\"bookings\":"), "{}", first.stdout);
     assert_eq!(first.stdout.lines().count(), 27);
     for (threads, rows) in [("1", "1"), ("2", "7"), ("3", "1000000")] {
-        let again = run_spec(directory.path(), &[&inputs[..], &["--threads", threads, "--batch-rows", rows]].concat()).ok();
+        let again =
+            run_spec(directory.path(), &[&inputs[..], &["--threads", threads, "--batch-rows", rows]].concat()).ok();
         assert_eq!(again.stdout, first.stdout, "threads {threads}, batch rows {rows}");
         assert_eq!(ledger(&again), ledger(&first));
     }

@@ -35,9 +35,7 @@ const BOOKINGS: &[(&str, i64, &str)] = &[
 ];
 
 fn expected() -> Vec<Value> {
-    let row = |city: &str, bookings: i64, amount: i64, end: &str| {
-        json!({"time": format!("2026-01-05T{end}Z"), "tag_city": city, "bookings": bookings, "amount": amount})
-    };
+    let row = |city: &str, bookings: i64, amount: i64, end: &str| json!({"time": format!("2026-01-05T{end}Z"), "tag_city": city, "bookings": bookings, "amount": amount});
     vec![
         row("Bandung", 1, 5, "01:01:00"),
         row("Jakarta", 2, 30, "01:01:00"),
@@ -112,7 +110,8 @@ fn records_go_in_and_the_right_numbers_come_out() {
     };
     server.until(cells, |cells| *cells == [7, 1, 1, 0, 5]);
 
-    let sum = server.cli(&["-o", "ndjson", "sql", "SELECT sum(amount) AS amount, count(*) AS rows FROM counts"]).lines();
+    let sum =
+        server.cli(&["-o", "ndjson", "sql", "SELECT sum(amount) AS amount, count(*) AS rows FROM counts"]).lines();
     assert_eq!(sum, [json!({"amount": 43, "rows": 4})]);
     let list = server.cli(&["dagger", "list"]).ok().stdout;
     assert!(list.lines().nth(1).unwrap().starts_with("counts"), "{list}");
@@ -157,8 +156,12 @@ fn what_is_wrong_is_said_before_anything_is_deployed() {
     let server = TestServer::with_bookings(1);
     let apply = |yaml: &str| server.cli(&["dagger", "apply", "-f", &server.file("wrong.yaml", yaml)]);
     apply(&COUNTS.replace("sum(amount)", "sum(amunt)")).failed_with(1, "line 1, column ").failed_with(1, "amount");
-    apply(&COUNTS.replace("FROM data_stream", "FROM data_strem")).failed_with(1, "line 3, column ").failed_with(1, "data_stream");
-    apply(&COUNTS.replace("idle: 1s", "idel: 1s")).failed_with(1, "line 8, column ").failed_with(1, "did you mean `idle`?");
+    apply(&COUNTS.replace("FROM data_stream", "FROM data_strem"))
+        .failed_with(1, "line 3, column ")
+        .failed_with(1, "data_stream");
+    apply(&COUNTS.replace("idle: 1s", "idel: 1s"))
+        .failed_with(1, "line 8, column ")
+        .failed_with(1, "did you mean `idle`?");
     apply(&COUNTS.replace("[bookings]", "[booking]")).failed_with(3, "did you mean `bookings`?");
     apply(&COUNTS.replace("shop.v1.Booking", "shop.v1.Boking")).failed_with(3, "did you mean `shop.v1.Booking`?");
     apply(&COUNTS.replace("AS tag_city", "")).failed_with(1, "groups by `city`").failed_with(1, "tag_city");
@@ -172,8 +175,13 @@ fn what_is_wrong_is_said_before_anything_is_deployed() {
 #[test]
 fn a_dagger_feeds_another_by_a_type_that_nobody_wrote() {
     let server = TestServer::with_bookings(1);
-    server.apply("counts.yaml", &COUNTS.replace("  sql: |", "  sinks: [{kind: topic, topic: per-minute, key: [tag_city]}]\n  sql: |"));
-    server.apply("second.yaml", "\
+    server.apply(
+        "counts.yaml",
+        &COUNTS.replace("  sql: |", "  sinks: [{kind: topic, topic: per-minute, key: [tag_city]}]\n  sql: |"),
+    );
+    server.apply(
+        "second.yaml",
+        "\
 apiVersion: millrace/v1
 kind: Dagger
 metadata: {name: second}
@@ -182,7 +190,8 @@ spec:
   sql: |
     SELECT sum(bookings) AS bookings, count(1) AS rows, TUMBLE_END(rowtime, INTERVAL '1' HOUR) AS window_timestamp
     FROM data_stream GROUP BY TUMBLE(rowtime, INTERVAL '1' HOUR)
-");
+",
+    );
     server.publish(BOOKINGS);
     let expected = json!({"time": "2026-01-05T02:00:00Z", "bookings": 5, "rows": 4});
     server.until_results("second", &[expected]);
@@ -197,16 +206,20 @@ fn broken_records_are_kept_shown_and_replayed() {
     let server = TestServer::with_bookings(1);
     // A topic without a schema takes what the dagger then cannot read.
     server.cli(&["topic", "create", "raw"]).ok();
-    server.apply("rows.yaml", "\
+    server.apply(
+        "rows.yaml",
+        "\
 apiVersion: millrace/v1
 kind: Dagger
 metadata: {name: rows}
 spec:
   streams: [{schema: shop.v1.Booking, topics: [raw], timestamp: record, watermark: {idle: 1s}}]
   sql: SELECT order_number, amount, rowtime FROM data_stream
-");
+",
+    );
     let publish = |base64: &str| {
-        let (status, _) = server.http_json("POST", "/api/v1/topics/raw/records", json!({"valueBase64": base64, "key": "k"}));
+        let (status, _) =
+            server.http_json("POST", "/api/v1/topics/raw/records", json!({"valueBase64": base64, "key": "k"}));
         assert_eq!(status, 200);
     };
     publish("CgFhEAE="); // {order_number: "a", amount: 1}
@@ -214,7 +227,8 @@ spec:
     publish("CgH/EAI="); // text that is no UTF-8
     publish("CgFiEAM=");
     server.until(|| server.results("rows").len(), |rows| *rows == 2);
-    let letters = server.until(|| server.cli(&["-o", "json", "dead-letter", "list"]).json(), |l| l.as_array().map(Vec::len) == Some(2));
+    let letters = server
+        .until(|| server.cli(&["-o", "json", "dead-letter", "list"]).json(), |l| l.as_array().map(Vec::len) == Some(2));
     assert_eq!(letters[0]["id"], "rows/data_stream/raw/0/1");
     assert_eq!((&letters[0]["kind"], &letters[1]["kind"]), (&"undecodable".into(), &"value_error".into()));
     let shown = server.cli(&["-o", "json", "dead-letter", "show", "rows/data_stream/raw/0/1"]).json();

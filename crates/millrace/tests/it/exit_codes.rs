@@ -14,7 +14,9 @@ fn the_exit_code_tells_what_went_wrong() {
     server.cli(&["topic", "show", "booking"]).failed_with(3, "did you mean `bookings`?");
     server.cli(&["topic", "tail", "booking"]).failed_with(3, "did you mean `bookings`?");
     server.cli(&["schema", "show", "shop.v1.Bokking"]).failed_with(3, "did you mean `shop.v1.Booking`?");
-    server.cli_with_input(&["topic", "produce", "nothing", "-f", "-"], b"{}\n").failed_with(3, "there is no topic `nothing`");
+    server
+        .cli_with_input(&["topic", "produce", "nothing", "-f", "-"], b"{}\n")
+        .failed_with(3, "there is no topic `nothing`");
     // 0, and nothing but data on stdout
     let list = server.cli(&["-o", "json", "topic", "list"]).ok();
     assert!(list.stderr.is_empty(), "{}", list.stderr);

@@ -6,13 +6,17 @@ const RECORDS: &str = "/api/v1/topics/bookings/records";
 #[test]
 fn any_service_publishes_over_http() {
     let server = TestServer::with_bookings(3);
-    let (status, answer) = server.http_json("POST", RECORDS, json!({
-        "records": [
-            {"value": {"orderNumber": "a", "amount": "12", "eventTimestamp": "2026-01-05T01:00:00Z"}, "key": "a",
-             "headers": {"trace": "t-1"}, "timestamp": "2026-01-05T01:00:01Z"},
-            {"value": {"order_number": "b", "amount": 13}, "key": "a", "timestamp": 1767574802000_i64},
-        ]
-    }));
+    let (status, answer) = server.http_json(
+        "POST",
+        RECORDS,
+        json!({
+            "records": [
+                {"value": {"orderNumber": "a", "amount": "12", "eventTimestamp": "2026-01-05T01:00:00Z"}, "key": "a",
+                 "headers": {"trace": "t-1"}, "timestamp": "2026-01-05T01:00:01Z"},
+                {"value": {"order_number": "b", "amount": 13}, "key": "a", "timestamp": 1767574802000_i64},
+            ]
+        }),
+    );
     assert_eq!(status, 200, "{answer}");
     assert_eq!(answer["acknowledged"], 2);
     // One key, one partition, in order.
@@ -24,9 +28,12 @@ fn any_service_publishes_over_http() {
     assert_eq!(shown[0]["key"], "a");
     assert_eq!(shown[0]["headers"], json!({"trace": "t-1"}));
     assert_eq!(shown[0]["timestamp"], "2026-01-05T01:00:01Z");
-    assert_eq!(shown[0]["value"], json!({
-        "order_number": "a", "amount": 12, "city": "", "event_timestamp": "2026-01-05T01:00:00Z",
-    }));
+    assert_eq!(
+        shown[0]["value"],
+        json!({
+            "order_number": "a", "amount": 12, "city": "", "event_timestamp": "2026-01-05T01:00:00Z",
+        })
+    );
     assert_eq!(shown[1]["timestamp"], "2026-01-05T01:00:02Z");
 }
 
@@ -43,29 +50,36 @@ fn one_record_alone_and_a_list_are_taken_too() {
 #[test]
 fn a_record_that_is_wrong_does_not_disturb_the_others() {
     let server = TestServer::with_bookings(1);
-    let (status, answer) = server.http_json("POST", RECORDS, json!({"records": [
-        {"value": {"orderNumber": "a"}},
-        {"value": {"orderNumbr": "b"}},
-        {"value": {"amount": "many"}},
-        {"value": {}, "kye": "x"},
-        {"value": {}, "partition": 7},
-        {"value": {}, "timestamp": "yesterday"},
-        {"valueBase64": "CgVhYg=="},
-        {"value": {"orderNumber": "c"}},
-    ]}));
+    let (status, answer) = server.http_json(
+        "POST",
+        RECORDS,
+        json!({"records": [
+            {"value": {"orderNumber": "a"}},
+            {"value": {"orderNumbr": "b"}},
+            {"value": {"amount": "many"}},
+            {"value": {}, "kye": "x"},
+            {"value": {}, "partition": 7},
+            {"value": {}, "timestamp": "yesterday"},
+            {"valueBase64": "CgVhYg=="},
+            {"value": {"orderNumber": "c"}},
+        ]}),
+    );
     assert_eq!(status, 207, "{answer}");
     assert_eq!((&answer["acknowledged"], &answer["refused"]), (&2.into(), &6.into()));
     let codes: Vec<_> = answer["records"].as_array().unwrap().iter().map(|r| r["error"]["code"].as_str()).collect();
-    assert_eq!(codes, [
-        None,
-        Some("record_invalid"),
-        Some("record_invalid"),
-        Some("unknown_key"),
-        Some("partition_not_found"),
-        Some("time_invalid"),
-        Some("record_invalid"),
-        None,
-    ]);
+    assert_eq!(
+        codes,
+        [
+            None,
+            Some("record_invalid"),
+            Some("record_invalid"),
+            Some("unknown_key"),
+            Some("partition_not_found"),
+            Some("time_invalid"),
+            Some("record_invalid"),
+            None,
+        ]
+    );
     let hint = answer["records"][3]["error"]["hint"].as_str().unwrap();
     assert!(hint.contains("`key`"), "{hint}");
     let offsets: Vec<_> = server.cli(&["-o", "ndjson", "topic", "tail", "bookings"]).lines();
@@ -78,13 +92,15 @@ fn a_record_that_is_wrong_does_not_disturb_the_others() {
 fn protobuf_and_lines_are_taken_as_they_are() {
     let server = TestServer::with_bookings(1);
     let protobuf = [("content-type", "application/x-protobuf")];
-    let (status, answer) = server.http("POST", &format!("{RECORDS}?key=k"), &protobuf, b"\x03\x0a\x01a\x00\x03\x0a\x01b");
+    let (status, answer) =
+        server.http("POST", &format!("{RECORDS}?key=k"), &protobuf, b"\x03\x0a\x01a\x00\x03\x0a\x01b");
     assert_eq!(status, 200, "{answer}");
     // What comes after a broken length has no known beginning; what came before stays.
     let (status, answer) = server.http("POST", RECORDS, &protobuf, b"\x03\x0a\x01c\x09\x0a\x01");
     assert_eq!(status, 207, "{answer}");
     let lines = [("content-type", "application/x-ndjson")];
-    let (status, _) = server.http("POST", &format!("{RECORDS}?key_field=city"), &lines, b"{\"city\": \"Jakarta\"}\n\n{}\n");
+    let (status, _) =
+        server.http("POST", &format!("{RECORDS}?key_field=city"), &lines, b"{\"city\": \"Jakarta\"}\n\n{}\n");
     assert_eq!(status, 200);
     let shown = server.cli(&["-o", "ndjson", "topic", "tail", "bookings"]).lines();
     let seen: Vec<_> = shown.iter().map(|r| (r["key"].clone(), r["value"]["order_number"].clone())).collect();
@@ -119,7 +135,8 @@ fn the_command_line_produces_and_counts() {
         lines.push_str(&format!("{{\"orderNumber\": \"{number}\", \"amount\": {number}}}\n"));
     }
     let file = server.file("records.ndjson", lines);
-    let ran = server.cli(&["topic", "produce", "bookings", "--file", &file, "--key-field", "order_number", "-o", "json"]);
+    let ran =
+        server.cli(&["topic", "produce", "bookings", "--file", &file, "--key-field", "order_number", "-o", "json"]);
     assert!(ran.stderr.contains("12000 records acknowledged, 0 refused"), "{}", ran.stderr);
     assert_eq!(ran.json(), json!({"acknowledged": 12_000, "refused": 0}));
     let topic = server.cli(&["-o", "json", "topic", "show", "bookings"]).json();
@@ -128,10 +145,16 @@ fn the_command_line_produces_and_counts() {
 
     let ran = server.cli_with_input(&["topic", "produce", "bookings", "-f", "-"], b"{}\n{\"x\": 1}\n{}\n");
     ran.failed_with(1, "record 2: ").failed_with(1, "2 records acknowledged, 1 refused");
-    let ran = server.cli_with_input(&["topic", "produce", "bookings", "-f", "-", "--format", "pb", "--rate", "100"], b"\x00\x00\x00");
+    let ran = server.cli_with_input(
+        &["topic", "produce", "bookings", "-f", "-", "--format", "pb", "--rate", "100"],
+        b"\x00\x00\x00",
+    );
     assert!(ran.ok().stderr.contains("3 records acknowledged"));
     assert_eq!(server.cli(&["-o", "ndjson", "topic", "tail", "bookings", "--from", "earliest"]).lines().len(), 12_005);
-    assert_eq!(server.cli(&["-o", "ndjson", "topic", "tail", "bookings", "--from", "earliest", "-n", "7"]).lines().len(), 7);
+    assert_eq!(
+        server.cli(&["-o", "ndjson", "topic", "tail", "bookings", "--from", "earliest", "-n", "7"]).lines().len(),
+        7
+    );
     assert!(server.cli(&["-o", "ndjson", "topic", "tail", "bookings", "--from", "2100-01-01"]).lines().is_empty());
 }
 
@@ -139,8 +162,9 @@ fn the_command_line_produces_and_counts() {
 fn a_follower_sees_what_comes() {
     let server = TestServer::with_bookings(2);
     std::thread::scope(|scope| {
-        let follower =
-            scope.spawn(|| server.cli(&["-o", "ndjson", "topic", "tail", "bookings", "--from", "latest", "-n", "2"]).lines());
+        let follower = scope.spawn(|| {
+            server.cli(&["-o", "ndjson", "topic", "tail", "bookings", "--from", "latest", "-n", "2"]).lines()
+        });
         // When the follower has begun is not known, so records go on coming until it has seen its two.
         let mut number = 0;
         while !follower.is_finished() {

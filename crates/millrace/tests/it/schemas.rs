@@ -13,13 +13,17 @@ fn schemas_are_pushed_listed_and_shown() {
 #[test]
 fn a_directory_is_pushed_with_its_imports() {
     let server = TestServer::start();
-    server.file("p/a/v1/a.proto", "syntax = \"proto3\";\npackage a.v1;\nimport \"b/v1/b.proto\";\nmessage A { b.v1.B b = 1; }\n");
+    server.file(
+        "p/a/v1/a.proto",
+        "syntax = \"proto3\";\npackage a.v1;\nimport \"b/v1/b.proto\";\nmessage A { b.v1.B b = 1; }\n",
+    );
     let single = server.file("p/b/v1/b.proto", "syntax = \"proto3\";\npackage b.v1;\nmessage B { int32 n = 1; }\n");
     let root = server.directory.path().join("p");
     server.cli(&["schema", "push", root.to_str().unwrap()]).ok();
     assert_eq!(server.cli(&["-o", "json", "schema", "list"]).json().as_array().map(Vec::len), Some(2));
     // A push replaces the type.
-    server.file("p/b/v1/b.proto", "syntax = \"proto3\";\npackage b.v1;\nmessage B { int32 n = 1; string added = 2; }\n");
+    server
+        .file("p/b/v1/b.proto", "syntax = \"proto3\";\npackage b.v1;\nmessage B { int32 n = 1; string added = 2; }\n");
     server.cli(&["schema", "push", &single]).ok();
     let shown = server.cli(&["-o", "json", "schema", "show", "b.v1.B"]).json();
     assert_eq!(shown["spec"]["fields"][1]["name"], "added");

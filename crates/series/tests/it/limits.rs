@@ -8,7 +8,8 @@ use crate::store::{NEW_YEAR, SECOND, TestStore, batch, layout, scan_all, write};
 fn too_many_series_name_the_tag_to_blame() {
     let test = TestStore::with(|options| options.limits.series_per_measurement_max = 100);
     let drivers: Vec<String> = (0..150).map(|driver| format!("driver-{driver}")).collect();
-    let rows: Vec<_> = drivers.iter().map(|driver| (NEW_YEAR, Some("few"), Some(driver.as_str()), Some(1), None)).collect();
+    let rows: Vec<_> =
+        drivers.iter().map(|driver| (NEW_YEAR, Some("few"), Some(driver.as_str()), Some(1), None)).collect();
     let summary = write(&test.store, "m", &rows);
     assert_eq!((summary.written, summary.skipped, summary.new_series), (100, 50, 100));
     // Known series still take points.
@@ -47,7 +48,8 @@ fn series_without_points_make_room() {
 fn tags_that_tell_points_apart_are_no_series() {
     let test = TestStore::with(|options| options.limits.series_per_measurement_max = 2);
     let offsets: Vec<String> = (0..1_000).map(|offset| offset.to_string()).collect();
-    let rows: Vec<_> = offsets.iter().map(|offset| (NEW_YEAR, Some("a"), Some(offset.as_str()), Some(1), None)).collect();
+    let rows: Vec<_> =
+        offsets.iter().map(|offset| (NEW_YEAR, Some("a"), Some(offset.as_str()), Some(1), None)).collect();
     let layout = PointLayout { tags: vec![(1, "city".into()), (2, "_offset".into())], ..layout() };
     for _ in 0..2 {
         let summary = test.store.write("m", &batch(&rows), &layout).expect("writes");
@@ -96,9 +98,15 @@ fn too_many_columns_or_measurements_are_errors() {
     let row = batch(&[(NEW_YEAR, Some("a"), None, Some(1), Some(0.5))]);
     test.store.write("m", &row, &layout()).expect("writes");
     let more_fields = PointLayout { fields: vec![(3, "more".into())], ..layout() };
-    assert!(matches!(test.store.write("m", &row, &more_fields), Err(SeriesError::LimitExceeded { found: 3, max: 2, .. })));
+    assert!(matches!(
+        test.store.write("m", &row, &more_fields),
+        Err(SeriesError::LimitExceeded { found: 3, max: 2, .. })
+    ));
     let more_tags = PointLayout { tags: vec![(1, "more".into())], ..layout() };
-    assert!(matches!(test.store.write("m", &row, &more_tags), Err(SeriesError::LimitExceeded { found: 3, max: 2, .. })));
+    assert!(matches!(
+        test.store.write("m", &row, &more_tags),
+        Err(SeriesError::LimitExceeded { found: 3, max: 2, .. })
+    ));
     assert!(matches!(test.store.write("n", &row, &layout()), Err(SeriesError::LimitExceeded { found: 2, max: 1, .. })));
     assert_eq!(test.store.measurement("m").expect("is there").fields.len(), 2, "nothing of the refused ones stays");
 }

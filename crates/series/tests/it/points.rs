@@ -159,7 +159,9 @@ fn every_kind_of_column_finds_a_type() {
     ];
     let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)))
         .expect("a batch");
-    let named = |from: usize, to: usize| (from..to).map(|column| (column, batch.schema().field(column).name().clone())).collect();
+    let named = |from: usize, to: usize| {
+        (from..to).map(|column| (column, batch.schema().field(column).name().clone())).collect()
+    };
     let layout = PointLayout { time: 0, tags: named(1, 4), fields: named(4, 17) };
     let summary = test.store.write("kinds", &batch, &layout).expect("writes");
     assert_eq!(summary.written, 1);
@@ -169,7 +171,8 @@ fn every_kind_of_column_finds_a_type() {
           ü \"x\"|shared|/wA=|[1,null,3]|1970-01-01T00:00:01Z|"]
     );
     let info = test.store.measurement("kinds").expect("is there");
-    let types: Vec<(&str, FieldType)> = info.fields.iter().map(|field| (field.name.as_str(), field.field_type)).collect();
+    let types: Vec<(&str, FieldType)> =
+        info.fields.iter().map(|field| (field.name.as_str(), field.field_type)).collect();
     assert!(types.contains(&("price", FieldType::Float64)) && types.contains(&("none", FieldType::Int64)), "{types:?}");
     assert!(types.iter().all(|(name, _)| *name != "nothing"), "{types:?}");
     let nested = PointLayout { time: 0, tags: vec![(13, "list".into())], fields: named(4, 5) };
@@ -179,13 +182,21 @@ fn every_kind_of_column_finds_a_type() {
 #[test]
 fn measurements_and_columns_with_odd_names() {
     let test = TestStore::new();
-    let names = ["a b", "Bookings", "bookings", "../../etc/passwd", "quote\"s and 'ticks'`", "日本 🚕", "a\0b", "\n", "select", "."];
+    let names = [
+        "a b",
+        "Bookings",
+        "bookings",
+        "../../etc/passwd",
+        "quote\"s and 'ticks'`",
+        "日本 🚕",
+        "a\0b",
+        "\n",
+        "select",
+        ".",
+    ];
     for (index, name) in names.iter().enumerate() {
-        let layout = PointLayout {
-            tags: vec![(1, format!("{name} tag"))],
-            fields: vec![(3, name.to_string())],
-            ..layout()
-        };
+        let layout =
+            PointLayout { tags: vec![(1, format!("{name} tag"))], fields: vec![(3, name.to_string())], ..layout() };
         let row = batch(&[(NEW_YEAR, Some(name), None, Some(index as i64), None)]);
         test.store.write(name, &row, &layout).expect("writes");
     }

@@ -9,7 +9,11 @@ const DAY: i64 = 24 * 3600 * SECOND;
 #[test]
 fn a_point_expires_a_retention_after_its_time() {
     let test = TestStore::new();
-    write(&test.store, "m", &[(NEW_YEAR, Some("a"), None, Some(1), None), (NEW_YEAR + DAY, Some("a"), None, Some(2), None)]);
+    write(
+        &test.store,
+        "m",
+        &[(NEW_YEAR, Some("a"), None, Some(1), None), (NEW_YEAR + DAY, Some("a"), None, Some(2), None)],
+    );
     assert_eq!(test.store.expire().expect("expires").expired, 0);
     test.clock.advance(7 * DAY + SECOND);
     assert_eq!(test.store.expire().expect("expires").expired, 1);

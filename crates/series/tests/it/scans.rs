@@ -12,7 +12,9 @@ fn filled() -> TestStore {
     for chunk in 0..10 {
         let rows: Vec<Row<'_>> = (chunk * 100..(chunk + 1) * 100)
             .flat_map(|second| {
-                CITIES.map(|city| (NEW_YEAR + second * SECOND, Some(city), (city == "a").then_some("x"), Some(second), None))
+                CITIES.map(|city| {
+                    (NEW_YEAR + second * SECOND, Some(city), (city == "a").then_some("x"), Some(second), None)
+                })
             })
             .collect();
         write(&test.store, "m", &rows);

@@ -8,7 +8,9 @@ use crate::store::{NEW_YEAR, Row, SECOND, TestStore, lines, write};
 async fn query(store: &SeriesStore, sql: &str) -> Vec<String> {
     let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(2));
     for info in store.measurements() {
-        context.register_table(info.name.as_str(), store.table_provider(&info.name).expect("a table")).expect("registers");
+        context
+            .register_table(info.name.as_str(), store.table_provider(&info.name).expect("a table"))
+            .expect("registers");
     }
     let batches = context.sql(sql).await.expect("plans").collect().await.expect("runs");
     lines(&batches)
@@ -20,7 +22,13 @@ fn filled() -> TestStore {
     let rows: Vec<Row<'_>> = (0..600)
         .flat_map(|second| {
             ["a", "b", "c"].map(|city| {
-                (NEW_YEAR + second * SECOND, Some(city), (city == "c").then_some("x"), Some(second), Some(second as f64 / 2.0))
+                (
+                    NEW_YEAR + second * SECOND,
+                    Some(city),
+                    (city == "c").then_some("x"),
+                    Some(second),
+                    Some(second as f64 / 2.0),
+                )
             })
         })
         .collect();
@@ -40,8 +48,20 @@ async fn time_ranges_are_pushed_down() {
     let test = filled();
     check(&test, "SELECT count(*) FROM m", 1_800, &["1800"]).await;
     check(&test, "SELECT count(*) FROM m WHERE time > TIMESTAMP '2024-01-01T00:09:49'", 30, &["30"]).await;
-    check(&test, "SELECT count(*) FROM m WHERE time >= '2024-01-01T00:09:50' AND time < '2024-01-01T00:09:55'", 15, &["15"]).await;
-    check(&test, "SELECT count(*) FROM m WHERE time BETWEEN '2024-01-01T00:00:00' AND '2024-01-01T00:00:01'", 6, &["6"]).await;
+    check(
+        &test,
+        "SELECT count(*) FROM m WHERE time >= '2024-01-01T00:09:50' AND time < '2024-01-01T00:09:55'",
+        15,
+        &["15"],
+    )
+    .await;
+    check(
+        &test,
+        "SELECT count(*) FROM m WHERE time BETWEEN '2024-01-01T00:00:00' AND '2024-01-01T00:00:01'",
+        6,
+        &["6"],
+    )
+    .await;
     check(&test, "SELECT count(*) FROM m WHERE time = TIMESTAMP '2024-01-01T00:00:07'", 3, &["3"]).await;
     check(&test, "SELECT count(*) FROM m WHERE time > now() - INTERVAL '15 minutes'", 0, &["0"]).await;
     check(&test, "SELECT count(*) FROM m WHERE time < TIMESTAMP '2023-01-01T00:00:00'", 0, &["0"]).await;
@@ -69,7 +89,8 @@ async fn tags_groups_orders_and_limits() {
         &["2024-01-01T00:09:59|c|599", "2024-01-01T00:09:59|b|599"],
     )
     .await;
-    check(&test, "SELECT time, count FROM m WHERE city = 'b' ORDER BY time LIMIT 1", 2, &["2024-01-01T00:00:00|0"]).await;
+    check(&test, "SELECT time, count FROM m WHERE city = 'b' ORDER BY time LIMIT 1", 2, &["2024-01-01T00:00:00|0"])
+        .await;
     check(&test, "SELECT city FROM m ORDER BY share DESC, city LIMIT 2", 1_800, &["a", "b"]).await;
     check(&test, "SELECT city FROM m LIMIT 1", 1, &["a"]).await;
     check(
@@ -90,7 +111,12 @@ async fn what_is_pushed_down_shows_in_the_plan() {
     )
     .await
     .join("\n");
-    assert!(plan.contains("SeriesScanExec: measurement=m, from=1704067201000000, city OneOf([\"b\"]), limit=5, newest first"), "{plan}");
+    assert!(
+        plan.contains(
+            "SeriesScanExec: measurement=m, from=1704067201000000, city OneOf([\"b\"]), limit=5, newest first"
+        ),
+        "{plan}"
+    );
     let physical = plan.split("physical_plan").nth(1).expect("a physical plan");
     assert!(!physical.contains("Sort") && !physical.contains("Filter"), "{plan}");
 }

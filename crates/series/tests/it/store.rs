@@ -56,7 +56,8 @@ impl TestStore {
 
 fn open(dir: &TempDir, clock: &HandClock, change: fn(&mut SeriesOptions)) -> SeriesStore {
     let hands = clock.0.clone();
-    let mut options = SeriesOptions { clock: Arc::new(move || hands.load(Ordering::SeqCst)), ..SeriesOptions::default() };
+    let mut options =
+        SeriesOptions { clock: Arc::new(move || hands.load(Ordering::SeqCst)), ..SeriesOptions::default() };
     change(&mut options);
     SeriesStore::open(dir.path(), options).expect("opens")
 }
@@ -72,7 +73,8 @@ pub fn batch(rows: &[Row<'_>]) -> RecordBatch {
         ("count", Arc::new(rows.iter().map(|row| row.3).collect::<Int64Array>())),
         ("share", Arc::new(rows.iter().map(|row| row.4).collect::<Float64Array>())),
     ];
-    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).expect("a batch")
+    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)))
+        .expect("a batch")
 }
 
 pub fn layout() -> PointLayout {

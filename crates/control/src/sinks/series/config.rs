@@ -93,9 +93,11 @@ fn find_time(schema: &Schema) -> Result<usize, ControlError> {
         let names = schema.fields().iter().map(|field| field.name().as_str());
         let hint = match nearest(TIME_COLUMNS[0], names) {
             Some(near) => format!("name the column `{near}` `window_timestamp`"),
-            None => "select for example `TUMBLE_END(rowtime, INTERVAL '1' MINUTE) AS window_timestamp`, or `rowtime`".to_owned(),
+            None => "select for example `TUMBLE_END(rowtime, INTERVAL '1' MINUTE) AS window_timestamp`, or `rowtime`"
+                .to_owned(),
         };
-        return Err(refused("the result has no column `window_timestamp` or `rowtime`, which is the point's time").with_hint(hint));
+        return Err(refused("the result has no column `window_timestamp` or `rowtime`, which is the point's time")
+            .with_hint(hint));
     };
     let field = schema.field(index);
     match field.data_type() {
@@ -120,7 +122,9 @@ fn check_names(layout: &PointLayout) -> Result<(), ControlError> {
                 .with_hint("name it differently"));
         }
         if names[..index].contains(name) {
-            return Err(refused(format!("two columns would be stored as `{name}`")).with_hint("name one of them differently"));
+            return Err(
+                refused(format!("two columns would be stored as `{name}`")).with_hint("name one of them differently")
+            );
         }
     }
     Ok(())
@@ -148,11 +152,14 @@ mod tests {
     fn names_say_what_a_column_is() {
         let schema = schema(&["tag_city", "label_s2id", "n", "window_timestamp"]);
         let config = SeriesConfig::new("m", &schema, Some(&[0, 1]), 1).unwrap();
-        assert_eq!(config.layout, PointLayout {
-            time: 3,
-            tags: vec![(0, "tag_city".to_owned()), (1, "s2id".to_owned())],
-            fields: vec![(2, "n".to_owned())],
-        });
+        assert_eq!(
+            config.layout,
+            PointLayout {
+                time: 3,
+                tags: vec![(0, "tag_city".to_owned()), (1, "s2id".to_owned())],
+                fields: vec![(2, "n".to_owned())],
+            }
+        );
         assert_eq!(config.written_schema(&schema).fields().len(), 4);
     }
 

@@ -37,7 +37,10 @@ impl SeriesSink {
             return Ok(rows.batch.clone());
         }
         let Some(origin) = &rows.origin else {
-            return Err(SinkError { message: "the rows do not say which records they come from".to_owned(), retry: false });
+            return Err(SinkError {
+                message: "the rows do not say which records they come from".to_owned(),
+                retry: false,
+            });
         };
         let count = rows.batch.num_rows();
         let mut columns = rows.batch.columns().to_vec();

@@ -14,7 +14,12 @@ pub struct TopicSinkConfig {
 }
 
 impl TopicSinkConfig {
-    pub fn new(topic: &str, message: &MessageDescriptor, schema: &Schema, key: &[String]) -> Result<Self, ControlError> {
+    pub fn new(
+        topic: &str,
+        message: &MessageDescriptor,
+        schema: &Schema,
+        key: &[String],
+    ) -> Result<Self, ControlError> {
         let program = EncodeProgram::compile(message, schema).map_err(refused)?;
         let key = key.iter().map(|column| key_column(schema, column)).collect::<Result<_, _>>()?;
         Ok(Self { topic: topic.to_owned(), program, key })
@@ -28,8 +33,11 @@ fn key_column(schema: &Schema, column: &str) -> Result<usize, ControlError> {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("the columns are: {}", names.join(", ")),
         };
-        ControlError::invalid("topic_sink_refused", format!("the sink `topic` has the key `{column}`, which is no column of the query"))
-            .with_hint(hint)
+        ControlError::invalid(
+            "topic_sink_refused",
+            format!("the sink `topic` has the key `{column}`, which is no column of the query"),
+        )
+        .with_hint(hint)
     })
 }
 
