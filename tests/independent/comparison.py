@@ -34,7 +34,7 @@ def rfc3339_ms(text):
     return since // datetime.timedelta(milliseconds=1)
 
 
-def run_dagger(options, spec, proto, inputs):
+def run_dagger(options, spec, proto, inputs, is_quiet):
     """Runs the dagger; returns the lines that it wrote and the ledger that it printed."""
     options.results.mkdir(parents=True, exist_ok=True)
     output = options.results / f"{spec.stem}.ndjson"
@@ -48,17 +48,18 @@ def run_dagger(options, spec, proto, inputs):
     if finished.returncode != 0:
         sys.exit(f"{spec.stem}: exit code {finished.returncode} of\n  {' '.join(command)}\n{finished.stderr}")
     seconds = time.monotonic() - began
-    print(f"{spec.stem}: dagger run took {seconds:.1f} s", file=sys.stderr)
+    if not is_quiet:
+        print(f"{spec.stem}: dagger run took {seconds:.1f} s", file=sys.stderr)
     ledger = json.loads(finished.stderr.strip().splitlines()[-1])
     return output.read_text().splitlines(), ledger
 
 
-def compare(options, spec, proto, inputs, expected_rows, times, expected_ledger):
+def compare(options, spec, proto, inputs, expected_rows, times, expected_ledger, is_quiet=False):
     """Compares all rows (the columns in `times` as moments), their order, and the ledger.
 
-    Returns whether all is equal, having said so or shown the first differences."""
+    Returns whether all is equal, having shown the first differences or, unless `is_quiet`, said so."""
     name = spec.stem
-    lines, ledger = run_dagger(options, spec, proto, inputs)
+    lines, ledger = run_dagger(options, spec, proto, inputs, is_quiet)
     problems = []
     actual = {}
     previous = None
@@ -89,5 +90,6 @@ def compare(options, spec, proto, inputs, expected_rows, times, expected_ledger)
             if problem.startswith("ledger"):
                 print(f"  {problem}")
         return False
-    print(f"{name}: {len(expected_rows)} rows equal, ledger {json.dumps(wanted)}")
+    if not is_quiet:
+        print(f"{name}: {len(expected_rows)} rows equal, ledger {json.dumps(wanted)}")
     return True

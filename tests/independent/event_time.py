@@ -24,15 +24,14 @@ class Partition:
         self.watermark_ms = -(1 << 62)
 
     def windows(self, time_ms, size_ms, slide_ms=None):
-        """The ends of the windows that still take a record of this time; none if it is late."""
+        """The ends of the windows that still take a record of this time, the last first; none if it is late."""
         slide_ms = slide_ms or size_ms
-        end_ms = (time_ms // slide_ms) * slide_ms + slide_ms
-        last_ms = time_ms + size_ms
+        # Windows start at multiples of the slide; the last one that holds the record is the first to look at.
+        start_ms = time_ms // slide_ms * slide_ms
         open_ends = []
-        while end_ms <= last_ms:
-            if end_ms > self.watermark_ms:
-                open_ends.append(end_ms)
-            end_ms += slide_ms
+        while start_ms > time_ms - size_ms and start_ms + size_ms > self.watermark_ms:
+            open_ends.append(start_ms + size_ms)
+            start_ms -= slide_ms
         return open_ends
 
     def is_late_for_sessions(self, time_ms):
