@@ -3,8 +3,9 @@
 use std::io;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use millrace_log::{
     BatchBuilder, DiskFaults, Durability, EmbeddedLog, EmbeddedLogOptions, LogError, TopicConfig, TopicLog, WriteFault,
@@ -12,6 +13,61 @@ use millrace_log::{
 use tempfile::tempdir;
 
 use crate::fixture::*;
+
+/// Holds the first fsync until it is let go, and then makes it fail.
+struct HeldSync {
+    is_first: AtomicBool,
+    begun: mpsc::Sender<()>,
+    let_go: Mutex<mpsc::Receiver<()>>,
+}
+
+impl DiskFaults for HeldSync {
+    fn on_write(&self, _: usize) -> WriteFault {
+        WriteFault::None
+    }
+
+    fn on_sync(&self) -> Option<io::Error> {
+        if !self.is_first.swap(false, Ordering::SeqCst) {
+            return None;
+        }
+        self.begun.send(()).unwrap();
+        self.let_go.lock().unwrap().recv().unwrap();
+        Some(io::ErrorKind::StorageFull.into())
+    }
+}
+
+#[test]
+fn a_new_segment_waits_for_the_fsync_that_runs_and_hears_of_its_failure() {
+    let dir = tempdir().unwrap();
+    let (begun, has_begun) = mpsc::channel();
+    let (let_go, gate) = mpsc::channel();
+    let faults = HeldSync { is_first: AtomicBool::new(true), begun, let_go: Mutex::new(gate) };
+    let options = EmbeddedLogOptions { disk_faults: Some(Arc::new(faults)), ..EmbeddedLogOptions::default() };
+    let log = EmbeddedLog::open(dir.path(), options).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let config = TopicConfig { segment_bytes: 4_096, ..TopicConfig::default() };
+    runtime.block_on(log.create_topic(TOPIC, config)).unwrap();
+    let mut batch = BatchBuilder::new();
+    batch.push(1, None, Some(&[b'a'; 3_000])).unwrap();
+    let first = log.write_batch(TOPIC, 0, &batch).unwrap();
+    has_begun.recv().unwrap();
+    let (written, is_written) = mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut batch = BatchBuilder::new();
+            batch.push(1, None, Some(&[b'b'; 3_000])).unwrap(); // needs a new segment
+            let second = log.write_batch(TOPIC, 0, &batch).unwrap();
+            written.send(second).unwrap();
+        });
+        // Were it not to wait, it would be through by then.
+        let early = is_written.recv_timeout(Duration::from_millis(100));
+        let_go.send(()).unwrap();
+        assert!(early.is_err(), "it did not wait");
+        assert!(matches!(first.wait(), Err(LogError::DiskFull { .. })));
+        assert_eq!(is_written.recv().unwrap().wait().unwrap(), 0, "the offset is free again");
+    });
+    assert_eq!(runtime.block_on(values(&log)), ["b".repeat(3_000)]);
+}
 
 /// Makes some writes and fsyncs fail for want of room, by chance that a seed repeats as far as threads allow.
 struct UnluckyDisk(AtomicU64);
