@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use arrow::array::{Array, RecordBatch};
 use prost_reflect::MessageDescriptor;
 use schema::{SchemaSet, SourceFile};
 
@@ -34,4 +35,12 @@ pub fn spans(data: &[u8]) -> Vec<(u32, u32)> {
         at += 1 + len;
     }
     spans
+}
+
+/// The same values; a dictionary may have names that no row uses.
+pub fn assert_same(left: &RecordBatch, right: &RecordBatch) {
+    assert_eq!(left.num_rows(), right.num_rows());
+    for (index, (left, right)) in left.columns().iter().zip(right.columns()).enumerate() {
+        assert!(left.to_data() == right.to_data(), "column {index}: {left:?} is not {right:?}");
+    }
 }

@@ -19,6 +19,8 @@ pub(super) struct Run<'a> {
     /// The map entry that is being read has an unknown value of a closed enum.
     pub(super) entry_rejected: bool,
     pub(super) suspects: Vec<Suspect>,
+    /// Tables that have got a name more in this record.
+    pub(super) named: Vec<u16>,
 }
 
 /// What a timestamp out of range has in its column until the end of its record.
@@ -68,6 +70,7 @@ impl<'a> Run<'a> {
             unknown_enum_values: 0,
             entry_rejected: false,
             suspects: Vec::new(),
+            named: Vec::new(),
         }
     }
 
@@ -83,6 +86,7 @@ impl<'a> Run<'a> {
         self.columns.domains[0].rows = row + 1;
         self.elements_left = self.elements_max;
         self.unknown_enum_values = 0;
+        self.named.clear();
         let place = Place { node: &self.program.nodes[0], row, end, group: 0, depth_left: limits.depth_max };
         self.message(place, start)?;
         if self.suspects.is_empty() { Ok(()) } else { self.check_suspects() }
@@ -113,6 +117,12 @@ impl<'a> Run<'a> {
         self.columns.truncate(self.program, 0, row);
         self.entry_rejected = false;
         self.suspects.clear();
+        for table in self.named.drain(..) {
+            let extras = &mut self.extras[table as usize];
+            if let Some(number) = extras.numbers.pop() {
+                extras.keys.remove(&number);
+            }
+        }
     }
 
     /// Reads the fields of a message up to its end; gives the position behind it.
@@ -290,6 +300,7 @@ impl<'a> Run<'a> {
         let extras = &mut self.extras[table as usize];
         *extras.keys.entry(number).or_insert_with(|| {
             extras.numbers.push(number);
+            self.named.push(table);
             (names + extras.numbers.len() - 1) as i32
         })
     }

@@ -199,6 +199,9 @@ fn batches_share_the_names_of_an_enum() {
     };
     let first = names(&decoder.decode(&data, &spans));
     assert_eq!(names(&decoder.decode(&unknown, &unknown_spans)).len(), 3);
+    // A broken record leaves no name behind.
+    let (broken, broken_spans) = slab(&[vec![0x48, 78, 0x08], vec![0x48, 79]]);
+    assert_eq!(names(&decoder.decode(&broken, &broken_spans)).len(), 3);
     let third = names(&decoder.decode(&data, &spans));
     assert!(std::sync::Arc::ptr_eq(&first, &third));
 }
