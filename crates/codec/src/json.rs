@@ -131,60 +131,116 @@ fn number_value(number: f64) -> Value {
 
 /// Appends the wire form of JSON text; the error says what is wrong with the text.
 pub(crate) fn encode(kind: JsonKind, text: &str, out: &mut Vec<u8>) -> Result<(), String> {
+    // The syntax and the depth are checked first, so that the walk only meets valid JSON. It reads numbers by itself, because
+    // serde_json rounds some of them to a neighbour.
     let value: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let mut walk = Walk { text, at: 0 };
     match (kind, &value) {
-        (JsonKind::Struct, Value::Object(map)) => put_struct(map, out),
+        (JsonKind::Struct, Value::Object(_)) => walk.object(out),
         (JsonKind::Struct, _) => Err("an object is expected".to_owned()),
-        (JsonKind::List, Value::Array(items)) => put_list(items, out),
+        (JsonKind::List, Value::Array(_)) => walk.array(out),
         (JsonKind::List, _) => Err("an array is expected".to_owned()),
-        (JsonKind::Value, value) => put_value(value, out),
+        (JsonKind::Value, _) => walk.value(out),
     }
 }
 
-fn put_struct(map: &Map<String, Value>, out: &mut Vec<u8>) -> Result<(), String> {
-    for (key, value) in map {
-        wire::put_tag(out, 1, wire::LEN);
-        wire::put_content(out, |out| {
+/// Goes through valid JSON text and writes messages.
+struct Walk<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Walk<'a> {
+    /// The next byte that is neither white space nor a separator.
+    fn peek(&mut self) -> u8 {
+        let bytes = self.text.as_bytes();
+        while matches!(bytes.get(self.at), Some(b' ' | b'\t' | b'\n' | b'\r' | b',' | b':')) {
+            self.at += 1;
+        }
+        bytes.get(self.at).copied().unwrap_or(b'}')
+    }
+
+    fn object(&mut self, out: &mut Vec<u8>) -> Result<(), String> {
+        self.peek();
+        self.at += 1;
+        while self.peek() != b'}' {
             wire::put_tag(out, 1, wire::LEN);
-            wire::put_varint(out, key.len() as u64);
-            out.extend_from_slice(key.as_bytes());
-            wire::put_tag(out, 2, wire::LEN);
-            wire::put_content(out, |out| put_value(value, out))
-        })?;
+            wire::put_content(out, |out| {
+                let key = self.string()?;
+                put_text(1, &key, out);
+                wire::put_tag(out, 2, wire::LEN);
+                wire::put_content(out, |out| self.value(out))
+            })?;
+        }
+        self.at += 1;
+        Ok(())
     }
-    Ok(())
+
+    fn array(&mut self, out: &mut Vec<u8>) -> Result<(), String> {
+        self.peek();
+        self.at += 1;
+        while !matches!(self.peek(), b']' | b'}') {
+            wire::put_tag(out, 1, wire::LEN);
+            wire::put_content(out, |out| self.value(out))?;
+        }
+        self.at += 1;
+        Ok(())
+    }
+
+    fn value(&mut self, out: &mut Vec<u8>) -> Result<(), String> {
+        match self.peek() {
+            b'n' => {
+                self.at += "null".len();
+                out.extend_from_slice(&[0x08, 0]);
+            }
+            b't' => {
+                self.at += "true".len();
+                out.extend_from_slice(&[0x20, 1]);
+            }
+            b'f' => {
+                self.at += "false".len();
+                out.extend_from_slice(&[0x20, 0]);
+            }
+            b'"' => {
+                let text = self.string()?;
+                put_text(3, &text, out);
+            }
+            b'{' => {
+                wire::put_tag(out, 5, wire::LEN);
+                wire::put_content(out, |out| self.object(out))?;
+            }
+            b'[' => {
+                wire::put_tag(out, 6, wire::LEN);
+                wire::put_content(out, |out| self.array(out))?;
+            }
+            _ => {
+                let rest = &self.text[self.at..];
+                let len = rest.find(|c| !matches!(c, '0'..='9' | '-' | '+' | '.' | 'e' | 'E')).unwrap_or(rest.len());
+                let number: f64 = rest[..len].parse().map_err(|_| format!("`{}` is no number", &rest[..len]))?;
+                self.at += len;
+                wire::put_tag(out, 2, wire::FIXED64);
+                out.extend_from_slice(&number.to_le_bytes());
+            }
+        }
+        Ok(())
+    }
+
+    fn string(&mut self) -> Result<String, String> {
+        self.peek();
+        let bytes = self.text.as_bytes();
+        let start = self.at;
+        let mut end = start + 1;
+        while let Some(byte) = bytes.get(end).filter(|byte| **byte != b'"') {
+            end += if *byte == b'\\' { 2 } else { 1 };
+        }
+        self.at = end + 1;
+        let literal = self.text.get(start..=end).ok_or("a text without an end")?;
+        serde_json::from_str(literal).map_err(|error| error.to_string())
+    }
 }
 
-fn put_list(items: &[Value], out: &mut Vec<u8>) -> Result<(), String> {
-    for item in items {
-        wire::put_tag(out, 1, wire::LEN);
-        wire::put_content(out, |out| put_value(item, out))?;
-    }
-    Ok(())
-}
-
-fn put_value(value: &Value, out: &mut Vec<u8>) -> Result<(), String> {
-    match value {
-        Value::Null => out.extend_from_slice(&[0x08, 0]),
-        Value::Bool(flag) => out.extend_from_slice(&[0x20, u8::from(*flag)]),
-        Value::Number(number) => {
-            let number = number.as_f64().ok_or_else(|| format!("{number} is no 64-bit floating point number"))?;
-            wire::put_tag(out, 2, wire::FIXED64);
-            out.extend_from_slice(&number.to_le_bytes());
-        }
-        Value::String(text) => {
-            wire::put_tag(out, 3, wire::LEN);
-            wire::put_varint(out, text.len() as u64);
-            out.extend_from_slice(text.as_bytes());
-        }
-        Value::Object(map) => {
-            wire::put_tag(out, 5, wire::LEN);
-            wire::put_content(out, |out| put_struct(map, out))?;
-        }
-        Value::Array(items) => {
-            wire::put_tag(out, 6, wire::LEN);
-            wire::put_content(out, |out| put_list(items, out))?;
-        }
-    }
-    Ok(())
+fn put_text(number: u32, text: &str, out: &mut Vec<u8>) {
+    wire::put_tag(out, number, wire::LEN);
+    wire::put_varint(out, text.len() as u64);
+    out.extend_from_slice(text.as_bytes());
 }

@@ -132,6 +132,15 @@ fn wrappers_and_json() {
 }
 
 #[test]
+fn numbers_in_json_keep_their_last_bit() {
+    let text = " [ 1.2338789709326767e-178 , {\"a\\\"\" : -0.0 } ] ";
+    let encoded = encode(vec![("json", Arc::new(StringArray::from(vec![text])))]);
+    let has = |number: f64| encoded.data.windows(8).any(|bytes| bytes == number.to_le_bytes());
+    assert!(has(1.2338789709326767e-178) && has(-0.0), "{:?}", encoded.data);
+    assert!(encoded.data.windows(3).any(|bytes| bytes == b"\x02a\""), "the key without its escape");
+}
+
+#[test]
 fn numbers_that_do_not_fit_are_errors_of_their_row() {
     let large: ArrayRef =
         Arc::new(Decimal128Array::from(vec![u64::MAX as i128, -1]).with_precision_and_scale(20, 0).expect("a decimal"));
