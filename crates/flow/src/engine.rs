@@ -157,36 +157,51 @@ impl Engine {
         Ok((rows, refused))
     }
 
-    /// The earliest end of a window with rows that is not closed; for sessions a lower bound.
-    pub fn earliest_end(&self) -> i64 {
-        let mut earliest = i64::MAX;
-        for index in 0..self.windows.len() {
-            let end = match &self.windows[index].operator {
-                WindowOperator::Sliced(_) => self.next_sliced_end(index),
-                WindowOperator::Session(operator) => {
-                    Some(operator.earliest_end(session_lanes(&self.lanes, &self.windows[index], index)))
-                }
-            };
-            earliest = earliest.min(end.unwrap_or(i64::MAX));
-        }
-        earliest
+    /// The earliest watermark that closes a window with rows; with sessions a lower bound.
+    pub fn next_close(&self) -> i64 {
+        (0..self.windows.len()).filter_map(|index| self.next_close_of(index)).min().unwrap_or(i64::MAX)
     }
 
-    /// Closes every window that ends at or before `watermark`, in the order of ends.
+    /// Closes every window that `watermark` has passed, in the order of ends.
     pub fn advance(&mut self, watermark: i64) -> Result<Vec<OutputBatch>, FlowError> {
-        if self.windows.is_empty()
-            || self.earliest_end() > watermark && self.windows.iter().all(|window| window.pending.is_empty())
-        {
-            return Ok(Vec::new());
-        }
         let mut outputs = Vec::new();
-        self.close_sessions(watermark, &mut outputs)?;
-        while let Some(end) = self.next_end().filter(|end| *end <= watermark) {
-            self.close_at(end, &mut outputs)?;
-            // Windows over results may be sessions that this window's rows have completed.
-            self.close_sessions(end, &mut outputs)?;
+        if self.next_close() > watermark {
+            return Ok(outputs);
+        }
+        // Sessions of records close all at once: each has its own end. What reads them does so end by end.
+        for index in 0..self.windows.len() {
+            if self.windows[index].results_lane.is_none() {
+                self.close_sessions(index, watermark, &mut outputs)?;
+            }
+        }
+        while let Some(due) = self.next_due().filter(|due| *due <= watermark) {
+            self.close_at(due, &mut outputs)?;
+        }
+        let slowest = self.plan.windows.iter().map(|window| window.lag_ms).max().unwrap_or(0);
+        for lane in &mut self.lanes {
+            lane.deliver_until(watermark.saturating_sub(slowest));
         }
         Ok(outputs)
+    }
+
+    /// The earliest watermark at which there is something to do beside the sessions of records.
+    fn next_due(&self) -> Option<i64> {
+        let due = self.windows.iter().zip(&self.plan.windows).enumerate().filter_map(|(index, (window, plan))| {
+            let of_records = matches!(window.operator, WindowOperator::Session(_)) && window.results_lane.is_none();
+            let open = if of_records { None } else { self.next_close_of(index) };
+            let pending = window.pending.keys().next().map(|end| end.saturating_add(plan.lag_ms));
+            open.into_iter().chain(pending).min()
+        });
+        due.min()
+    }
+
+    fn next_close_of(&self, index: usize) -> Option<i64> {
+        let window = &self.windows[index];
+        let end = match &window.operator {
+            WindowOperator::Sliced(_) => self.next_sliced_end(index)?,
+            WindowOperator::Session(operator) => operator.earliest_end(session_lanes(&self.lanes, window, index)),
+        };
+        Some(end).filter(|end| *end != i64::MAX).map(|end| end.saturating_add(self.plan.windows[index].lag_ms))
     }
 
     fn next_sliced_end(&self, index: usize) -> Option<i64> {
@@ -194,17 +209,8 @@ impl Engine {
         operator.next_end(sliced_lanes(&self.lanes, &self.windows[index], index))
     }
 
-    fn next_end(&self) -> Option<i64> {
-        (0..self.windows.len())
-            .filter_map(|index| {
-                let pending = self.windows[index].pending.keys().next().copied();
-                self.next_sliced_end(index).into_iter().chain(pending).min()
-            })
-            .min()
-    }
-
-    /// Closes all windows that end at `end_ms`, earlier ones of the plan first, and runs what reads them.
-    fn close_at(&mut self, end_ms: i64, outputs: &mut Vec<OutputBatch>) -> Result<(), FlowError> {
+    /// Closes all windows that are due at `watermark`, earlier ones of the plan first, and runs what reads them.
+    fn close_at(&mut self, watermark: i64, outputs: &mut Vec<OutputBatch>) -> Result<(), FlowError> {
         let plan = Arc::clone(&self.plan);
         let mut results: Vec<Vec<RecordBatch>> = vec![Vec::new(); self.windows.len()];
         for index in 0..self.windows.len() {
@@ -214,6 +220,10 @@ impl Engine {
                 let batches = fragment.run(|window| results[window].clone())?;
                 self.feed_results(index, rows, &batches)?;
             }
+            if self.windows[index].results_lane.is_some() {
+                self.close_sessions(index, watermark, outputs)?;
+            }
+            let end_ms = watermark - plan.windows[index].lag_ms;
             if let Some(pending) = self.windows[index].pending.remove(&end_ms) {
                 results[index] = pending;
             }
@@ -237,10 +247,9 @@ impl Engine {
         if let OutputPlan::Windows(fragment) = &plan.output
             && fragment.windows().any(|window| !results[window].is_empty())
         {
-            self.emit(fragment, Some(end_ms), |window| results[window].clone(), outputs)?;
-        }
-        for lane in &mut self.lanes {
-            lane.deliver_until(end_ms);
+            // What is read together closes together.
+            let end_ms = fragment.windows().next().map(|window| watermark - plan.windows[window].lag_ms);
+            self.emit(fragment, end_ms, |window| results[window].clone(), outputs)?;
         }
         Ok(())
     }
@@ -284,40 +293,43 @@ impl Engine {
         Ok(())
     }
 
-    fn close_sessions(&mut self, watermark: i64, outputs: &mut Vec<OutputBatch>) -> Result<(), FlowError> {
-        for index in 0..self.windows.len() {
-            let state = &self.windows[index];
-            let WindowOperator::Session(operator) = &state.operator else { continue };
-            if operator.earliest_end(session_lanes(&self.lanes, state, index)) > watermark {
-                continue;
-            }
-            let mut owners = Vec::new();
-            let lanes = self.lanes.iter_mut().enumerate().filter_map(|(number, lane)| {
-                let own = lane.watermark.value();
-                match &mut lane.windows[index] {
-                    Some(WindowLane::Session(session)) => {
-                        owners.push(number);
-                        Some((own, session))
-                    }
-                    _ => None,
-                }
-            });
-            let lanes: Vec<_> = lanes.collect();
-            let WindowState { operator, results_lane, .. } = &mut self.windows[index];
-            let lanes = match results_lane {
-                Some(WindowLane::Session(own)) => vec![(watermark, own)],
-                _ => lanes,
-            };
-            let WindowOperator::Session(operator) = operator else { continue };
-            let closed = operator.close(watermark, lanes.into_iter())?;
-            self.closed_up_to[index] = watermark;
-            let Some(closed) = closed else { continue };
-            for (owner, records) in owners.iter().zip(&closed.records_by_lane) {
-                self.lanes[*owner].deliver_sessions(index, *records);
-            }
-            self.hand_over_sessions(index, closed, outputs)?;
+    /// Closes the sessions of a window that `watermark` has passed.
+    fn close_sessions(
+        &mut self,
+        index: usize,
+        watermark: i64,
+        outputs: &mut Vec<OutputBatch>,
+    ) -> Result<(), FlowError> {
+        let state = &mut self.windows[index];
+        let WindowOperator::Session(operator) = &state.operator else { return Ok(()) };
+        let until = watermark.saturating_sub(self.plan.windows[index].lag_ms);
+        if operator.earliest_end(session_lanes(&self.lanes, state, index)) > until {
+            return Ok(());
         }
-        Ok(())
+        let mut owners = Vec::new();
+        let of_records = self.lanes.iter_mut().enumerate().filter_map(|(number, lane)| {
+            let own = lane.watermark.value();
+            match &mut lane.windows[index] {
+                Some(WindowLane::Session(session)) => {
+                    owners.push(number);
+                    Some((own, session))
+                }
+                _ => None,
+            }
+        });
+        let mut lanes: Vec<_> = of_records.collect();
+        let WindowState { operator, results_lane, .. } = state;
+        if let Some(WindowLane::Session(of_results)) = results_lane {
+            lanes.push((i64::MIN, of_results));
+        }
+        let WindowOperator::Session(operator) = operator else { return Ok(()) };
+        let closed = operator.close(until, lanes.into_iter())?;
+        self.closed_up_to[index] = operator.closed_up_to();
+        let Some(closed) = closed else { return Ok(()) };
+        for (owner, records) in owners.iter().zip(&closed.records_by_lane) {
+            self.lanes[*owner].deliver_sessions(index, *records);
+        }
+        self.hand_over_sessions(index, closed, outputs)
     }
 
     fn hand_over_sessions(

@@ -55,7 +55,6 @@ const SESSION_LAST: i64 = SESSION_BASE - 1_000_000;
 
 /// One partition of one stream.
 pub struct Lane {
-    pub(crate) stream: usize,
     source: usize,
     pub(crate) topic: Arc<str>,
     pub(crate) partition: u32,
@@ -106,7 +105,6 @@ impl Lane {
             }
         }
         Ok(Lane {
-            stream: plan.sources[source].stream,
             source,
             topic: topic.into(),
             partition,

@@ -240,7 +240,7 @@ impl Runner {
             quiet = quiet.min(self.config.checkpoint_interval.saturating_sub(self.last_checkpoint.elapsed()));
         }
         if let Some(engine) = &self.engine
-            && engine.earliest_end() != i64::MAX
+            && engine.next_close() != i64::MAX
         {
             // Open windows: idleness or the clock may close them.
             quiet = quiet.min(self.intake.next_idle().unwrap_or(quiet)).min(Duration::from_millis(500));
@@ -265,7 +265,7 @@ impl Runner {
         self.deliver(rows).await?;
         let watermark = self.intake.watermark(&engine);
         let mut engine = engine;
-        let (engine, closed) = if engine.earliest_end() <= watermark {
+        let (engine, closed) = if engine.next_close() <= watermark {
             blocking(move || {
                 let closed = engine.advance(watermark)?;
                 Ok((engine, closed))

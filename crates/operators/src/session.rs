@@ -2,8 +2,8 @@
 //!
 //! A lane keeps sessions of its own partition and hands one over only when its own watermark has passed it, so what a lane
 //! hands over depends on its records alone. The operator merges sessions of the same key across lanes, ordered by start and
-//! lane, and emits what ends at or before the operator's watermark. Sessions touch when the distance equals the gap, as in
-//! Flink's `TimeWindow.intersects`.
+//! lane, and emits what has ended. Sessions touch when the distance equals the gap, as in Flink's `TimeWindow.intersects`; a
+//! record at the very end of a session still joins it, so a session is complete only when the watermark is behind its end.
 
 use std::sync::Arc;
 
@@ -143,10 +143,10 @@ impl SessionLane {
         self.earliest_end
     }
 
-    /// Takes out the sessions that end at or before `watermark`. Costs in proportion to all open sessions.
-    pub fn drain_complete(&mut self, watermark: i64) -> Result<SessionPartial, OperatorError> {
+    /// Takes out the sessions that end at or before `until`. Costs in proportion to all open sessions.
+    pub fn drain_complete(&mut self, until: i64) -> Result<SessionPartial, OperatorError> {
         let gap = self.window.gap_ms();
-        let complete = self.split(|session| session.last.saturating_add(gap) <= watermark)?;
+        let complete = self.split(|session| session.last.saturating_add(gap) <= until)?;
         self.whole(complete)
     }
 
@@ -352,7 +352,7 @@ impl SessionOperator {
         SessionLane::new(self.window, self.aggregate.clone())
     }
 
-    /// Sessions that end at or before this are closed.
+    /// Sessions that end before this are closed, and rows with earlier times come too late.
     pub fn closed_up_to(&self) -> i64 {
         self.closed_up_to
     }
@@ -365,35 +365,36 @@ impl SessionOperator {
         lanes.map(SessionLane::earliest_end).chain(waiting).min().unwrap_or(i64::MAX)
     }
 
-    /// Emits the sessions that end at or before `watermark`. Each lane comes with its own watermark.
+    /// Emits the sessions that end at or before `until`, which the operator's watermark is behind. Each lane comes with its
+    /// own watermark.
     pub fn close<'a>(
         &mut self,
-        watermark: i64,
+        until: i64,
         lanes: impl Iterator<Item = (i64, &'a mut SessionLane)>,
     ) -> Result<Option<SessionOutput>, OperatorError> {
         let mut lane_count = 0;
         let mut blockers = Vec::new();
         for (own_watermark, lane) in lanes {
-            let complete = lane.drain_complete(own_watermark.max(watermark))?;
+            let complete = lane.drain_complete(own_watermark.saturating_sub(1).max(until))?;
             if complete.partial.rows > 0 {
                 self.waiting.push((lane_count, complete));
             }
             blockers.push(lane);
             lane_count += 1;
         }
-        self.closed_up_to = self.closed_up_to.max(watermark);
+        self.closed_up_to = self.closed_up_to.max(until.saturating_add(1));
         if self.waiting.is_empty() {
             return Ok(None);
         }
         if lane_count == 1 {
             blockers.clear();
         }
-        self.emit(watermark, lane_count, blockers)
+        self.emit(until, lane_count, blockers)
     }
 
     fn emit(
         &mut self,
-        watermark: i64,
+        until: i64,
         lane_count: u32,
         lanes: Vec<&mut SessionLane>,
     ) -> Result<Option<SessionOutput>, OperatorError> {
@@ -427,7 +428,7 @@ impl SessionOperator {
             let joined = open_spans[group]
                 .iter()
                 .any(|(open_start, open_last)| *open_start <= end && open_last.saturating_add(gap) >= start);
-            if end > watermark || joined {
+            if end > until || joined {
                 waiting_rows.extend(cluster);
                 continue;
             }

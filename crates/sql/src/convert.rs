@@ -22,7 +22,7 @@ use crate::error::{Places, SqlError};
 use crate::fragment::{Fragment, WindowInput};
 use crate::graph::{
     BranchPlan, BranchTarget, DaggerPlan, OutputPlan, SourcePlan, Step, WindowColumn, WindowPlan, WindowRowsPlan,
-    WindowSource,
+    WindowSource, set_lags,
 };
 use crate::lanes::{Chain, LogicalStep, scanned_table};
 use crate::limits::OUTPUT_COLUMNS_MAX;
@@ -302,7 +302,11 @@ impl Cutter<'_> {
                 let has_new_window = aggregate.group_expr.iter().any(|expr| matches!(window_of(expr), Ok(Some(_))));
                 if has_new_window {
                     let input = Arc::clone(aggregate.input.schema());
-                    let is_time = |time: &Expr| bound_of(time, &input, &windowed.bounds).is_some();
+                    // Results come in the order of their ends; one with an early start could come after its window.
+                    let is_time = |time: &Expr| {
+                        bound_of(time, &input, &windowed.bounds)
+                            .is_some_and(|bound| bound.column != WindowColumn::Start)
+                    };
                     let grouped = self.grouped(&aggregate.group_expr, aggregate.aggr_expr.clone(), &is_time)?;
                     return self.window(aggregate, vec![grouped], LogicalSource::Results(windowed));
                 }
@@ -374,7 +378,10 @@ impl Cutter<'_> {
                     &["tumble", "hop", "session", "cumulate"],
                     format!("a window is over the stream's rowtime, not over `{time}`"),
                 )
-                .with_hint("write rowtime; which field it is taken from is set in the stream's `timestamp`"));
+                .with_hint(
+                    "write rowtime (which field it is taken from is set in the stream's `timestamp`), or window_time over \
+                     the results of another window",
+                ));
         }
         columns.extend((0..calls.len()).map(WindowColumn::Aggregate));
         let calls = calls.into_iter().map(|call| with_time(call, &time)).collect();
@@ -508,6 +515,9 @@ impl Cutter<'_> {
                 (OutputPlan::Windows(fragment.map_err(|error| self.fail(error))?), Some(keys), end)
             }
         };
+        if !set_lags(&mut windows, &output) {
+            return Err(self.places.error(&["join"], "a window cannot be joined with sessions of its own results"));
+        }
         let explain = plan.display_indent().to_string();
         Ok(DaggerPlan { sources, branches, windows, output, schema, key_columns, window_end_column, explain })
     }
@@ -663,7 +673,14 @@ impl Cutter<'_> {
                 WindowSource::Results { fragment, rows }
             }
         };
-        Ok(WindowPlan { spec: window.spec, aggregate, source, schema: leaf_schema(&window.schema, &columns), columns })
+        Ok(WindowPlan {
+            spec: window.spec,
+            lag_ms: 0,
+            aggregate,
+            source,
+            schema: leaf_schema(&window.schema, &columns),
+            columns,
+        })
     }
 }
 

@@ -101,6 +101,8 @@ pub enum WindowColumn {
 /// One window aggregation.
 pub struct WindowPlan {
     pub spec: WindowSpec,
+    /// How far the watermark has to be past an end, in milliseconds, until the window may close.
+    pub lag_ms: i64,
     pub aggregate: AggregateSpec,
     pub source: WindowSource,
     /// The result's columns.
@@ -114,4 +116,40 @@ pub enum OutputPlan {
     Rows,
     /// Results of windows, after what the query does with them.
     Windows(Fragment),
+}
+
+/// Sets how long after its end each window closes, so that what is read together closes together and no row comes after its
+/// window. A session still takes a row at its very end, so it closes a millisecond later than what it reads. Says whether
+/// there is such an order: a window that is read beside sessions of its own results has none.
+pub(crate) fn set_lags(windows: &mut [WindowPlan], output: &OutputPlan) -> bool {
+    let mut lags: Vec<i64> = windows.iter().map(|window| i64::from(window.spec.is_session())).collect();
+    // Each round raises a lag that is still too short; more rounds than windows chase each other in a circle.
+    for _ in 0..=windows.len() {
+        let before = lags.clone();
+        for (index, window) in windows.iter().enumerate() {
+            if let WindowSource::Results { fragment, .. } = &window.source {
+                let input = together(&mut lags, fragment);
+                lags[index] = lags[index].max(input + i64::from(window.spec.is_session()));
+            }
+        }
+        if let OutputPlan::Windows(fragment) = output {
+            together(&mut lags, fragment);
+        }
+        if lags == before {
+            for (window, lag_ms) in windows.iter_mut().zip(lags) {
+                window.lag_ms = lag_ms;
+            }
+            return true;
+        }
+    }
+    false
+}
+
+/// Raises the lags of what a fragment reads to the longest of them.
+fn together(lags: &mut [i64], fragment: &Fragment) -> i64 {
+    let longest = fragment.windows().map(|window| lags[window]).max().unwrap_or(0);
+    for window in fragment.windows() {
+        lags[window] = longest;
+    }
+    longest
 }

@@ -58,7 +58,7 @@ fn aligned(time: i64, size: i64, slide: i64) -> Vec<(i64, i64)> {
     windows
 }
 
-fn rows(text: &str) -> BTreeMap<(i64, i64, String), (u64, i64)> {
+fn rows(text: &str) -> Groups {
     let mut rows = BTreeMap::new();
     for line in text.lines() {
         let row: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -120,53 +120,115 @@ fn cumulating_windows() {
     });
 }
 
-/// Sessions: late when behind the own watermark; the rest chained per key over all partitions.
-#[test]
-fn session_windows() {
-    let gap = 3_000;
-    let query = "SELECT `key` AS k, count(1) AS n, sum(amount) AS total, SESSION_START(rowtime, INTERVAL '3' SECOND) AS s, \
-                 SESSION_END(rowtime, INTERVAL '3' SECOND) AS e FROM t WHERE amount > -40 \
-                 GROUP BY SESSION(rowtime, INTERVAL '3' SECOND), `key`";
-    for seed in 0..8_u64 {
-        let partitions: Vec<_> = (0..1 + seed % 3).map(|part| events(seed * 10 + part, 1_500, 20_000)).collect();
-        let delay_ms = [0, 2_000, 5_000, 30_000][seed as usize % 4];
-        let mut by_key: BTreeMap<String, Vec<(i64, i64)>> = BTreeMap::new();
-        let mut late = 0;
-        for partition in &partitions {
-            let mut greatest = i64::MIN;
-            for event in partition {
-                greatest = greatest.max(event.time_ms);
-                if event.amount > -40 {
-                    match event.time_ms < greatest - delay_ms {
-                        true => late += 1,
-                        false => by_key.entry(event.key.clone()).or_default().push((event.time_ms, event.amount)),
-                    }
+const SESSIONS: &str = "SELECT `key` AS k, count(1) AS n, sum(amount) AS total, \
+     SESSION_START(rowtime, INTERVAL '3' SECOND) AS s, SESSION_END(rowtime, INTERVAL '3' SECOND) AS e, \
+     SESSION_ROWTIME(rowtime, INTERVAL '3' SECOND) AS at \
+     FROM t WHERE amount > -40 GROUP BY SESSION(rowtime, INTERVAL '3' SECOND), `key`";
+
+type Groups = BTreeMap<(i64, i64, String), (u64, i64)>;
+
+/// Sessions of (time, count, amount) per key: what is no further apart than the gap belongs together.
+fn chain(by_key: &BTreeMap<String, Vec<(i64, u64, i64)>>, gap: i64) -> Groups {
+    let mut sessions = Groups::new();
+    for (key, rows) in by_key {
+        let mut rows = rows.clone();
+        rows.sort_unstable();
+        for group in rows.chunk_by(|earlier, later| later.0 <= earlier.0 + gap) {
+            let (start, end) = (group[0].0, group[group.len() - 1].0 + gap);
+            let sums = group.iter().fold((0, 0), |sums, row| (sums.0 + row.1, sums.1 + row.2));
+            sessions.insert((end, start, key.clone()), sums);
+        }
+    }
+    sessions
+}
+
+/// The result rows of windows as rows for the next: at one millisecond before their end.
+fn as_rows(groups: &Groups) -> BTreeMap<String, Vec<(i64, u64, i64)>> {
+    let mut by_key: BTreeMap<String, Vec<(i64, u64, i64)>> = BTreeMap::new();
+    for ((end, _, key), (count, total)) in groups {
+        by_key.entry(key.clone()).or_default().push((end - 1, *count, *total));
+    }
+    by_key
+}
+
+/// Partitions whose times are multiples of `grid_ms`, with what is not late of them, and the number of late records.
+fn on_time(seed: u64, grid_ms: i64, delay_ms: i64) -> (Vec<Vec<Event>>, BTreeMap<String, Vec<(i64, u64, i64)>>, u64) {
+    let mut partitions: Vec<_> = (0..1 + seed % 3).map(|part| events(seed * 10 + part, 1_500, 20_000)).collect();
+    let mut by_key: BTreeMap<String, Vec<(i64, u64, i64)>> = BTreeMap::new();
+    let mut late = 0;
+    for partition in &mut partitions {
+        let mut greatest = i64::MIN;
+        for event in partition {
+            event.time_ms = event.time_ms / grid_ms * grid_ms;
+            greatest = greatest.max(event.time_ms);
+            if event.amount > -40 {
+                match event.time_ms < greatest - delay_ms {
+                    true => late += 1,
+                    false => by_key.entry(event.key.clone()).or_default().push((event.time_ms, 1, event.amount)),
                 }
             }
         }
-        let mut expected = BTreeMap::new();
-        for (key, mut times) in by_key {
-            times.sort_unstable();
-            let mut session: Option<(i64, i64, u64, i64)> = None;
-            for (time, amount) in times {
-                session = Some(match session {
-                    Some((start, last, n, total)) if time <= last + gap => (start, time, n + 1, total + amount),
-                    other => {
-                        if let Some((start, last, n, total)) = other {
-                            expected.insert((last + gap, start, key.clone()), (n, total));
-                        }
-                        (time, time, 1, amount)
-                    }
-                });
-            }
-            if let Some((start, last, n, total)) = session {
-                expected.insert((last + gap, start, key.clone()), (n, total));
-            }
-        }
+    }
+    (partitions, by_key, late)
+}
+
+/// Sessions: late when behind the own watermark; the rest chained per key over all partitions. On a grid records meet the
+/// exact ends of sessions and watermarks.
+#[test]
+fn session_windows() {
+    for (seed, grid_ms) in (0..8).flat_map(|seed| [(seed, 1), (seed, 1_000)]) {
+        let delay_ms = [0, 2_000, 5_000, 30_000][seed as usize % 4];
+        let (partitions, by_key, late) = on_time(seed, grid_ms, delay_ms);
         for (batch_rows, threads) in [(8_192, 1), (37, 2), (1, 1)] {
-            let (text, ledger) = run(query, &partitions, delay_ms, batch_rows, threads);
-            assert_eq!(ledger.late, late, "late, seed {seed}");
-            assert_eq!(rows(&text), expected, "seed {seed} delay {delay_ms} batch {batch_rows}");
+            let (text, ledger) = run(SESSIONS, &partitions, delay_ms, batch_rows, threads);
+            let case = format!("seed {seed} grid {grid_ms} delay {delay_ms} batch {batch_rows}");
+            assert_eq!(ledger.late, late, "late, {case}");
+            assert_eq!(rows(&text), chain(&by_key, 3_000), "{case}");
+        }
+    }
+}
+
+/// Windows over the results of windows: every result comes before the window over it has closed.
+#[test]
+fn windows_over_windows() {
+    let over = |inner: &str, window: &str, arguments: &str| {
+        format!(
+            "SELECT k, sum(n) AS n, sum(total) AS total, {window}_START(at, {arguments}) AS s, \
+             {window}_END(at, {arguments}) AS e, {window}_ROWTIME(at, {arguments}) AS at \
+             FROM ({inner}) GROUP BY {window}(at, {arguments}), k"
+        )
+    };
+    let tumble = SESSIONS.replace("SESSION", "TUMBLE").replace("'3' SECOND", "'2' SECOND");
+    let twice = over(SESSIONS, "SESSION", "INTERVAL '4' SECOND");
+    for (seed, grid_ms) in (0..6).flat_map(|seed| [(seed, 1), (seed, 1_000)]) {
+        // With a delay longer than the disorder nothing is late, so that the model stays simple.
+        let (partitions, by_key, late) = on_time(seed, grid_ms, 40_000);
+        assert_eq!(late, 0);
+        let tumbled = |rows: &BTreeMap<String, Vec<(i64, u64, i64)>>, size: i64| {
+            let mut groups = Groups::new();
+            for (key, (time, count, total)) in
+                rows.iter().flat_map(|(key, rows)| rows.iter().map(move |row| (key, row)))
+            {
+                let start = time.div_euclid(size) * size;
+                let sums = groups.entry((start + size, start, key.clone())).or_default();
+                *sums = (sums.0 + count, sums.1 + total);
+            }
+            groups
+        };
+        let sessions = chain(&by_key, 3_000);
+        let sessions_of_sessions = chain(&as_rows(&sessions), 4_000);
+        let cases = [
+            (over(SESSIONS, "TUMBLE", "INTERVAL '5' SECOND"), tumbled(&as_rows(&sessions), 5_000)),
+            (twice.clone(), sessions_of_sessions.clone()),
+            (over(&tumble, "SESSION", "INTERVAL '4' SECOND"), chain(&as_rows(&tumbled(&by_key, 2_000)), 4_000)),
+            (over(&twice, "TUMBLE", "INTERVAL '1' SECOND"), tumbled(&as_rows(&sessions_of_sessions), 1_000)),
+        ];
+        for (query, expected) in &cases {
+            for (batch_rows, threads) in [(8_192, 1), (37, 2), (1, 1)] {
+                let (text, ledger) = run(query, &partitions, 40_000, batch_rows, threads);
+                assert_eq!(rows(&text), *expected, "seed {seed} grid {grid_ms} batch {batch_rows}: {query}");
+                assert_eq!((ledger.late, ledger.held), (0, 0));
+            }
         }
     }
 }
