@@ -3,18 +3,18 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 name=${1:-all}
-run() { # name, package, example, arguments
-  local package=$2 example=$3
-  shift 3
-  cargo run --release --locked --quiet -p "$package" --example "$example" -- "$@"
+# The whole workspace at once: a single package would select other features, and build its dependencies anew.
+cargo build --release --locked --quiet --workspace --examples
+run() { # example, arguments
+  "${CARGO_TARGET_DIR:-target}/release/examples/$1" "${@:2}"
 }
 one() {
   case $1 in
-    codec) run codec codec bench_codec ;;
-    log) run log millrace-log bench_log ;;
-    s2) run s2 functions bench_s2 ;;
-    series) run series series bench_series ;;
-    tumble | hop | session | memory) run "$1" flow bench_windows "$1" ;;
+    codec) run bench_codec ;;
+    log) run bench_log ;;
+    s2) run bench_s2 ;;
+    series) run bench_series ;;
+    tumble | hop | session | memory) run bench_windows "$1" ;;
     *) echo "no benchmark is called $1; there are: tumble hop session memory codec log s2 series" >&2; exit 2 ;;
   esac
 }

@@ -5,6 +5,9 @@ cd "$(dirname "$0")/.."
 area=${1:-all}
 seeds=${2:-20}
 case $area in
-  engine | all) cargo run --release --locked --quiet -p millrace --example faults_engine -- "$seeds" ;;
+  engine | all)
+    cargo build --release --locked --quiet --workspace --examples
+    "${CARGO_TARGET_DIR:-target}/release/examples/faults_engine" "$seeds"
+    ;;
   *) echo "no fault tests for $area; there are: engine" >&2; exit 2 ;;
 esac

@@ -64,7 +64,7 @@ build_runner
 cd "$root"
 testee=${CODEC_TESTEE:-}
 if [ -z "$testee" ]; then
-  cargo build --release -q -p codec --example conformance_testee
+  cargo build --release --locked -q --workspace --examples
   testee=$root/target/release/examples/conformance_testee
 fi
 # The runner takes no arguments for the testee: a wrapper gives it the folder of the .proto files.
