@@ -5,6 +5,7 @@
 //! and column.
 
 mod body;
+mod portal;
 mod problem;
 mod protection;
 mod routes;

@@ -3,6 +3,7 @@
 mod apply;
 mod daggers;
 mod dead_letters;
+mod functions;
 mod records;
 mod schemas;
 mod sql;
@@ -10,9 +11,12 @@ mod tail;
 mod topics;
 
 use crate::AppState;
+use crate::portal;
 use crate::problem::Problem;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderMap, Method, Uri};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use control::ControlError;
 
@@ -28,14 +32,18 @@ pub(crate) fn all() -> Router<AppState> {
         .route("/api/v1/topics/{name}/records", get(tail::tail).post(records::publish))
         .route("/api/v1/daggers", get(daggers::list).post(apply::apply_dagger))
         .route("/api/v1/daggers/preview", post(daggers::preview))
+        .route("/api/v1/daggers/validate", post(daggers::validate))
         .route("/api/v1/daggers/{name}", get(daggers::show).delete(daggers::delete))
         .route("/api/v1/daggers/{name}/stop", post(daggers::stop))
         .route("/api/v1/daggers/{name}/start", post(daggers::start))
         .route("/api/v1/daggers/{name}/results", get(daggers::results))
+        .route("/api/v1/daggers/{name}/revisions", get(daggers::revisions))
+        .route("/api/v1/daggers/{name}/rollback", post(daggers::roll_back))
         .route("/api/v1/dead-letters", get(dead_letters::list))
         .route("/api/v1/dead-letters/replay", post(dead_letters::replay))
         .route("/api/v1/dead-letters/{id}", get(dead_letters::show))
         .route("/api/v1/sql", post(sql::query))
+        .route("/api/v1/sql/functions", get(functions::list))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)
         // Bodies are read with limits of their own, which say what the limit is.
@@ -51,13 +59,22 @@ async fn ready() -> &'static str {
     "ready\n"
 }
 
-async fn unknown(uri: axum::http::Uri) -> Problem {
-    ControlError::not_found("route_not_found", format!("there is nothing at `{}`", uri.path()))
+/// What is no route is the portal's, as far as it has such an address.
+async fn unknown(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    let is_api = uri.path() == "/api" || uri.path().starts_with("/api/");
+    if !is_api
+        && (method == Method::GET || method == Method::HEAD)
+        && let Some(response) = portal::serve(&uri, &headers)
+    {
+        return response;
+    }
+    let problem: Problem = ControlError::not_found("route_not_found", format!("there is nothing at `{}`", uri.path()))
         .with_hint("the API is under /api/v1")
-        .into()
+        .into();
+    problem.into_response()
 }
 
-async fn wrong_method(method: axum::http::Method, uri: axum::http::Uri) -> Problem {
+async fn wrong_method(method: Method, uri: Uri) -> Problem {
     Problem::with_status(
         axum::http::StatusCode::METHOD_NOT_ALLOWED,
         ControlError::invalid("method_not_allowed", format!("`{}` does not take {method}", uri.path())),

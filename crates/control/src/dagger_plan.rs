@@ -6,6 +6,7 @@
 use crate::dagger_spec::{DaggerSpec, LatePolicy, OnBadRecord, StreamSpec};
 use crate::error::ControlError;
 use flow::StreamSettings;
+use prost_reflect::MessageDescriptor;
 use schema::SchemaSet;
 use sql::{DaggerPlan, RowtimeField, SqlError, StreamTable};
 use std::sync::Arc;
@@ -36,16 +37,21 @@ pub fn plan(spec: &mut DaggerSpec, schemas: &SchemaSet, future: FutureCheck) -> 
     let mut streams = Vec::with_capacity(spec.streams.len());
     for stream in &spec.streams {
         let settings = stream_settings(stream, schemas, future)?;
-        let rowtime = match &stream.timestamp {
-            Some(path) => RowtimeField::Path(path.clone()),
-            None => RowtimeField::Record,
-        };
-        tables.push(StreamTable { table: stream.table.clone(), message: settings.message.clone(), rowtime });
+        tables.push(table(stream, settings.message.clone()));
         streams.push(Arc::new(settings));
     }
     let plan = sql::plan(&spec.sql, &tables)?;
     check_streams_are_read(spec, &plan)?;
     Ok(PlannedDagger { plan: Arc::new(plan), streams })
+}
+
+/// The stream as the planner sees it.
+pub fn table(stream: &StreamSpec, message: MessageDescriptor) -> StreamTable {
+    let rowtime = match &stream.timestamp {
+        Some(path) => RowtimeField::Path(path.clone()),
+        None => RowtimeField::Record,
+    };
+    StreamTable { table: stream.table.clone(), message, rowtime }
 }
 
 fn stream_settings(

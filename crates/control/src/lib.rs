@@ -23,9 +23,10 @@ mod topic_spec;
 pub use data_directory::DataDirectory;
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use error::{ControlError, ErrorKind, Position, nearest};
+pub use functions::{FunctionDoc, FunctionKind, docs as function_docs};
 pub use platform::{
     AppliedDagger, DeadLetterQuery, DeadLetters, DemoOptions, Follow, Platform, PlatformOptions, Preview,
-    ProducedRecords, QueryResult, SchemaPush, TailFrom, TailRequest, TopicStatus,
+    ProducedRecords, QueryResult, Revision, SchemaPush, TailFrom, TailRequest, TopicStatus, Validation,
 };
 pub use resource::{API_VERSION, GROUP_DEFAULT, Kind, Metadata, Resource, document_kind};
 pub use resource_db::Change;

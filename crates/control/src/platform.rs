@@ -8,9 +8,11 @@ mod launch;
 mod preview;
 mod replay;
 mod results;
+mod revisions;
 mod schemas;
 mod tail;
 mod topics;
+mod validate;
 
 pub use ad_hoc_sql::QueryResult;
 pub use daggers::AppliedDagger;
@@ -18,9 +20,11 @@ pub use dead_letters::{DeadLetterQuery, DeadLetters};
 pub use demo::DemoOptions;
 pub use launch::{RunningDagger, SinkStatus};
 pub use preview::Preview;
+pub use revisions::Revision;
 pub use schemas::SchemaPush;
 pub use tail::{Follow, TailFrom, TailRequest};
 pub use topics::{ProducedRecords, TopicStatus};
+pub use validate::Validation;
 
 use crate::data_directory::DataDirectory;
 use crate::error::ControlError;

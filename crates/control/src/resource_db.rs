@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_resources.sql")];
 const CONNECTIONS_MAX: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 pub const RESOURCES_PER_KIND_MAX: i64 = 100_000;
+pub const REVISIONS_SHOWN_MAX: i64 = 1_000;
 
 const COLUMNS: &str = "SELECT kind, name, group_name, labels, spec, generation, created_ms, updated_ms FROM resources";
 
@@ -32,6 +33,13 @@ pub enum Change {
     Created,
     Updated,
     Unchanged,
+}
+
+/// A resource as one change left it; without a spec it was deleted.
+pub struct RevisionRow {
+    pub generation: i64,
+    pub changed_ms: i64,
+    pub spec: Option<Value>,
 }
 
 impl Change {
@@ -146,6 +154,30 @@ impl ResourceDb {
         write_revision(&mut transaction, kind, name, before.generation + 1, Some(&before.spec), None).await?;
         transaction.commit().await?;
         Ok(true)
+    }
+
+    /// What became of a resource, the latest change first.
+    pub async fn revisions(&self, kind: Kind, name: &str) -> Result<Vec<RevisionRow>, ControlError> {
+        let rows = sqlx::query(
+            "SELECT generation, spec_after, changed_ms FROM revisions WHERE kind = $1 AND name = $2 \
+             ORDER BY generation DESC LIMIT $3",
+        )
+        .bind(kind.as_str())
+        .bind(name)
+        .bind(REVISIONS_SHOWN_MAX)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.iter()
+            .map(|row| {
+                let spec: Option<String> = row.try_get("spec_after")?;
+                let spec = spec.map(|spec| serde_json::from_str(&spec)).transpose();
+                Ok(RevisionRow {
+                    generation: row.try_get("generation")?,
+                    changed_ms: row.try_get("changed_ms")?,
+                    spec: spec.map_err(|_| ControlError::internal("a stored revision cannot be read"))?,
+                })
+            })
+            .collect()
     }
 
     /// Keeps what a push brought, and the schema set that it led to.

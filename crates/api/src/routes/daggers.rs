@@ -87,3 +87,44 @@ pub(crate) async fn preview(State(state): State<AppState>, body: Body) -> Result
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
 }
+
+/// What the form asks while someone types; a dagger that is wrong is an answer here, not a failure.
+pub(crate) async fn validate(State(state): State<AppState>, body: Body) -> Result<Json<Value>, Problem> {
+    let validation = state.platform.validate_dagger(&read_text(body, DOCUMENT_BYTES_MAX).await?).await;
+    let errors: Vec<Value> = validation
+        .errors
+        .iter()
+        .map(|error| {
+            json!({
+                "code": error.code, "message": error.detail, "hint": error.hint,
+                "line": error.position.map(|position| position.line),
+                "column": error.position.map(|position| position.column),
+            })
+        })
+        .collect();
+    Ok(Json(json!({
+        "ok": errors.is_empty(), "dagger": validation.dagger, "tables": validation.tables, "columns": validation.columns,
+        "sentence": validation.sentence, "warnings": validation.warnings, "errors": errors,
+    })))
+}
+
+pub(crate) async fn revisions(State(state): State<AppState>, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
+    let revisions = state.platform.dagger_revisions(&name).await?;
+    Ok(Json(json!({ "items": revisions.iter().map(control::Revision::to_json).collect::<Vec<_>>() })))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RollBack {
+    generation: i64,
+}
+
+pub(crate) async fn roll_back(
+    State(state): State<AppState>,
+    Path(name): Path<String>,
+    body: Body,
+) -> Result<Json<Value>, Problem> {
+    let asked: RollBack = control::document::parse_json(&read_text(body, DOCUMENT_BYTES_MAX).await?)?;
+    let applied = state.platform.roll_back_dagger(&name, asked.generation).await?;
+    Ok(Json(json!({ "resource": applied.resource, "change": applied.change.as_str(), "warnings": applied.warnings })))
+}

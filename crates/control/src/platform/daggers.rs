@@ -65,7 +65,7 @@ impl Platform {
         Ok(planned)
     }
 
-    async fn warnings(
+    pub(super) async fn warnings(
         &self,
         metadata: &Metadata,
         spec: &DaggerSpec,
