@@ -50,6 +50,8 @@ pub(crate) fn document(status: StatusCode, error: &ControlError) -> ProblemDocum
 
 pub(crate) fn status_of(kind: ErrorKind) -> StatusCode {
     match kind {
+        ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
         ErrorKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
         ErrorKind::NotFound => StatusCode::NOT_FOUND,
         ErrorKind::Conflict => StatusCode::CONFLICT,

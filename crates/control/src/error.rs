@@ -7,6 +7,10 @@ use std::fmt;
 /// Whose mistake it is, and with that the HTTP status and the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
+    /// Nobody knows who asks.
+    Unauthenticated,
+    /// It is known who asks, and that is not enough.
+    Forbidden,
     /// The request cannot be right as it is.
     Invalid,
     NotFound,

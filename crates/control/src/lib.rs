@@ -4,9 +4,11 @@
 //! and the tests can do is a method of it. The inside knows no HTTP and no terminal; errors are [`ControlError`]s with
 //! what, detail, hint and place, for whichever edge shows them.
 
+pub mod access;
 pub mod dagger_plan;
 pub mod dagger_spec;
 mod data_directory;
+mod database;
 pub mod document;
 mod duration;
 mod error;

@@ -27,6 +27,7 @@ pub use topics::{ProducedRecords, TopicStatus};
 pub use validate::Validation;
 
 use crate::data_directory::DataDirectory;
+use crate::database::Database;
 use crate::error::ControlError;
 use crate::resource::{GROUP_DEFAULT, Kind, Metadata};
 use crate::resource_db::ResourceDb;
@@ -49,6 +50,7 @@ pub struct PlatformOptions {
 
 pub struct Platform {
     directory: DataDirectory,
+    database: Database,
     db: ResourceDb,
     log: Arc<EmbeddedLog>,
     series: SeriesStore,
@@ -66,7 +68,8 @@ impl Platform {
     /// Opens everything in the data directory, which is made if it is missing. Refused while another process has it.
     pub async fn open(options: PlatformOptions) -> Result<Arc<Self>, ControlError> {
         let directory = DataDirectory::open(&options.data_dir)?;
-        let db = ResourceDb::open(&directory.resources()).await?;
+        let database = Database::open_file(&directory.resources()).await?;
+        let db = ResourceDb::new(database.clone());
         let (log_dir, series_dir, letters_dir) = (directory.log(), directory.series(), directory.dead_letters());
         let (log, series, dead_letters) = tokio::task::spawn_blocking(move || {
             let log = EmbeddedLog::open(&log_dir, EmbeddedLogOptions::default())?;
@@ -87,6 +90,7 @@ impl Platform {
         };
         let platform = Arc::new(Self {
             directory,
+            database,
             db,
             log: Arc::new(log),
             series,
@@ -119,7 +123,7 @@ impl Platform {
             Ok::<_, ControlError>(())
         })
         .await??;
-        self.db.close().await;
+        self.database.close().await;
         Ok(())
     }
 

@@ -1,22 +1,15 @@
-//! Resources and their revisions in one SQL database (SQLite here; the statements are portable).
+//! Resources and their revisions in the SQL database.
 //!
 //! It stores what it is given: whether a spec is right was decided before.
 
-use crate::error::{ControlError, ErrorKind};
+use crate::database::Database;
+use crate::error::ControlError;
 use crate::resource::{Kind, Metadata, Resource};
 use crate::time_text::now_ms;
 use serde_json::Value;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
-};
-use sqlx::{Connection, Row, SqliteConnection};
-use std::path::Path;
-use std::time::Duration;
+use sqlx::Row;
+use sqlx::any::{AnyConnection, AnyRow};
 
-/// Every migration, in order; the index is its version minus one. Committed ones never change.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_resources.sql")];
-const CONNECTIONS_MAX: u32 = 4;
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 pub const RESOURCES_PER_KIND_MAX: i64 = 100_000;
 pub const REVISIONS_SHOWN_MAX: i64 = 1_000;
 
@@ -24,7 +17,7 @@ const COLUMNS: &str = "SELECT kind, name, group_name, labels, spec, generation, 
 
 #[derive(Clone)]
 pub struct ResourceDb {
-    pool: SqlitePool,
+    database: Database,
 }
 
 /// What [`ResourceDb::put`] did.
@@ -53,32 +46,15 @@ impl Change {
 }
 
 impl ResourceDb {
-    pub async fn open(path: &Path) -> Result<Self, ControlError> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY_TIMEOUT)
-            .foreign_keys(true);
-        let pool = SqlitePoolOptions::new()
-            .max_connections(CONNECTIONS_MAX)
-            .connect_with(options)
-            .await
-            .map_err(|error| ControlError::internal(format!("cannot open {}: {error}", path.display())))?;
-        migrate(&mut *pool.acquire().await?).await?;
-        Ok(Self { pool })
-    }
-
-    pub async fn close(&self) {
-        self.pool.close().await;
+    pub fn new(database: Database) -> Self {
+        Self { database }
     }
 
     pub async fn get(&self, kind: Kind, name: &str) -> Result<Option<Resource>, ControlError> {
         let row = sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE kind = $1 AND name = $2")))
             .bind(kind.as_str())
             .bind(name)
-            .fetch_optional(&self.pool)
+            .fetch_optional(&self.database.pool)
             .await?;
         row.map(|row| read_resource(&row)).transpose()
     }
@@ -88,15 +64,14 @@ impl ResourceDb {
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE kind = $1 ORDER BY name LIMIT $2")))
             .bind(kind.as_str())
             .bind(RESOURCES_PER_KIND_MAX)
-            .fetch_all(&self.pool)
+            .fetch_all(&self.database.pool)
             .await?;
         rows.iter().map(read_resource).collect()
     }
 
     /// Makes or replaces a resource and writes its revision, in one transaction. The same content changes nothing.
     pub async fn put(&self, kind: Kind, metadata: &Metadata, spec: &Value) -> Result<(Resource, Change), ControlError> {
-        let mut connection = self.pool.acquire().await?;
-        let mut transaction = begin(&mut connection).await?;
+        let mut transaction = self.database.begin().await?;
         let before = fetch(&mut transaction, kind, &metadata.name).await?;
         let now = now_ms();
         if let Some(before) = &before
@@ -141,8 +116,7 @@ impl ResourceDb {
 
     /// `false` when there was none.
     pub async fn delete(&self, kind: Kind, name: &str) -> Result<bool, ControlError> {
-        let mut connection = self.pool.acquire().await?;
-        let mut transaction = begin(&mut connection).await?;
+        let mut transaction = self.database.begin().await?;
         let Some(before) = fetch(&mut transaction, kind, name).await? else {
             return Ok(false);
         };
@@ -165,7 +139,7 @@ impl ResourceDb {
         .bind(kind.as_str())
         .bind(name)
         .bind(REVISIONS_SHOWN_MAX)
-        .fetch_all(&self.pool)
+        .fetch_all(&self.database.pool)
         .await?;
         rows.iter()
             .map(|row| {
@@ -187,8 +161,7 @@ impl ResourceDb {
         message_types: &[String],
         whole_set: &[u8],
     ) -> Result<(), ControlError> {
-        let mut connection = self.pool.acquire().await?;
-        let mut transaction = begin(&mut connection).await?;
+        let mut transaction = self.database.begin().await?;
         sqlx::query(
             "INSERT INTO schema_pushes (id, descriptor_set, message_types, pushed_ms) \
              VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM schema_pushes), $1, $2, $3)",
@@ -209,47 +182,14 @@ impl ResourceDb {
 
     /// The set that the last push led to.
     pub async fn schema_set(&self) -> Result<Option<Vec<u8>>, ControlError> {
-        let row = sqlx::query("SELECT descriptor_set FROM schema_set WHERE id = 1").fetch_optional(&self.pool).await?;
+        let row = sqlx::query("SELECT descriptor_set FROM schema_set WHERE id = 1")
+            .fetch_optional(&self.database.pool)
+            .await?;
         row.map(|row| Ok(row.try_get("descriptor_set")?)).transpose()
     }
 }
 
-/// Takes the write lock at once: a transaction that reads first and then writes could be refused half-way.
-async fn begin(connection: &mut SqliteConnection) -> Result<sqlx::Transaction<'_, sqlx::Sqlite>, ControlError> {
-    Ok(connection.begin_with("BEGIN IMMEDIATE").await?)
-}
-
-async fn migrate(connection: &mut SqliteConnection) -> Result<(), ControlError> {
-    sqlx::raw_sql("CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT NOT NULL PRIMARY KEY, applied_ms BIGINT NOT NULL)")
-        .execute(&mut *connection)
-        .await?;
-    let version: i64 = sqlx::query("SELECT COALESCE(MAX(version), 0) AS version FROM schema_migrations")
-        .fetch_one(&mut *connection)
-        .await?
-        .try_get("version")?;
-    let applied = usize::try_from(version).unwrap_or(usize::MAX);
-    if applied > MIGRATIONS.len() {
-        return Err(ControlError::new(
-            ErrorKind::Conflict,
-            "data_directory_newer",
-            format!("the data directory was written by a newer Millrace (database version {version})"),
-        )
-        .with_hint("start that version, or use another data directory"));
-    }
-    for (index, migration) in MIGRATIONS.iter().enumerate().skip(applied) {
-        let mut transaction = begin(connection).await?;
-        sqlx::raw_sql(*migration).execute(&mut *transaction).await?;
-        sqlx::query("INSERT INTO schema_migrations (version, applied_ms) VALUES ($1, $2)")
-            .bind(i64::try_from(index + 1).unwrap_or(i64::MAX))
-            .bind(now_ms())
-            .execute(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
-    }
-    Ok(())
-}
-
-async fn fetch(connection: &mut SqliteConnection, kind: Kind, name: &str) -> Result<Option<Resource>, ControlError> {
+async fn fetch(connection: &mut AnyConnection, kind: Kind, name: &str) -> Result<Option<Resource>, ControlError> {
     let row = sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE kind = $1 AND name = $2")))
         .bind(kind.as_str())
         .bind(name)
@@ -258,7 +198,7 @@ async fn fetch(connection: &mut SqliteConnection, kind: Kind, name: &str) -> Res
     row.map(|row| read_resource(&row)).transpose()
 }
 
-async fn check_room(connection: &mut SqliteConnection, kind: Kind) -> Result<(), ControlError> {
+async fn check_room(connection: &mut AnyConnection, kind: Kind) -> Result<(), ControlError> {
     let count: i64 = sqlx::query("SELECT COUNT(*) AS count FROM resources WHERE kind = $1")
         .bind(kind.as_str())
         .fetch_one(connection)
@@ -274,7 +214,7 @@ async fn check_room(connection: &mut SqliteConnection, kind: Kind) -> Result<(),
 }
 
 /// Generations go on after a deletion, so that a revision is never written twice.
-async fn last_generation(connection: &mut SqliteConnection, kind: Kind, name: &str) -> Result<i64, ControlError> {
+async fn last_generation(connection: &mut AnyConnection, kind: Kind, name: &str) -> Result<i64, ControlError> {
     let row = sqlx::query("SELECT COALESCE(MAX(generation), 0) AS last FROM revisions WHERE kind = $1 AND name = $2")
         .bind(kind.as_str())
         .bind(name)
@@ -284,7 +224,7 @@ async fn last_generation(connection: &mut SqliteConnection, kind: Kind, name: &s
 }
 
 async fn write_revision(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     kind: Kind,
     name: &str,
     generation: i64,
@@ -309,7 +249,7 @@ fn json_text(value: &impl serde::Serialize) -> Result<String, ControlError> {
     serde_json::to_string(value).map_err(|error| ControlError::internal(format!("cannot write JSON: {error}")))
 }
 
-fn read_resource(row: &SqliteRow) -> Result<Resource, ControlError> {
+fn read_resource(row: &AnyRow) -> Result<Resource, ControlError> {
     let unreadable =
         |what: &str| ControlError::internal(format!("the resource database holds a row with a broken {what}"));
     let kind: String = row.try_get("kind")?;
@@ -334,11 +274,15 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    async fn open(path: &std::path::Path) -> ResourceDb {
+        ResourceDb::new(Database::open_file(path).await.unwrap())
+    }
+
     #[tokio::test]
     async fn resources_have_generations_and_survive_reopening() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("resources.db");
-        let db = ResourceDb::open(&path).await.unwrap();
+        let db = open(&path).await;
         let metadata = Metadata::named("bookings");
         let (first, change) = db.put(Kind::Topic, &metadata, &json!({"partitions": 1})).await.unwrap();
         assert_eq!((first.generation, change), (1, Change::Created));
@@ -348,9 +292,9 @@ mod tests {
         assert_eq!((second.generation, change), (2, Change::Updated));
         assert_eq!(second.created_ms, first.created_ms);
         assert!(db.get(Kind::Dagger, "bookings").await.unwrap().is_none());
-        db.close().await;
+        db.database.close().await;
 
-        let db = ResourceDb::open(&path).await.unwrap();
+        let db = open(&path).await;
         assert_eq!(db.get(Kind::Topic, "bookings").await.unwrap(), Some(second));
         assert!(db.delete(Kind::Topic, "bookings").await.unwrap());
         assert!(!db.delete(Kind::Topic, "bookings").await.unwrap());
@@ -362,7 +306,7 @@ mod tests {
     #[tokio::test]
     async fn the_last_schema_set_is_kept() {
         let dir = tempfile::tempdir().unwrap();
-        let db = ResourceDb::open(&dir.path().join("r.db")).await.unwrap();
+        let db = open(&dir.path().join("r.db")).await;
         assert_eq!(db.schema_set().await.unwrap(), None);
         db.put_schema_set(b"one", &["a.B".to_owned()], b"one").await.unwrap();
         db.put_schema_set(b"two", &["a.C".to_owned()], b"one two").await.unwrap();
