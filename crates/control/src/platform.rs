@@ -9,6 +9,7 @@ mod preview;
 mod replay;
 mod results;
 mod schemas;
+mod state;
 mod tail;
 mod topics;
 
@@ -54,6 +55,8 @@ pub struct Platform {
     /// One change of desired state at a time: what is checked still holds when it is written.
     changes: tokio::sync::Mutex<()>,
     supervisor: Supervisor,
+    /// Turns for ad hoc queries.
+    queries: tokio::sync::Semaphore,
     /// What runs beside requests until the server ends.
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -90,6 +93,7 @@ impl Platform {
             schemas: RwLock::new(Arc::new(schemas)),
             changes: tokio::sync::Mutex::new(()),
             supervisor: Supervisor::default(),
+            queries: tokio::sync::Semaphore::new(ad_hoc_sql::QUERIES_AT_ONCE_MAX),
             tasks: Mutex::new(Vec::new()),
         });
         platform.make_default_group().await?;

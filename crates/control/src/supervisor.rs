@@ -20,8 +20,9 @@ const BACKOFF_MIN: Duration = Duration::from_millis(500);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// One that ran this long is well again: its next failure begins with the shortest wait.
 const WELL_AFTER: Duration = Duration::from_secs(60);
-/// How often a running dagger is looked at.
-const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+/// How often a dagger is looked at until it runs, and from then on.
+const DEPLOYING_LOOK_INTERVAL: Duration = Duration::from_millis(10);
+const LOOK_INTERVAL: Duration = Duration::from_millis(1_000);
 /// How long a command waits for a dagger to do as it was told.
 const OBEY_TIME_MAX: Duration = Duration::from_secs(30);
 
@@ -178,10 +179,13 @@ impl DaggerTask {
 
     async fn attend(&mut self, running: RunningDagger) {
         let started = Instant::now();
-        let mut looks = tokio::time::interval(LOOK_INTERVAL);
         loop {
+            let interval = match running.is_deployed() {
+                true => LOOK_INTERVAL,
+                false => DEPLOYING_LOOK_INTERVAL,
+            };
             tokio::select! {
-                _ = looks.tick() => {
+                () = tokio::time::sleep(interval) => {
                     if !self.desired.has_changed().unwrap_or(true) {
                         self.look(&running);
                     }

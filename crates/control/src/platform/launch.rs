@@ -15,17 +15,20 @@ use checkpoint::LocalStorage;
 use flow::{DaggerConfig, DaggerHandle, Sink, StartPosition, StreamConfig};
 use log::TopicLog;
 use serde_json::{Value, json};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 const BATCH_ROWS_MAX: usize = 8_192;
-/// Beside the checkpoints of a dagger: the plan that they belong to.
-const PLAN_FILE: &str = "plan.txt";
-
 pub struct RunningDagger {
     pub handle: DaggerHandle,
     pub sinks: Vec<SinkStatus>,
+}
+
+impl RunningDagger {
+    /// It has taken its first checkpoint, which is before its first record.
+    pub fn is_deployed(&self) -> bool {
+        self.handle.status().checkpoint_epoch > 0
+    }
 }
 
 #[derive(Clone)]
@@ -63,10 +66,7 @@ impl Platform {
         let planned = dagger_plan::plan(&mut spec, &self.schema_set(), FutureCheck::AppendTime)?;
         self.prepare_sink_topics(&spec, &planned).await?;
         let sinks = self.plan_sinks(name, &spec, &planned)?;
-        let state_dir = self.directory.checkpoints().join("daggers").join(name);
-        let explain = planned.plan.explain.clone();
-        let log_name = name.to_owned();
-        tokio::task::spawn_blocking(move || fit_state(&state_dir, &explain, &log_name)).await??;
+        self.fit_state(name, &spec, &planned).await?;
         let (sinks, statuses) = self.open_sinks(&spec, &planned, sinks);
         let config = DaggerConfig {
             name: name.to_owned(),
@@ -219,28 +219,4 @@ fn generated_message(
 ) -> Result<prost_reflect::MessageDescriptor, ControlError> {
     let file = codec::message_from_columns(name, schema).map_err(topic::refused)?;
     Ok(schema::SchemaSet::empty().with_file(file)?.message(name)?)
-}
-
-/// State belongs to the plan that made it. When the query has changed, `apply` has said that its state goes, and here it
-/// goes; the plan is noted beside the checkpoints before the first one is taken.
-fn fit_state(directory: &Path, explain: &str, dagger: &str) -> Result<(), ControlError> {
-    let unusable = |error: std::io::Error| {
-        ControlError::unavailable(
-            "state_unusable",
-            format!("the state of `{dagger}` in {}: {error}", directory.display()),
-        )
-    };
-    let noted = directory.join(PLAN_FILE);
-    match std::fs::read_to_string(&noted) {
-        Ok(before) if before == explain => return Ok(()),
-        Ok(_) => {
-            tracing::warn!(dagger, "the query has changed, so the state of the former one is dropped");
-            std::fs::remove_dir_all(directory).map_err(unusable)?;
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(unusable(error)),
-    }
-    std::fs::create_dir_all(directory).map_err(unusable)?;
-    let beside = directory.join("plan.new");
-    std::fs::write(&beside, explain).and_then(|()| std::fs::rename(&beside, &noted)).map_err(unusable)
 }
