@@ -14,6 +14,7 @@ use crate::topic_spec::TopicSpec;
 use checkpoint::LocalStorage;
 use flow::{DaggerConfig, DaggerHandle, Sink, StartPosition, StreamConfig};
 use log::TopicLog;
+use prost_reflect::prost_types;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,7 +105,9 @@ impl Platform {
                     let name = message.clone().unwrap_or_else(|| generated_message_name(topic));
                     let message = match message {
                         Some(message) => self.message(message)?,
-                        None => generated_message(&name, schema)?,
+                        None => {
+                            schema::SchemaSet::empty().with_file(self.generated_file(&name, schema)?)?.message(&name)?
+                        }
                     };
                     Ok(PlannedSink::Topic(TopicSinkConfig::new(topic, &message, schema, key)?))
                 }
@@ -148,7 +151,7 @@ impl Platform {
 
     async fn register_generated(&self, topic: &str, planned: &PlannedDagger) -> Result<String, ControlError> {
         let name = generated_message_name(topic);
-        let file = codec::message_from_columns(&name, &planned.plan.schema).map_err(topic::refused)?;
+        let file = self.generated_file(&name, &planned.plan.schema)?;
         let current = self.schema_set();
         let is_there = current
             .message(&name)
@@ -159,6 +162,21 @@ impl Platform {
             self.store_schema_set(&file.encode_to_vec(), std::slice::from_ref(&name), merged).await?;
         }
         Ok(name)
+    }
+
+    /// The file of the type that a query's columns make, with the field numbers that it has had so far.
+    fn generated_file(
+        &self,
+        name: &str,
+        columns: &arrow::datatypes::Schema,
+    ) -> Result<prost_types::FileDescriptorProto, ControlError> {
+        let mut file = codec::message_from_columns(name, columns).map_err(topic::refused)?;
+        if let Ok(before) = self.schema_set().message(name) {
+            for message in &mut file.message_type {
+                topic::keep_numbers(before.descriptor_proto(), message);
+            }
+        }
+        Ok(file)
     }
 
     async fn stream_configs(
@@ -211,12 +229,4 @@ impl Platform {
         }
         (opened, statuses)
     }
-}
-
-fn generated_message(
-    name: &str,
-    schema: &arrow::datatypes::Schema,
-) -> Result<prost_reflect::MessageDescriptor, ControlError> {
-    let file = codec::message_from_columns(name, schema).map_err(topic::refused)?;
-    Ok(schema::SchemaSet::empty().with_file(file)?.message(name)?)
 }
