@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct StateIdentity {
     query: String,
+    /// Where there are windows: the columns of the results with their types, for these follow from the types of what is
+    /// held, and those from the message types.
+    columns: Vec<String>,
     streams: Vec<StreamIdentity>,
 }
 
@@ -35,7 +38,9 @@ impl StateIdentity {
             timestamp: stream.timestamp.clone(),
             topics: stream.topics.clone(),
         });
-        Self { query: planned.plan.explain.clone(), streams: streams.collect() }
+        let columns =
+            planned.plan.schema.fields().iter().map(|field| format!("{} {}", field.name(), field.data_type()));
+        Self { query: planned.plan.explain.clone(), columns: columns.collect(), streams: streams.collect() }
     }
 
     pub fn tables(&self) -> impl Iterator<Item = &str> {
@@ -46,6 +51,9 @@ impl StateIdentity {
     pub fn obstacle(&self, next: &StateIdentity) -> Option<String> {
         if self.query != next.query {
             return Some("the query has changed".to_owned());
+        }
+        if self.columns != next.columns {
+            return Some("the types of the results have changed".to_owned());
         }
         if self.streams.len() != next.streams.len() {
             return Some("the streams have changed".to_owned());
@@ -79,7 +87,7 @@ mod tests {
             timestamp: Some("at".into()),
             topics: vec!["one".into(), "two".into()],
         };
-        StateIdentity { query: "Projection".into(), streams: vec![stream] }
+        StateIdentity { query: "Projection".into(), columns: vec!["a Int64".into()], streams: vec![stream] }
     }
 
     #[test]
@@ -92,8 +100,9 @@ mod tests {
 
     #[test]
     fn what_computes_something_else_does_not() {
-        let edits: [(fn(&mut StateIdentity), &str); 5] = [
+        let edits: [(fn(&mut StateIdentity), &str); 6] = [
             (|next| next.query.push('x'), "the query has changed"),
+            (|next| next.columns.clear(), "the types of the results have changed"),
             (|next| next.streams.clear(), "the streams have changed"),
             (|next| next.streams[0].schema = None, "the stream `data_stream` has changed"),
             (|next| next.streams[0].timestamp = None, "the event time of the stream `data_stream` has changed"),

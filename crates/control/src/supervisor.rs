@@ -45,6 +45,13 @@ struct Slot {
     task: JoinHandle<()>,
 }
 
+impl Slot {
+    /// At once, so that whoever waits for it to run does not take the former run for it.
+    fn show_deploying(&self) {
+        self.observed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).enter(Phase::Deploying, None);
+    }
+}
+
 #[derive(Default)]
 pub struct Supervisor {
     slots: Mutex<BTreeMap<String, Slot>>,
@@ -69,8 +76,7 @@ impl Supervisor {
                 !is_same
             });
             if is_new && matches!(desired, Desired::Running { .. }) {
-                // At once, so that whoever waits for it to run does not take the former run for it.
-                slot.observed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).enter(Phase::Deploying, None);
+                slot.show_deploying();
             }
             return;
         }
@@ -89,13 +95,16 @@ impl Supervisor {
     /// Starts a running dagger anew, from a checkpoint.
     pub fn restart(&self, name: &str) {
         if let Some(slot) = self.lock().get(name) {
-            slot.desired.send_if_modified(|current| match current {
+            let is_running = slot.desired.send_if_modified(|current| match current {
                 Desired::Running { run, .. } => {
                     *run += 1;
                     true
                 }
                 _ => false,
             });
+            if is_running {
+                slot.show_deploying();
+            }
         }
     }
 

@@ -33,15 +33,11 @@ pub async fn run(arguments: ProduceArguments, client: Client, mut output: Output
     let mut batches = Batches::read(reader, format, batch_records);
     let mut publisher = Publisher { client, arguments: &arguments, format, sent: 0, acknowledged: 0, refused: 0 };
     let started = Instant::now();
-    while let Some(batch) = batches.next().await? {
-        if let Some(bucket) = &mut bucket {
-            bucket.take(batch.records).await;
-        }
-        publisher.publish(batch).await?;
-    }
+    let ended = publish_all(&mut batches, &mut bucket, &mut publisher).await;
     let seconds = started.elapsed().as_secs_f64();
     let (acknowledged, refused) = (publisher.acknowledged, publisher.refused);
     note(format!("{acknowledged} records acknowledged, {refused} refused, {seconds:.1} s"));
+    ended?;
     if output.format() != crate::arguments::OutputFormat::Table {
         output.item(&json!({ "acknowledged": acknowledged, "refused": refused }))?;
     }
@@ -49,6 +45,20 @@ pub async fn run(arguments: ProduceArguments, client: Client, mut output: Output
         0 => Ok(()),
         _ => Err(Failure::error(format!("{refused} of {} records were refused", acknowledged + refused))),
     }
+}
+
+async fn publish_all(
+    batches: &mut Batches,
+    bucket: &mut Option<TokenBucket>,
+    publisher: &mut Publisher<'_>,
+) -> Result<(), Failure> {
+    while let Some(batch) = batches.next().await? {
+        if let Some(bucket) = bucket {
+            bucket.take(batch.records).await;
+        }
+        publisher.publish(batch).await?;
+    }
+    Ok(())
 }
 
 fn format_of(arguments: &ProduceArguments) -> Result<RecordFormat, Failure> {
