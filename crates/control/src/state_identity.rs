@@ -14,9 +14,8 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct StateIdentity {
     query: String,
-    /// Where there are windows: the columns of the results with their types, for these follow from the types of what is
-    /// held, and those from the message types.
-    columns: Vec<String>,
+    /// The columns of the windows with their types, which follow from the message types.
+    windows: Vec<String>,
     streams: Vec<StreamIdentity>,
 }
 
@@ -38,9 +37,9 @@ impl StateIdentity {
             timestamp: stream.timestamp.clone(),
             topics: stream.topics.clone(),
         });
-        let columns =
-            planned.plan.schema.fields().iter().map(|field| format!("{} {}", field.name(), field.data_type()));
-        Self { query: planned.plan.explain.clone(), columns: columns.collect(), streams: streams.collect() }
+        let columns = planned.plan.windows.iter().flat_map(|window| window.schema.fields());
+        let windows = columns.map(|column| format!("{} {}", column.name(), column.data_type()));
+        Self { query: planned.plan.explain.clone(), windows: windows.collect(), streams: streams.collect() }
     }
 
     pub fn tables(&self) -> impl Iterator<Item = &str> {
@@ -52,8 +51,8 @@ impl StateIdentity {
         if self.query != next.query {
             return Some("the query has changed".to_owned());
         }
-        if self.columns != next.columns {
-            return Some("the types of the results have changed".to_owned());
+        if self.windows != next.windows {
+            return Some("the types of what its windows hold have changed".to_owned());
         }
         if self.streams.len() != next.streams.len() {
             return Some("the streams have changed".to_owned());
@@ -87,7 +86,7 @@ mod tests {
             timestamp: Some("at".into()),
             topics: vec!["one".into(), "two".into()],
         };
-        StateIdentity { query: "Projection".into(), columns: vec!["a Int64".into()], streams: vec![stream] }
+        StateIdentity { query: "Projection".into(), windows: vec!["a Int64".into()], streams: vec![stream] }
     }
 
     #[test]
@@ -102,7 +101,7 @@ mod tests {
     fn what_computes_something_else_does_not() {
         let edits: [(fn(&mut StateIdentity), &str); 6] = [
             (|next| next.query.push('x'), "the query has changed"),
-            (|next| next.columns.clear(), "the types of the results have changed"),
+            (|next| next.windows.clear(), "the types of what its windows hold have changed"),
             (|next| next.streams.clear(), "the streams have changed"),
             (|next| next.streams[0].schema = None, "the stream `data_stream` has changed"),
             (|next| next.streams[0].timestamp = None, "the event time of the stream `data_stream` has changed"),

@@ -1,5 +1,7 @@
 use crate::open_platform::{open, open_with_topics, publish, push, rows, until};
-use control::Change;
+use bytes::Bytes;
+use control::records::{DraftValue, RecordDraft};
+use control::{Change, Metadata, Platform, SchemaPush, SourceFile, TopicSpec};
 use serde_json::{Value, json};
 
 /// One row per record.
@@ -135,6 +137,81 @@ async fn a_schema_that_no_longer_fits_is_the_daggers_failure_at_its_restart() {
     let failed = platform.start_dagger("copy").await.unwrap();
     assert_eq!(state(&failed), "failed", "{failed}");
     assert!(failed["status"]["lastError"].as_str().unwrap_or_default().contains("amount"), "{failed}");
+    platform.close().await.unwrap();
+}
+
+/// One record that the first type cannot read among those that it can.
+const COUNTS: &str = "\
+apiVersion: millrace/v1
+kind: Dagger
+metadata: {name: counts}
+spec:
+  streams: [{topics: [raw], schema: t.Raw, timestamp: at, watermark: {delay: 1s, idle: 2s}}]
+  sql: |
+    SELECT sum(amount) AS amount, count(name) AS names, TUMBLE_END(rowtime, INTERVAL '1' MINUTE) AS window_timestamp
+    FROM data_stream GROUP BY TUMBLE(rowtime, INTERVAL '1' MINUTE)
+";
+
+fn raw(name: &str, amount: &str) -> String {
+    format!("syntax = \"proto3\"; package t; message Raw {{ {name} name = 1; {amount} amount = 2; int64 at = 3; }}")
+}
+
+async fn publish_raw(platform: &Platform) {
+    // 2026-01-05T01:00:00Z: {name: "a", amount: 1}, and {name: "\\xff", amount: 2}
+    for value in [
+        b"\x0a\x01a\x10\x01\x18\x80\x8d\xac\xdd\xb8\x33".as_slice(),
+        b"\x0a\x01\xff\x10\x02\x18\x80\x8d\xac\xdd\xb8\x33",
+    ] {
+        let value = DraftValue::Protobuf(Bytes::from_static(value));
+        platform.produce("raw", vec![Ok(RecordDraft { value, ..Default::default() })], None).await.unwrap();
+    }
+}
+
+/// A mended type is read by, whether or not the state of the windows fits it, and nothing is there twice.
+async fn replayed_after(mended: &str) -> Value {
+    let directory = tempfile::tempdir().unwrap();
+    let platform = open_with_topics(directory.path(), &[]).await;
+    let proto = |text: String| SourceFile { path: "raw.proto".to_owned(), text };
+    platform.push_schemas(SchemaPush::Sources(vec![proto(raw("string", "int64"))])).await.unwrap();
+    platform.create_topic(&Metadata::named("raw"), &TopicSpec::new(1, None)).await.unwrap();
+    platform.apply_dagger(&COUNTS.replace("idle: 2s", "idle: 1h")).await.unwrap();
+    publish_raw(&platform).await;
+    until(
+        || async { platform.dagger("counts").await.unwrap()["status"]["ledger"].clone() },
+        |ledger| ledger["dead_lettered"] == 1 && ledger["held"] == 1,
+    )
+    .await;
+    platform.push_schemas(SchemaPush::Sources(vec![proto(mended.to_owned())])).await.unwrap();
+    platform.apply_dagger(COUNTS).await.unwrap();
+    platform.replay_dead_letters(None, &Default::default()).await.unwrap();
+    let rows = until(|| rows(&platform, "SELECT amount, names FROM counts"), |rows| !rows.is_empty()).await;
+    until(|| async { platform.dagger("counts").await.unwrap()["status"]["ledger"]["held"].clone() }, |held| *held == 0)
+        .await;
+    platform.close().await.unwrap();
+    rows[0].clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replay_reads_by_the_mended_type_and_counts_once() {
+    assert_eq!(replayed_after(&raw("bytes", "int64")).await, json!({"amount": 3, "names": 2}));
+    assert_eq!(replayed_after(&raw("bytes", "uint64")).await, json!({"amount": 3, "names": 2}));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edit_drops_what_was_refused_and_reads_it_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let platform = open_with_topics(directory.path(), &[]).await;
+    platform.create_topic(&Metadata::named("events"), &TopicSpec::new(1, None)).await.unwrap();
+    let copy = COPY.replace("topics: [events]", "topics: [events], schema: t.Event").replace("fail", "deadLetter");
+    platform.apply_dagger(&copy).await.unwrap();
+    let value = DraftValue::Protobuf(Bytes::from_static(b"\x0a\x01\xff\x10\x01"));
+    platform.produce("events", vec![Ok(RecordDraft { value, ..Default::default() })], None).await.unwrap();
+    let letters = || async { platform.dead_letters(&Default::default(), None, 10).await.unwrap().items };
+    until(letters, |letters| letters.len() == 1).await;
+    // What the new query does not look at cannot be broken.
+    platform.apply_dagger(&copy.replace("name, amount", "amount")).await.unwrap();
+    until(|| rows(&platform, "SELECT amount FROM copy"), |rows| rows.len() == 1).await;
+    assert!(letters().await.is_empty());
     platform.close().await.unwrap();
 }
 

@@ -351,8 +351,9 @@ mod tests {
         input: impl Read + Send + 'static,
         format: RecordFormat,
         records_max: usize,
+        buffer_bytes: usize,
     ) -> Result<Vec<(Vec<u8>, usize)>, Failure> {
-        let mut batches = Batches::read(BufReader::with_capacity(3, Box::new(input)), format, records_max);
+        let mut batches = Batches::read(BufReader::with_capacity(buffer_bytes, Box::new(input)), format, records_max);
         let mut found = Vec::new();
         while let Some(batch) = batches.next().await? {
             found.push((batch.body, batch.records));
@@ -363,10 +364,22 @@ mod tests {
     #[tokio::test]
     async fn lines_and_messages_are_cut_into_batches() {
         let lines = b"{\"a\":1}\n\n  \n{\"a\":2}\n{\"a\":3}".as_slice();
-        let found = batches(lines, RecordFormat::Ndjson, 2).await.unwrap();
+        let found = batches(lines, RecordFormat::Ndjson, 2, 100).await.unwrap();
         assert_eq!(found, [(b"{\"a\":1}\n{\"a\":2}\n".to_vec(), 2), (b"{\"a\":3}\n".to_vec(), 1)]);
-        let found = batches(b"\x02ab\x00\x01c".as_slice(), RecordFormat::Pb, 2).await.unwrap();
+        let messages = b"\x02ab\x00\x01c".as_slice();
+        let found = batches(messages, RecordFormat::Pb, 2, 100).await.unwrap();
         assert_eq!(found, [(b"\x02ab\x00".to_vec(), 2), (b"\x01c".to_vec(), 1)]);
+        // Wherever a read ends, nothing is cut.
+        for buffer_bytes in 1..8 {
+            for (input, format, whole) in [
+                (messages, RecordFormat::Pb, messages),
+                (lines, RecordFormat::Ndjson, b"{\"a\":1}\n{\"a\":2}\n{\"a\":3}\n"),
+            ] {
+                let found = batches(input, format, 2, buffer_bytes).await.unwrap();
+                assert!(found.iter().all(|(_, records)| (1..=2).contains(records)));
+                assert_eq!(found.into_iter().flat_map(|(body, _)| body).collect::<Vec<_>>(), whole);
+            }
+        }
     }
 
     #[tokio::test]
@@ -387,7 +400,7 @@ mod tests {
         for torn in
             [b"\x05ab".as_slice(), b"\x80", b"\xff\xff\xff\xff\x7f", b"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80"]
         {
-            assert!(batches(torn, RecordFormat::Pb, 10).await.is_err(), "{torn:?}");
+            assert!(batches(torn, RecordFormat::Pb, 10, 100).await.is_err(), "{torn:?}");
             let (mut chunk, mut end) = (Vec::new(), ChunkEnd::More);
             let mut reader: Reader = BufReader::new(Box::new(std::io::Cursor::new([b"\x01a", torn].concat())));
             while matches!(end, ChunkEnd::More) {
