@@ -55,6 +55,9 @@ impl ResourceDb {
             .foreign_keys(true);
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS_MAX)
+            // On a full disk SQLite ends the transaction by itself, and sqlx goes on counting it as open: every later one on
+            // that connection would be refused.
+            .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
             .connect_with(options)
             .await
             .map_err(|error| ControlError::internal(format!("cannot open {}: {error}", path.display())))?;
@@ -325,6 +328,29 @@ mod tests {
         assert!(db.list(Kind::Topic).await.unwrap().is_empty());
         let (again, _) = db.put(Kind::Topic, &metadata, &json!({})).await.unwrap();
         assert_eq!(again.generation, 4);
+    }
+
+    #[tokio::test]
+    async fn after_a_full_disk_it_writes_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = ResourceDb::open(&dir.path().join("r.db")).await.unwrap();
+        let mut connections = Vec::new();
+        for _ in 0..CONNECTIONS_MAX {
+            connections.push(db.pool.acquire().await.unwrap());
+        }
+        for connection in &mut connections {
+            sqlx::raw_sql("PRAGMA max_page_count = 1").execute(&mut **connection).await.unwrap();
+        }
+        drop(connections);
+        let (metadata, long) = (Metadata::named("long"), json!("x".repeat(1 << 20)));
+        for _ in 0..2 * CONNECTIONS_MAX {
+            // A connection that failed is replaced by one without the limit, sooner or later.
+            match db.put(Kind::Topic, &metadata, &long).await {
+                Ok(_) => break,
+                Err(error) => assert_eq!(error.code, "disk_full"),
+            }
+        }
+        assert!(db.get(Kind::Topic, "long").await.unwrap().is_some());
     }
 
     #[tokio::test]

@@ -116,6 +116,44 @@ impl Platform {
             .collect()
     }
 
+    /// A type that is made from one query cannot be made from another one, too: each would take the fields of the other.
+    pub(super) async fn check_generated_types(
+        &self,
+        dagger: &str,
+        spec: &DaggerSpec,
+        planned: &PlannedDagger,
+    ) -> Result<(), ControlError> {
+        let own: Vec<(&str, String)> = generated_types(spec).collect();
+        if own.is_empty() {
+            return Ok(());
+        }
+        for resource in self.db.list(Kind::Dagger).await? {
+            let other = &resource.metadata.name;
+            let Ok(theirs) = DaggerSpec::from_json(other, &resource.spec) else { continue };
+            let shared = own.iter().find(|(_, name)| generated_types(&theirs).any(|(_, theirs)| theirs == *name));
+            if other != dagger
+                && let Some((topic, name)) = shared
+                && !self.is_registered(name, &self.generated_file(name, &planned.plan.schema)?)?
+            {
+                let detail = format!(
+                    "the sink `topic` would make the type {name} for `{topic}` from this query, and the dagger `{other}` has \
+                     made it from its own, which has other columns"
+                );
+                return Err(ControlError::conflict("topic_sink_refused", detail).with_hint(
+                    "give the columns the same names and types, name a type with `schema:`, or write to another topic",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares what a set makes of the file, which has more in it than the file (such as names for JSON).
+    fn is_registered(&self, name: &str, file: &prost_types::FileDescriptorProto) -> Result<bool, ControlError> {
+        let wanted = schema::SchemaSet::empty().with_file(file.clone())?.message(name)?;
+        let registered = self.schema_set().message(name);
+        Ok(registered.is_ok_and(|registered| registered.descriptor_proto() == wanted.descriptor_proto()))
+    }
+
     /// Makes the topics and message types that the sinks need and that are not there.
     pub(super) async fn prepare_sink_topics(
         &self,
@@ -153,10 +191,7 @@ impl Platform {
         let name = generated_message_name(topic);
         let file = self.generated_file(&name, &planned.plan.schema)?;
         let current = self.schema_set();
-        let is_there = current
-            .message(&name)
-            .is_ok_and(|message| message.parent_file().file_descriptor_proto().message_type == file.message_type);
-        if !is_there {
+        if !self.is_registered(&name, &file)? {
             let merged = current.with_file(file.clone())?;
             use prost::Message as _;
             self.store_schema_set(&file.encode_to_vec(), std::slice::from_ref(&name), merged).await?;
@@ -229,4 +264,12 @@ impl Platform {
         }
         (opened, statuses)
     }
+}
+
+/// The topics of the sinks that name no type, and the types that are made for them.
+fn generated_types(spec: &DaggerSpec) -> impl Iterator<Item = (&str, String)> {
+    spec.sinks.iter().filter_map(|sink| match sink {
+        SinkSpec::Topic { topic, schema: None, .. } => Some((topic.as_str(), generated_message_name(topic))),
+        _ => None,
+    })
 }

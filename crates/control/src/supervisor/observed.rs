@@ -85,6 +85,10 @@ impl Observed {
     /// Takes the numbers of a run that has begun.
     pub(super) fn look(&mut self, running: &RunningDagger) {
         if !running.is_deployed() {
+            // Its first checkpoint may have to wait, too, for room on the disk.
+            if running.handle.status().problem.is_some() {
+                self.take_numbers(running);
+            }
             return;
         }
         if self.phase == Phase::Deploying {
@@ -111,7 +115,7 @@ impl Observed {
     pub fn to_json(&self) -> Value {
         let status = self.status.as_ref().map(|status| Arc::clone(&status.borrow())).unwrap_or_default();
         let (state, problem) = match (self.phase, &status.problem) {
-            (Phase::Running, Some(problem)) => ("paused", Some(problem)),
+            (Phase::Deploying | Phase::Running, Some(problem)) => ("paused", Some(problem)),
             (Phase::Failing | Phase::Failed, _) => (self.phase.as_str(), self.last_error.as_ref()),
             (phase, _) => (phase.as_str(), None),
         };

@@ -140,6 +140,23 @@ async fn a_schema_that_no_longer_fits_is_the_daggers_failure_at_its_restart() {
     platform.close().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_type_is_made_from_one_form_of_columns() {
+    let directory = tempfile::tempdir().unwrap();
+    let platform = open_with_topics(directory.path(), &["events"]).await;
+    let writing = |name: &str, topic: &str| {
+        COPY.replace("name: copy", &format!("name: {name}"))
+            .replace("  sql:", &format!("  sinks: [{{kind: topic, topic: {topic}}}]\n  sql:"))
+    };
+    platform.apply_dagger(&writing("one", "out-put")).await.unwrap();
+    platform.apply_dagger(&writing("two", "out-put")).await.unwrap();
+    // The names of both types would be the same.
+    let error =
+        platform.apply_dagger(&writing("three", "out_put").replace("amount, rowtime", "rowtime")).await.err().unwrap();
+    assert!(error.code == "topic_sink_refused" && error.detail.contains("`one`"), "{error}");
+    platform.close().await.unwrap();
+}
+
 /// One record that the first type cannot read among those that it can.
 const COUNTS: &str = "\
 apiVersion: millrace/v1
