@@ -12,7 +12,7 @@ help:
 	@echo "make up           build what is missing, start everything with the demo city, print the address"
 	@echo "make test         run all tests (installs what they need)"
 	@echo "make build        target/release/millrace"
-	@echo "make bench        benchmarks; NAME=tumble|hop|session|codec|log|series|s2 for one"
+	@echo "make bench        benchmarks; NAME=tumble|hop|session|memory|idle|codec|log|series|s2 for one"
 	@echo "make faults       fault tests; AREA=engine for one, SEEDS=20 runs"
 	@echo "make conformance  the protobuf conformance suite"
 	@echo "make lint         rustfmt, clippy, cargo deny"

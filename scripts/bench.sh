@@ -15,12 +15,13 @@ one() {
     s2) run bench_s2 ;;
     series) run bench_series ;;
     tumble | hop | session | memory) run bench_windows "$1" ;;
-    *) echo "no benchmark is called $1; there are: tumble hop session memory codec log s2 series" >&2; exit 2 ;;
+    idle) bench/idle_daggers ;;
+    *) echo "no benchmark is called $1; there are: tumble hop session memory idle codec log s2 series" >&2; exit 2 ;;
   esac
 }
 if [ "$name" = all ]; then
   failed=0
-  for each in tumble hop session memory codec log s2 series; do one "$each" || failed=1; done
+  for each in tumble hop session memory idle codec log s2 series; do one "$each" || failed=1; done
   exit $failed
 fi
 one "$name"

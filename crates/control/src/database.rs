@@ -4,7 +4,7 @@
 use crate::error::{ControlError, ErrorKind};
 use crate::time_text::now_ms;
 use sqlx::any::{AnyPool, AnyPoolOptions};
-use sqlx::{Any, Executor, Row, Transaction};
+use sqlx::{Any, Connection, Executor, Row, Transaction};
 use std::path::Path;
 use std::time::Duration;
 
@@ -46,7 +46,12 @@ impl Database {
 
     async fn open(url: &str, flavour: Flavour, shown: &str) -> Result<Self, ControlError> {
         sqlx::any::install_default_drivers();
-        let options = AnyPoolOptions::new().max_connections(CONNECTIONS_MAX).acquire_timeout(ACQUIRE_TIME_MAX);
+        let options = AnyPoolOptions::new()
+            .max_connections(CONNECTIONS_MAX)
+            .acquire_timeout(ACQUIRE_TIME_MAX)
+            // On a full disk SQLite ends the transaction by itself, and sqlx goes on counting it as open: every later one on
+            // that connection would be refused.
+            .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }));
         let options = match flavour {
             Flavour::Postgres => options,
             Flavour::Sqlite => options.after_connect(|connection, _| {

@@ -18,6 +18,7 @@ mod refused_records;
 mod resource;
 mod resource_db;
 mod sinks;
+mod state_identity;
 mod supervisor;
 mod time_text;
 mod topic_spec;

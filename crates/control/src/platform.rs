@@ -10,6 +10,7 @@ mod replay;
 mod results;
 mod revisions;
 mod schemas;
+mod state;
 mod tail;
 mod topics;
 mod validate;
@@ -60,6 +61,8 @@ pub struct Platform {
     /// One change of desired state at a time: what is checked still holds when it is written.
     changes: tokio::sync::Mutex<()>,
     supervisor: Supervisor,
+    /// Turns for ad hoc queries.
+    queries: tokio::sync::Semaphore,
     /// What runs beside requests until the server ends.
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -98,6 +101,7 @@ impl Platform {
             schemas: RwLock::new(Arc::new(schemas)),
             changes: tokio::sync::Mutex::new(()),
             supervisor: Supervisor::default(),
+            queries: tokio::sync::Semaphore::new(ad_hoc_sql::QUERIES_AT_ONCE_MAX),
             tasks: Mutex::new(Vec::new()),
         });
         platform.make_default_group().await?;

@@ -1,7 +1,7 @@
 //! Keeps the records that a dagger refused as dead letters.
 
 use crate::time_text::now_ms;
-use delivery::{DeadLetter, DeadLetterKey, DeadLetterKind, DeadLetterState, DeadLetterStore};
+use delivery::{DeadLetter, DeadLetterKey, DeadLetterKind, DeadLetterState, DeadLetterStore, DeliveryError};
 use flow::{Refusal, RefusedRecord, RefusedRecords, RefusedStoreError};
 
 pub struct DeadLetterKeeper {
@@ -18,12 +18,16 @@ impl RefusedRecords for DeadLetterKeeper {
     fn keep(&self, dagger: &str, records: &[RefusedRecord]) -> Result<(), RefusedStoreError> {
         let now = now_ms();
         let letters: Vec<DeadLetter> = records.iter().map(|record| letter(dagger, record, now)).collect();
-        let kept = self.store.put_many(&letters).map_err(|error| RefusedStoreError(error.to_string()))?;
+        let kept = self.store.put_many(&letters).map_err(store_error)?;
         if let Some(message) = kept.over_limit_message {
             tracing::warn!(dagger, over_limit = kept.over_limit, message, "dead letters are counted but not kept");
         }
-        self.store.sync().map_err(|error| RefusedStoreError(error.to_string()))
+        self.store.sync().map_err(store_error)
     }
+}
+
+fn store_error(error: DeliveryError) -> RefusedStoreError {
+    RefusedStoreError { retry: error.is_retryable(), message: format!("dead letters: {error}") }
 }
 
 fn letter(dagger: &str, record: &RefusedRecord, now: i64) -> DeadLetter {

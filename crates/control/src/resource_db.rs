@@ -304,6 +304,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn after_a_full_disk_it_writes_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = ResourceDb::open(&dir.path().join("r.db")).await.unwrap();
+        let mut connections = Vec::new();
+        for _ in 0..CONNECTIONS_MAX {
+            connections.push(db.pool.acquire().await.unwrap());
+        }
+        for connection in &mut connections {
+            sqlx::raw_sql("PRAGMA max_page_count = 1").execute(&mut **connection).await.unwrap();
+        }
+        drop(connections);
+        let (metadata, long) = (Metadata::named("long"), json!("x".repeat(1 << 20)));
+        for _ in 0..2 * CONNECTIONS_MAX {
+            // A connection that failed is replaced by one without the limit, sooner or later.
+            match db.put(Kind::Topic, &metadata, &long).await {
+                Ok(_) => break,
+                Err(error) => assert_eq!(error.code, "disk_full"),
+            }
+        }
+        assert!(db.get(Kind::Topic, "long").await.unwrap().is_some());
+    }
+
+    #[tokio::test]
     async fn the_last_schema_set_is_kept() {
         let dir = tempfile::tempdir().unwrap();
         let db = open(&dir.path().join("r.db")).await;

@@ -20,8 +20,9 @@ const BACKOFF_MIN: Duration = Duration::from_millis(500);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// One that ran this long is well again: its next failure begins with the shortest wait.
 const WELL_AFTER: Duration = Duration::from_secs(60);
-/// How often a running dagger is looked at.
-const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+/// How often a dagger is looked at until it runs, and from then on.
+const DEPLOYING_LOOK_INTERVAL: Duration = Duration::from_millis(10);
+const LOOK_INTERVAL: Duration = Duration::from_millis(1_000);
 /// How long a command waits for a dagger to do as it was told.
 const OBEY_TIME_MAX: Duration = Duration::from_secs(30);
 
@@ -42,6 +43,13 @@ struct Slot {
     desired: watch::Sender<Desired>,
     observed: Arc<Mutex<Observed>>,
     task: JoinHandle<()>,
+}
+
+impl Slot {
+    /// At once, so that whoever waits for it to run does not take the former run for it.
+    fn show_deploying(&self) {
+        self.observed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).enter(Phase::Deploying, None);
+    }
 }
 
 #[derive(Default)]
@@ -68,8 +76,7 @@ impl Supervisor {
                 !is_same
             });
             if is_new && matches!(desired, Desired::Running { .. }) {
-                // At once, so that whoever waits for it to run does not take the former run for it.
-                slot.observed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).enter(Phase::Deploying, None);
+                slot.show_deploying();
             }
             return;
         }
@@ -88,13 +95,16 @@ impl Supervisor {
     /// Starts a running dagger anew, from a checkpoint.
     pub fn restart(&self, name: &str) {
         if let Some(slot) = self.lock().get(name) {
-            slot.desired.send_if_modified(|current| match current {
+            let is_running = slot.desired.send_if_modified(|current| match current {
                 Desired::Running { run, .. } => {
                     *run += 1;
                     true
                 }
                 _ => false,
             });
+            if is_running {
+                slot.show_deploying();
+            }
         }
     }
 
@@ -178,10 +188,13 @@ impl DaggerTask {
 
     async fn attend(&mut self, running: RunningDagger) {
         let started = Instant::now();
-        let mut looks = tokio::time::interval(LOOK_INTERVAL);
         loop {
+            let interval = match running.is_deployed() {
+                true => LOOK_INTERVAL,
+                false => DEPLOYING_LOOK_INTERVAL,
+            };
             tokio::select! {
-                _ = looks.tick() => {
+                () = tokio::time::sleep(interval) => {
                     if !self.desired.has_changed().unwrap_or(true) {
                         self.look(&running);
                     }

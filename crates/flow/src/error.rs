@@ -27,7 +27,9 @@ pub enum FlowError {
     Log(#[from] log::LogError),
     #[error("checkpoint: {0}")]
     Checkpoint(#[from] checkpoint::CheckpointError),
-    #[error("the checkpoint does not fit this query: {0}; delete the dagger's state or restore the former query")]
+    #[error(
+        "the checkpoint does not fit this query: {0}; restore the former query, or delete the dagger and apply it again"
+    )]
     StateMismatch(String),
     #[error("sink `{sink}`: {message}")]
     Sink { sink: String, message: String },

@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use crate::FlowError;
 use crate::checkpoints::Snapshots;
 use crate::engine::{Engine, OutputBatch, StreamSettings};
-use crate::refused::RefusedRecords;
+use crate::refused::{RefusedRecord, RefusedRecords};
 use intake::Intake;
 pub use status::{DaggerStatus, LaneStatus};
 
@@ -98,6 +98,11 @@ impl DaggerHandle {
         self.status.borrow().clone()
     }
 
+    /// How it is, for those who look later and often.
+    pub fn watch_status(&self) -> watch::Receiver<Arc<DaggerStatus>> {
+        self.status.clone()
+    }
+
     /// Asks it to take a checkpoint and end.
     pub fn ask_to_stop(&self) {
         self.stop.asked.store(true, Ordering::Release);
@@ -134,12 +139,17 @@ pub fn spawn(
 ) -> DaggerHandle {
     let (sender, status) = watch::channel(Arc::new(DaggerStatus::default()));
     let stop = Arc::new(StopSignal::default());
-    let runner_stop = Arc::clone(&stop);
-    let task = tokio::spawn(async move {
-        let mut runner = Runner::start(config, log, sinks, refused, checkpoints, sender).await?;
-        runner.run(&runner_stop).await
-    });
+    let outside = Outside { sinks, refused, status: sender, stop: Arc::clone(&stop) };
+    let task = tokio::spawn(async move { Runner::start(config, log, checkpoints, outside).await?.run().await });
     DaggerHandle { status, stop, task }
+}
+
+/// What a dagger gives to and is told by others.
+struct Outside {
+    sinks: Vec<Box<dyn Sink>>,
+    refused: Arc<dyn RefusedRecords>,
+    status: watch::Sender<Arc<DaggerStatus>>,
+    stop: Arc<StopSignal>,
 }
 
 struct Runner {
@@ -147,14 +157,12 @@ struct Runner {
     /// Absent only while a round has it.
     engine: Option<Engine>,
     intake: Intake,
-    sinks: Vec<Box<dyn Sink>>,
-    refused: Arc<dyn RefusedRecords>,
+    outside: Outside,
     checkpoints: Arc<std::sync::Mutex<CheckpointStore>>,
     snapshots: Snapshots,
     last_checkpoint: Instant,
     /// Something happened since the last checkpoint.
     changed: bool,
-    status: watch::Sender<Arc<DaggerStatus>>,
     totals: status::Totals,
 }
 
@@ -165,10 +173,8 @@ impl Runner {
     async fn start(
         config: DaggerConfig,
         log: Arc<dyn TopicLog>,
-        sinks: Vec<Box<dyn Sink>>,
-        refused: Arc<dyn RefusedRecords>,
         storage: Arc<dyn Storage>,
-        status: watch::Sender<Arc<DaggerStatus>>,
+        outside: Outside,
     ) -> Result<Self, FlowError> {
         let mut engine = Engine::new(Arc::clone(&config.plan))?;
         let mut idle_ms = Vec::new();
@@ -193,6 +199,7 @@ impl Runner {
         if let Some(restored) = restored {
             snapshots.restore(&mut engine, restored)?;
         }
+        let removed_unread = skip_what_is_gone(&mut engine, log.as_ref()).await?;
         let positions =
             engine.lanes().iter().map(|lane| (Arc::clone(&lane.topic), lane.partition, lane.next_offset)).collect();
         let intake = Intake::open(log.as_ref(), positions, idle_ms).await?;
@@ -200,22 +207,21 @@ impl Runner {
             config,
             engine: Some(engine),
             intake,
-            sinks,
-            refused,
+            outside,
             checkpoints: Arc::new(std::sync::Mutex::new(checkpoints)),
             snapshots,
             last_checkpoint: Instant::now(),
             // The first checkpoint fixes where the dagger started, so that a crash does not move `latest`.
             changed: true,
-            status,
-            totals: status::Totals::default(),
+            totals: status::Totals { removed_unread, ..Default::default() },
         };
         runner.checkpoint().await?;
         runner.publish(None);
         Ok(runner)
     }
 
-    async fn run(&mut self, stop: &StopSignal) -> Result<(), FlowError> {
+    async fn run(&mut self) -> Result<(), FlowError> {
+        let stop = Arc::clone(&self.outside.stop);
         while !stop.is_asked() {
             let wait = self.quiet_time();
             let slabs = tokio::select! {
@@ -223,10 +229,11 @@ impl Runner {
                 () = stop.wake.notified() => continue,
             };
             self.round(slabs).await?;
+            self.publish(None);
             if self.changed && self.last_checkpoint.elapsed() >= self.config.checkpoint_interval {
                 self.checkpoint().await?;
+                self.publish(None);
             }
-            self.publish(None);
         }
         self.checkpoint().await?;
         self.publish(None);
@@ -259,8 +266,7 @@ impl Runner {
         })
         .await?;
         if !refused.is_empty() {
-            let (store, name) = (Arc::clone(&self.refused), self.config.name.clone());
-            blocking(move || Ok(store.keep(&name, &refused)?)).await?;
+            self.outside.keep(&self.config.name, refused).await?;
         }
         self.deliver(rows).await?;
         let watermark = self.intake.watermark(&engine);
@@ -282,17 +288,13 @@ impl Runner {
     async fn deliver(&mut self, batches: Vec<OutputBatch>) -> Result<(), FlowError> {
         for batch in batches {
             self.totals.rows += batch.batch.num_rows() as u64;
-            for sink in &mut self.sinks {
-                with_retry(sink, &self.status, Some(&batch)).await?;
-            }
+            self.outside.write(&batch).await?;
         }
         Ok(())
     }
 
     async fn checkpoint(&mut self) -> Result<(), FlowError> {
-        for sink in &mut self.sinks {
-            with_retry(sink, &self.status, None).await?;
-        }
+        self.outside.flush().await?;
         loop {
             let Some(mut engine) = self.engine.take() else { return Err(FlowError::Worker) };
             let mut snapshots = std::mem::take(&mut self.snapshots);
@@ -314,8 +316,10 @@ impl Runner {
                     break;
                 }
                 Err(error) if error.is_disk_full() => {
-                    self.publish(Some(format!("{error}; the dagger pauses until there is room")));
-                    tokio::time::sleep(RETRY_PAUSE).await;
+                    let problem = format!("{error}; the dagger pauses until there is room");
+                    if self.outside.pause(problem).await == AfterPause::Stop {
+                        return Err(error.into());
+                    }
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -330,44 +334,110 @@ impl Runner {
     fn publish(&mut self, problem: Option<String>) {
         if let Some(engine) = &self.engine {
             let watermark = self.intake.watermark(engine);
-            self.status.send_replace(Arc::new(status::describe(engine, watermark, &self.totals, problem)));
+            self.outside.status.send_replace(Arc::new(status::describe(engine, watermark, &self.totals, problem)));
         }
     }
 }
 
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Writes a batch, or flushes when there is none; a failure that may pass is shown in the status and tried again.
-async fn with_retry(
-    sink: &mut Box<dyn Sink>,
-    status: &watch::Sender<Arc<DaggerStatus>>,
-    batch: Option<&OutputBatch>,
-) -> Result<(), FlowError> {
-    let mut shown = false;
-    loop {
-        let result = match batch {
-            Some(batch) => sink.write(batch).await,
-            None => sink.flush().await,
-        };
-        match result {
-            Ok(()) => {
-                if shown {
-                    status.send_modify(|status| Arc::make_mut(status).problem = None);
-                }
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AfterPause {
+    TryAgain,
+    /// The dagger is to end, so it does not wait for better times; it will go on from its last checkpoint.
+    Stop,
+}
+
+impl Outside {
+    /// Shows why the dagger does not go on, and waits a while.
+    async fn pause(&mut self, problem: String) -> AfterPause {
+        if self.status.borrow().problem.is_none() {
+            tracing::warn!(problem, "a dagger pauses");
+        }
+        self.status.send_modify(|status| Arc::make_mut(status).problem = Some(problem));
+        if !self.stop.is_asked() {
+            tokio::select! {
+                () = tokio::time::sleep(RETRY_PAUSE) => return AfterPause::TryAgain,
+                () = self.stop.wake.notified() => {}
+            }
+        }
+        AfterPause::Stop
+    }
+
+    fn go_on(&self) {
+        self.status.send_if_modified(|status| {
+            let paused = status.problem.is_some();
+            if paused {
+                Arc::make_mut(status).problem = None;
+            }
+            paused
+        });
+    }
+
+    async fn write(&mut self, rows: &OutputBatch) -> Result<(), FlowError> {
+        for index in 0..self.sinks.len() {
+            while let Err(error) = self.sinks[index].write(rows).await {
+                self.after_sink_error(index, error).await?;
+            }
+        }
+        self.go_on();
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), FlowError> {
+        for index in 0..self.sinks.len() {
+            while let Err(error) = self.sinks[index].flush().await {
+                self.after_sink_error(index, error).await?;
+            }
+        }
+        self.go_on();
+        Ok(())
+    }
+
+    async fn after_sink_error(&mut self, index: usize, error: SinkError) -> Result<(), FlowError> {
+        let sink = self.sinks[index].name().to_string();
+        if error.retry {
+            let problem = format!("sink {sink}: {}; trying again", error.message);
+            if self.pause(problem).await == AfterPause::TryAgain {
                 return Ok(());
             }
-            Err(error) if error.retry => {
-                if !shown {
-                    tracing::warn!(sink = sink.name(), error = error.message, "sink does not take rows; trying again");
-                    shown = true;
-                }
-                let problem = format!("sink {}: {}; trying again", sink.name(), error.message);
-                status.send_modify(|status| Arc::make_mut(status).problem = Some(problem));
-                tokio::time::sleep(RETRY_PAUSE).await;
+        }
+        Err(FlowError::Sink { sink, message: error.message })
+    }
+
+    async fn keep(&mut self, dagger: &str, records: Vec<RefusedRecord>) -> Result<(), FlowError> {
+        let records = Arc::new(records);
+        loop {
+            let (store, dagger, records) = (Arc::clone(&self.refused), dagger.to_owned(), Arc::clone(&records));
+            let Err(error) = blocking(move || Ok(store.keep(&dagger, &records))).await? else {
+                self.go_on();
+                return Ok(());
+            };
+            let problem = format!("{error}; trying again");
+            if !error.retry || self.pause(problem).await == AfterPause::Stop {
+                return Err(error.into());
             }
-            Err(error) => return Err(FlowError::Sink { sink: sink.name().to_string(), message: error.message }),
         }
     }
+}
+
+/// Moves lanes whose next record has been removed by retention to the first that is there; says how many each missed.
+async fn skip_what_is_gone(engine: &mut Engine, log: &dyn TopicLog) -> Result<Vec<i64>, FlowError> {
+    let mut gone = Vec::with_capacity(engine.lanes.len());
+    for lane in &mut engine.lanes {
+        let topic = log.topic(&lane.topic).await?;
+        let start = topic.partitions.iter().find(|partition| partition.partition == lane.partition);
+        let missed = start.map_or(0, |partition| (partition.start_offset - lane.next_offset).max(0));
+        if missed > 0 {
+            tracing::warn!(
+                topic = %lane.topic, partition = lane.partition, records = missed,
+                "retention removed records before they were read"
+            );
+            lane.next_offset += missed;
+        }
+        gone.push(missed);
+    }
+    Ok(gone)
 }
 
 /// Runs work that computes or waits for the disk off the async threads.

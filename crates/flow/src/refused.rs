@@ -49,8 +49,12 @@ pub struct RefusedRecord {
 
 /// Refused records could not be kept.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct RefusedStoreError(pub String);
+#[error("{message}")]
+pub struct RefusedStoreError {
+    pub message: String,
+    /// Whether trying again later may help.
+    pub retry: bool,
+}
 
 /// Keeps refused records. Keeping one twice, after a restart, must be the same as once.
 pub trait RefusedRecords: Send + Sync + 'static {

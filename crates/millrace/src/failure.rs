@@ -46,10 +46,6 @@ impl Failure {
         self
     }
 
-    pub fn detail(&self) -> &str {
-        &self.detail
-    }
-
     /// Writing to stdout failed.
     pub fn output(error: std::io::Error) -> Self {
         Self {

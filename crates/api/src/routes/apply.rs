@@ -18,13 +18,23 @@ pub(crate) async fn apply(State(state): State<AppState>, body: Body) -> Result<J
         return Err(ControlError::invalid("document_invalid", "there is no document in the request").into());
     }
     let mut items = Vec::with_capacity(documents.len());
-    for text in documents {
-        items.push(apply_one(&state, &text).await?);
+    for (index, text) in documents.iter().enumerate() {
+        let applied = apply_one(&state, text).await;
+        items.push(applied.map_err(|error| in_document(error, index, documents.len()))?);
     }
     Ok(Json(json!({ "items": items })))
 }
 
-async fn apply_one(state: &AppState, text: &str) -> Result<Value, Problem> {
+fn in_document(error: ControlError, index: usize, documents: usize) -> ControlError {
+    if documents == 1 {
+        return error;
+    }
+    let before = if index > 0 { " (those before it are applied)" } else { "" };
+    let detail = format!("document {} of {documents}{before}: {}", index + 1, error.detail);
+    ControlError { detail, ..error }
+}
+
+async fn apply_one(state: &AppState, text: &str) -> Result<Value, ControlError> {
     match document_kind(text)? {
         Kind::Topic => {
             let (metadata, spec) = TopicSpec::parse(text)?;
@@ -32,9 +42,7 @@ async fn apply_one(state: &AppState, text: &str) -> Result<Value, Problem> {
             Ok(json!({ "change": change.as_str(), "resource": topic.to_json() }))
         }
         Kind::Dagger => Ok(dagger_json(state.platform.apply_dagger(text).await?)),
-        kind => {
-            Err(ControlError::invalid("kind_not_applicable", format!("a {} cannot be applied", kind.as_str())).into())
-        }
+        kind => Err(ControlError::invalid("kind_not_applicable", format!("a {} cannot be applied", kind.as_str()))),
     }
 }
 

@@ -17,6 +17,8 @@ pub const SQL_BYTES_MAX: usize = 256 * 1024;
 pub const QUERY_ROWS_MAX: usize = 1_000_000;
 pub const QUERY_MEMORY_BYTES_MAX: usize = 512 * 1024 * 1024;
 pub const QUERY_TIME_MAX: Duration = Duration::from_secs(60);
+/// More wait for their turn, so that questions do not starve the daggers.
+pub const QUERIES_AT_ONCE_MAX: usize = 4;
 
 pub struct QueryResult {
     pub schema: SchemaRef,
@@ -33,6 +35,8 @@ impl Platform {
             ));
         }
         check_statement(sql)?;
+        let _turn =
+            self.queries.acquire().await.map_err(|_| ControlError::unavailable("stopping", "the server ends"))?;
         let context = self.session()?;
         match tokio::time::timeout(QUERY_TIME_MAX, run(&context, sql)).await {
             Ok(result) => result.map_err(|error| self.explain_sql(error)),
@@ -50,7 +54,11 @@ impl Platform {
             .with_memory_limit(QUERY_MEMORY_BYTES_MAX, 1.0)
             .build_arc()
             .map_err(|error| ControlError::internal(error.to_string()))?;
-        let state = SessionStateBuilder::new_from_existing(sql::query_session()).with_runtime_env(runtime).build();
+        let state = {
+            let state = sql::query_session();
+            let config = state.config().clone().with_information_schema(true);
+            SessionStateBuilder::new_from_existing(state).with_config(config).with_runtime_env(runtime).build()
+        };
         let context = SessionContext::new_with_state(state);
         for measurement in self.series.measurements() {
             let table = self.series.table_provider(&measurement.name)?;
@@ -62,7 +70,7 @@ impl Platform {
     }
 
     fn explain_sql(&self, error: DataFusionError) -> ControlError {
-        let text = first_line(&error.strip_backtrace());
+        let text = first_line(&error.find_root().strip_backtrace());
         let place = span_of(&error);
         let missing_table = text.split_once("table '").and_then(|(_, rest)| rest.split_once("' not found"));
         let error = match missing_table {

@@ -6,11 +6,10 @@ use crate::dagger_spec::{DaggerSpec, DesiredState, SinkSpec};
 use crate::error::ControlError;
 use crate::resource::{Kind, Metadata, Resource};
 use crate::resource_db::Change;
+use crate::state_identity::StateIdentity;
 use crate::supervisor::{Desired, Phase};
 use crate::topic_spec::TopicSpec;
 use delivery::DeadLetterFilter;
-use log::LogError;
-use log::TopicLog;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -62,6 +61,7 @@ impl Platform {
         }
         let planned = dagger_plan::plan(spec, &self.schema_set(), FutureCheck::AppendTime)?;
         self.plan_sinks(name, spec, &planned)?;
+        self.check_generated_types(name, spec, &planned).await?;
         Ok(planned)
     }
 
@@ -72,17 +72,16 @@ impl Platform {
         planned: &PlannedDagger,
     ) -> Result<Vec<String>, ControlError> {
         let mut warnings = Vec::new();
+        let stored = self.stored_identity(&metadata.name).await?;
+        if let Some(obstacle) = stored.and_then(|stored| stored.obstacle(&StateIdentity::of(spec, planned))) {
+            warnings.push(format!(
+                "{obstacle}: the state of the former one is dropped, and the streams are read again from where `startFrom` \
+                 says"
+            ));
+        }
         for resource in self.db.list(Kind::Dagger).await? {
-            let Ok(mut other) = DaggerSpec::from_json(&resource.metadata.name, &resource.spec) else { continue };
+            let Ok(other) = DaggerSpec::from_json(&resource.metadata.name, &resource.spec) else { continue };
             if resource.metadata.name == metadata.name {
-                let before = dagger_plan::plan(&mut other, &self.schema_set(), FutureCheck::AppendTime);
-                if before.is_ok_and(|before| before.plan.explain != planned.plan.explain) {
-                    warnings.push(
-                        "the query has changed: the state of the former one is dropped, and the streams are read again from \
-                         where `startFrom` says"
-                            .to_owned(),
-                    );
-                }
                 continue;
             }
             for measurement in measurements(spec) {
@@ -175,25 +174,11 @@ impl Platform {
         let resource = self.dagger_resource(name).await?;
         self.supervisor.end(name).await;
         self.db.delete(Kind::Dagger, name).await?;
-        let state_dir = self.directory.checkpoints().join("daggers").join(name);
-        let (dead_letters, filter) = (self.dead_letters.clone(), DeadLetterFilter::owner(name));
-        tokio::task::spawn_blocking(move || {
-            dead_letters.delete(&filter)?;
-            match std::fs::remove_dir_all(&state_dir) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(ControlError::unavailable(
-                    "state_unusable",
-                    format!("the dagger is deleted, but its state in {} stays: {error}", state_dir.display()),
-                )),
-                _ => Ok(()),
-            }
-        })
-        .await??;
+        self.forget_dead_letters(DeadLetterFilter::owner(name)).await?;
+        self.drop_state(name).await?;
         let spec = DaggerSpec::from_json(name, &resource.spec)?;
         for stream in &spec.streams {
-            match self.log.delete_topic(&super::replay::replay_topic(name, &stream.table)).await {
-                Ok(()) | Err(LogError::UnknownTopic { .. } | LogError::InvalidTopicName { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
+            self.forget_replays(name, &stream.table).await?;
         }
         Ok(())
     }

@@ -14,18 +14,22 @@ use crate::topic_spec::TopicSpec;
 use checkpoint::LocalStorage;
 use flow::{DaggerConfig, DaggerHandle, Sink, StartPosition, StreamConfig};
 use log::TopicLog;
+use prost_reflect::prost_types;
 use serde_json::{Value, json};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 const BATCH_ROWS_MAX: usize = 8_192;
-/// Beside the checkpoints of a dagger: the plan that they belong to.
-const PLAN_FILE: &str = "plan.txt";
-
 pub struct RunningDagger {
     pub handle: DaggerHandle,
     pub sinks: Vec<SinkStatus>,
+}
+
+impl RunningDagger {
+    /// It has taken its first checkpoint, which is before its first record.
+    pub fn is_deployed(&self) -> bool {
+        self.handle.status().checkpoint_epoch > 0
+    }
 }
 
 #[derive(Clone)]
@@ -63,10 +67,7 @@ impl Platform {
         let planned = dagger_plan::plan(&mut spec, &self.schema_set(), FutureCheck::AppendTime)?;
         self.prepare_sink_topics(&spec, &planned).await?;
         let sinks = self.plan_sinks(name, &spec, &planned)?;
-        let state_dir = self.directory.checkpoints().join("daggers").join(name);
-        let explain = planned.plan.explain.clone();
-        let log_name = name.to_owned();
-        tokio::task::spawn_blocking(move || fit_state(&state_dir, &explain, &log_name)).await??;
+        self.fit_state(name, &spec, &planned).await?;
         let (sinks, statuses) = self.open_sinks(&spec, &planned, sinks);
         let config = DaggerConfig {
             name: name.to_owned(),
@@ -104,13 +105,53 @@ impl Platform {
                     let name = message.clone().unwrap_or_else(|| generated_message_name(topic));
                     let message = match message {
                         Some(message) => self.message(message)?,
-                        None => generated_message(&name, schema)?,
+                        None => {
+                            schema::SchemaSet::empty().with_file(self.generated_file(&name, schema)?)?.message(&name)?
+                        }
                     };
                     Ok(PlannedSink::Topic(TopicSinkConfig::new(topic, &message, schema, key)?))
                 }
                 SinkSpec::Log => Ok(PlannedSink::Log(LogConfig::new(name, schema)?)),
             })
             .collect()
+    }
+
+    /// A type that is made from one query cannot be made from another one, too: each would take the fields of the other.
+    pub(super) async fn check_generated_types(
+        &self,
+        dagger: &str,
+        spec: &DaggerSpec,
+        planned: &PlannedDagger,
+    ) -> Result<(), ControlError> {
+        let own: Vec<(&str, String)> = generated_types(spec).collect();
+        if own.is_empty() {
+            return Ok(());
+        }
+        for resource in self.db.list(Kind::Dagger).await? {
+            let other = &resource.metadata.name;
+            let Ok(theirs) = DaggerSpec::from_json(other, &resource.spec) else { continue };
+            let shared = own.iter().find(|(_, name)| generated_types(&theirs).any(|(_, theirs)| theirs == *name));
+            if other != dagger
+                && let Some((topic, name)) = shared
+                && !self.is_registered(name, &self.generated_file(name, &planned.plan.schema)?)?
+            {
+                let detail = format!(
+                    "the sink `topic` would make the type {name} for `{topic}` from this query, and the dagger `{other}` has \
+                     made it from its own, which has other columns"
+                );
+                return Err(ControlError::conflict("topic_sink_refused", detail).with_hint(
+                    "give the columns the same names and types, name a type with `schema:`, or write to another topic",
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares what a set makes of the file, which has more in it than the file (such as names for JSON).
+    fn is_registered(&self, name: &str, file: &prost_types::FileDescriptorProto) -> Result<bool, ControlError> {
+        let wanted = schema::SchemaSet::empty().with_file(file.clone())?.message(name)?;
+        let registered = self.schema_set().message(name);
+        Ok(registered.is_ok_and(|registered| registered.descriptor_proto() == wanted.descriptor_proto()))
     }
 
     /// Makes the topics and message types that the sinks need and that are not there.
@@ -148,17 +189,29 @@ impl Platform {
 
     async fn register_generated(&self, topic: &str, planned: &PlannedDagger) -> Result<String, ControlError> {
         let name = generated_message_name(topic);
-        let file = codec::message_from_columns(&name, &planned.plan.schema).map_err(topic::refused)?;
+        let file = self.generated_file(&name, &planned.plan.schema)?;
         let current = self.schema_set();
-        let is_there = current
-            .message(&name)
-            .is_ok_and(|message| message.parent_file().file_descriptor_proto().message_type == file.message_type);
-        if !is_there {
+        if !self.is_registered(&name, &file)? {
             let merged = current.with_file(file.clone())?;
             use prost::Message as _;
             self.store_schema_set(&file.encode_to_vec(), std::slice::from_ref(&name), merged).await?;
         }
         Ok(name)
+    }
+
+    /// The file of the type that a query's columns make, with the field numbers that it has had so far.
+    fn generated_file(
+        &self,
+        name: &str,
+        columns: &arrow::datatypes::Schema,
+    ) -> Result<prost_types::FileDescriptorProto, ControlError> {
+        let mut file = codec::message_from_columns(name, columns).map_err(topic::refused)?;
+        if let Ok(before) = self.schema_set().message(name) {
+            for message in &mut file.message_type {
+                topic::keep_numbers(before.descriptor_proto(), message);
+            }
+        }
+        Ok(file)
     }
 
     async fn stream_configs(
@@ -213,34 +266,10 @@ impl Platform {
     }
 }
 
-fn generated_message(
-    name: &str,
-    schema: &arrow::datatypes::Schema,
-) -> Result<prost_reflect::MessageDescriptor, ControlError> {
-    let file = codec::message_from_columns(name, schema).map_err(topic::refused)?;
-    Ok(schema::SchemaSet::empty().with_file(file)?.message(name)?)
-}
-
-/// State belongs to the plan that made it. When the query has changed, `apply` has said that its state goes, and here it
-/// goes; the plan is noted beside the checkpoints before the first one is taken.
-fn fit_state(directory: &Path, explain: &str, dagger: &str) -> Result<(), ControlError> {
-    let unusable = |error: std::io::Error| {
-        ControlError::unavailable(
-            "state_unusable",
-            format!("the state of `{dagger}` in {}: {error}", directory.display()),
-        )
-    };
-    let noted = directory.join(PLAN_FILE);
-    match std::fs::read_to_string(&noted) {
-        Ok(before) if before == explain => return Ok(()),
-        Ok(_) => {
-            tracing::warn!(dagger, "the query has changed, so the state of the former one is dropped");
-            std::fs::remove_dir_all(directory).map_err(unusable)?;
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(unusable(error)),
-    }
-    std::fs::create_dir_all(directory).map_err(unusable)?;
-    let beside = directory.join("plan.new");
-    std::fs::write(&beside, explain).and_then(|()| std::fs::rename(&beside, &noted)).map_err(unusable)
+/// The topics of the sinks that name no type, and the types that are made for them.
+fn generated_types(spec: &DaggerSpec) -> impl Iterator<Item = (&str, String)> {
+    spec.sinks.iter().filter_map(|sink| match sink {
+        SinkSpec::Topic { topic, schema: None, .. } => Some((topic.as_str(), generated_message_name(topic))),
+        _ => None,
+    })
 }

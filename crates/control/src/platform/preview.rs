@@ -33,6 +33,7 @@ impl Platform {
     pub async fn preview_dagger(&self, text: &str) -> Result<Preview, ControlError> {
         let (metadata, mut spec) = DaggerSpec::parse(text)?;
         let planned = self.check_dagger(&metadata.name, &mut spec).await?;
+        let mut warnings = self.warnings(&metadata, &spec, &planned).await?;
         let mut inputs = Vec::with_capacity(spec.streams.len());
         for (stream, settings) in spec.streams.iter().zip(&planned.streams) {
             let mut files: Vec<Box<dyn RecordFile>> = Vec::new();
@@ -48,9 +49,9 @@ impl Platform {
         let plan = Arc::clone(&planned.plan);
         tokio::task::spawn_blocking(move || {
             let mut out = FirstRows { lines: Vec::new(), rows: 0, is_truncated: false };
-            let mut warnings = Vec::new();
+            let warnings_max = warnings.len() + REFUSALS_SHOWN_MAX;
             let mut note_refused = |refused: &[flow::RefusedRecord]| {
-                let room = REFUSALS_SHOWN_MAX.saturating_sub(warnings.len());
+                let room = warnings_max.saturating_sub(warnings.len());
                 warnings.extend(refused.iter().take(room).map(|record| {
                     format!(
                         "{}, partition {}, offset {}: {}",

@@ -7,7 +7,8 @@
 use super::Platform;
 use super::dead_letters::DeadLetterQuery;
 use crate::error::ControlError;
-use delivery::DeadLetter;
+use crate::supervisor::Phase;
+use delivery::{DeadLetter, DeliveryError};
 use log::{LogError, NewRecord, TopicConfig, TopicLog};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,20 +39,43 @@ impl Platform {
         for letter in letters {
             by_stream.entry((letter.key.owner.clone(), letter.key.stream.clone())).or_default().push(letter);
         }
-        let (mut replayed, mut to_restart) = (0, BTreeSet::new());
-        for ((dagger, table), letters) in by_stream {
-            self.dagger_resource(&dagger).await?;
-            let topic = replay_topic(&dagger, &table);
-            if self.make_replay_topic(&topic).await? {
-                to_restart.insert(dagger);
-            }
-            replayed += self.replay_into(&topic, letters).await?;
+        for (dagger, _) in by_stream.keys() {
+            self.dagger_resource(dagger).await?;
         }
-        // A dagger finds its replay topic when it starts.
-        for dagger in to_restart {
-            self.supervisor.restart(&dagger);
+        self.restart_with_replay_topics(by_stream.keys()).await?;
+        let mut replayed = 0;
+        for ((dagger, table), letters) in by_stream {
+            replayed += self.replay_into(&replay_topic(&dagger, &table), letters).await?;
         }
         Ok(replayed)
+    }
+
+    /// A dagger finds its replay topic, and the message types as they are now, when it starts. So it starts anew before there
+    /// is anything to read: one that still reads by the old type would refuse the records once more.
+    async fn restart_with_replay_topics(
+        &self,
+        streams: impl Iterator<Item = &(String, String)> + Clone,
+    ) -> Result<(), ControlError> {
+        let daggers: BTreeSet<&str> = streams.clone().map(|(dagger, _)| dagger.as_str()).collect();
+        loop {
+            for (dagger, table) in streams.clone() {
+                self.make_replay_topic(&replay_topic(dagger, table)).await?;
+            }
+            for dagger in &daggers {
+                self.supervisor.restart(dagger);
+            }
+            for dagger in &daggers {
+                self.supervisor.wait(dagger, |phase| phase != Phase::Deploying).await;
+            }
+            // One whose state did not fit the mended types has dropped its replays with it; it has started anew now.
+            let mut is_complete = true;
+            for (dagger, table) in streams.clone() {
+                is_complete &= self.log.topic(&replay_topic(dagger, table)).await.is_ok();
+            }
+            if is_complete {
+                return Ok(());
+            }
+        }
     }
 
     async fn matching_letters(&self, query: &DeadLetterQuery) -> Result<Vec<DeadLetter>, ControlError> {
@@ -72,11 +96,9 @@ impl Platform {
         .await?
     }
 
-    /// `true` if it was made now.
-    async fn make_replay_topic(&self, topic: &str) -> Result<bool, ControlError> {
+    async fn make_replay_topic(&self, topic: &str) -> Result<(), ControlError> {
         match self.log.create_topic(topic, TopicConfig::with_partitions(1)).await {
-            Ok(()) => Ok(true),
-            Err(LogError::TopicExists { .. }) => Ok(false),
+            Ok(()) | Err(LogError::TopicExists { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
@@ -84,8 +106,18 @@ impl Platform {
     async fn replay_into(&self, topic: &str, letters: Vec<DeadLetter>) -> Result<usize, ControlError> {
         let mut replayed = 0;
         for chunk in letters.chunks(LETTERS_PER_ROUND) {
-            let records = chunk.iter().map(record).collect();
-            self.log.produce(topic, records).await?;
+            let (store, keys) =
+                (self.dead_letters.clone(), chunk.iter().map(|letter| letter.key.clone()).collect::<Vec<_>>());
+            let is_kept = tokio::task::spawn_blocking(move || {
+                keys.iter().map(|key| Ok(store.get(key)?.is_some())).collect::<Result<Vec<_>, DeliveryError>>()
+            })
+            .await??;
+            // Those that are gone are read again from their own topic, as the dagger starts anew without its state.
+            let records: Vec<NewRecord> =
+                chunk.iter().zip(is_kept).filter(|(_, is_kept)| *is_kept).map(|(letter, _)| record(letter)).collect();
+            if !records.is_empty() {
+                self.log.produce(topic, records).await?;
+            }
             let (store, keys) =
                 (self.dead_letters.clone(), chunk.iter().map(|letter| letter.key.clone()).collect::<Vec<_>>());
             replayed += keys.len();

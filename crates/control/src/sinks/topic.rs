@@ -1,7 +1,9 @@
 //! Results as protobuf records of a topic, so that a dagger feeds another.
 
 mod config;
+mod numbering;
 mod sink;
 
 pub use config::{TopicSinkConfig, generated_message_name, refused};
+pub use numbering::keep_numbers;
 pub use sink::TopicSink;

@@ -6,6 +6,7 @@ use flow::DaggerStatus;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
+use tokio::sync::watch;
 
 /// The rate is taken over at least this long.
 const RATE_WINDOW: Duration = Duration::from_secs(2);
@@ -43,7 +44,8 @@ pub struct Observed {
     last_error: Option<String>,
     last_error_ms: Option<i64>,
     failures: u64,
-    status: Option<Arc<DaggerStatus>>,
+    /// Of the last run; its numbers are those of this moment.
+    status: Option<watch::Receiver<Arc<DaggerStatus>>>,
     sinks: Vec<SinkStatus>,
     rate: f64,
     rate_from: Option<(Instant, u64)>,
@@ -80,9 +82,13 @@ impl Observed {
         }
     }
 
-    /// Takes the numbers of a run. It is running once it has taken its first checkpoint, which is before its first record.
+    /// Takes the numbers of a run that has begun.
     pub(super) fn look(&mut self, running: &RunningDagger) {
-        if running.handle.status().checkpoint_epoch == 0 {
+        if !running.is_deployed() {
+            // Its first checkpoint may have to wait, too, for room on the disk.
+            if running.handle.status().problem.is_some() {
+                self.take_numbers(running);
+            }
             return;
         }
         if self.phase == Phase::Deploying {
@@ -103,19 +109,24 @@ impl Observed {
             Some(_) => {}
         }
         self.sinks = running.sinks.clone();
-        self.status = Some(status);
+        self.status = Some(running.handle.watch_status());
     }
 
     pub fn to_json(&self) -> Value {
-        let status = self.status.as_deref().cloned().unwrap_or_default();
-        let problem = status.problem.clone();
+        let status = self.status.as_ref().map(|status| Arc::clone(&status.borrow())).unwrap_or_default();
+        let (state, problem) = match (self.phase, &status.problem) {
+            (Phase::Deploying | Phase::Running, Some(problem)) => ("paused", Some(problem)),
+            (Phase::Failing | Phase::Failed, _) => (self.phase.as_str(), self.last_error.as_ref()),
+            (phase, _) => (phase.as_str(), None),
+        };
         let partitions: Vec<Value> = status
             .lanes
             .iter()
             .map(|lane| {
                 json!({
                     "table": lane.table, "topic": lane.topic, "partition": lane.partition, "nextOffset": lane.next_offset,
-                    "lag": lane.lag, "watermark": lane.watermark_ms.map(millis), "ledger": lane.ledger,
+                    "lag": lane.lag, "watermark": lane.watermark_ms.map(millis), "removedUnread": lane.removed_unread,
+                    "ledger": lane.ledger,
                 })
             })
             .collect();
@@ -124,7 +135,7 @@ impl Observed {
             .and_then(|at| at.duration_since(UNIX_EPOCH).ok())
             .and_then(|since| i64::try_from(since.as_millis()).ok());
         json!({
-            "state": self.phase.as_str(),
+            "state": state,
             "since": millis(self.since_ms),
             "problem": problem,
             "lastError": self.last_error,

@@ -114,9 +114,10 @@ impl Intake {
         }
     }
 
-    /// When the next partition becomes idle, if none is idle already.
+    /// When the next partition becomes idle, of those that are at their end and not idle yet.
     pub(crate) fn next_idle(&self) -> Option<Duration> {
-        self.idle.iter().filter_map(|idle| Some(idle.idle_after.saturating_sub(idle.at_end_since?.elapsed()))).min()
+        let waiting = self.idle.iter().filter(|idle| !idle.is_idle());
+        waiting.filter_map(|idle| Some(idle.idle_after.saturating_sub(idle.at_end_since?.elapsed()))).min()
     }
 
     /// The minimum of the lanes' watermarks, idle ones left out. When all are idle: now less the delay, but never behind

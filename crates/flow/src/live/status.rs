@@ -41,6 +41,8 @@ pub struct LaneStatus {
     /// Records that are in the partition and not read yet, at the last read.
     pub lag: i64,
     pub watermark_ms: Option<i64>,
+    /// Records that retention removed before this dagger read them, found when it started.
+    pub removed_unread: i64,
     pub ledger: Ledger,
 }
 
@@ -49,17 +51,20 @@ pub(crate) struct Totals {
     pub rows: u64,
     pub checkpoint_epoch: u64,
     pub checkpoint_at: Option<SystemTime>,
+    /// Per lane.
+    pub removed_unread: Vec<i64>,
 }
 
 pub(crate) fn describe(engine: &Engine, watermark: i64, totals: &Totals, problem: Option<String>) -> DaggerStatus {
     let known = |ms: i64| (ms != i64::MIN).then_some(ms);
-    let lanes = engine.lanes().iter().map(|lane| LaneStatus {
+    let lanes = engine.lanes().iter().enumerate().map(|(index, lane)| LaneStatus {
         table: lane.table().to_string(),
         topic: lane.topic.to_string(),
         partition: lane.partition,
         next_offset: lane.next_offset,
         lag: (lane.end_offset - lane.next_offset).max(0),
         watermark_ms: known(lane.watermark_ms()),
+        removed_unread: totals.removed_unread.get(index).copied().unwrap_or_default(),
         ledger: lane.ledger(),
     });
     DaggerStatus {

@@ -70,7 +70,7 @@ fn list(daggers: &[Value], output: &mut Output) -> Result<(), Failure> {
             column("CONSUMED", "/status/ledger/consumed"),
             column("DEAD", "/status/ledger/dead_lettered"),
             column("LATE", "/status/ledger/late"),
-            column("ERROR", "/status/lastError"),
+            column("PROBLEM", "/status/problem"),
         ],
     )
 }

@@ -1,0 +1,5 @@
+//! The platform without HTTP: what is desired is made so, again after a restart, and what cannot be is said.
+
+mod daggers;
+mod open_platform;
+mod topics;
