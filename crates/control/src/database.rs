@@ -3,7 +3,8 @@
 
 use crate::error::{ControlError, ErrorKind};
 use crate::time_text::now_ms;
-use sqlx::any::{AnyPool, AnyPoolOptions};
+use sqlx::AnyPool;
+use sqlx::any::AnyPoolOptions;
 use sqlx::{Any, Connection, Executor, Row, Transaction};
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use std::time::Duration;
 /// Every migration, in order; the index is its version minus one. Committed ones never change.
 const MIGRATIONS: &[&str] =
     &[include_str!("../migrations/0001_resources.sql"), include_str!("../migrations/0002_access.sql")];
-const CONNECTIONS_MAX: u32 = 4;
+pub const CONNECTIONS_MAX: u32 = 4;
 const ACQUIRE_TIME_MAX: Duration = Duration::from_secs(10);
 /// For each new connection: readers do not wait for the writer, and what was committed is on disk.
 const SQLITE_SETTINGS: &str =

@@ -7,8 +7,9 @@ use crate::error::ControlError;
 use crate::resource::{Kind, Metadata, Resource};
 use crate::time_text::now_ms;
 use serde_json::Value;
+use sqlx::AnyConnection;
 use sqlx::Row;
-use sqlx::any::{AnyConnection, AnyRow};
+use sqlx::any::AnyRow;
 
 pub const RESOURCES_PER_KIND_MAX: i64 = 100_000;
 pub const REVISIONS_SHOWN_MAX: i64 = 1_000;
@@ -306,17 +307,17 @@ mod tests {
     #[tokio::test]
     async fn after_a_full_disk_it_writes_again() {
         let dir = tempfile::tempdir().unwrap();
-        let db = ResourceDb::open(&dir.path().join("r.db")).await.unwrap();
+        let db = open(&dir.path().join("r.db")).await;
         let mut connections = Vec::new();
-        for _ in 0..CONNECTIONS_MAX {
-            connections.push(db.pool.acquire().await.unwrap());
+        for _ in 0..crate::database::CONNECTIONS_MAX {
+            connections.push(db.database.pool.acquire().await.unwrap());
         }
         for connection in &mut connections {
             sqlx::raw_sql("PRAGMA max_page_count = 1").execute(&mut **connection).await.unwrap();
         }
         drop(connections);
         let (metadata, long) = (Metadata::named("long"), json!("x".repeat(1 << 20)));
-        for _ in 0..2 * CONNECTIONS_MAX {
+        for _ in 0..2 * crate::database::CONNECTIONS_MAX {
             // A connection that failed is replaced by one without the limit, sooner or later.
             match db.put(Kind::Topic, &metadata, &long).await {
                 Ok(_) => break,

@@ -6,8 +6,9 @@ use crate::error::{ControlError, ErrorKind, nearest};
 use crate::resource::{Kind, check_name};
 use crate::time_text::{millis, now_ms};
 use serde_json::{Value, json};
+use sqlx::AnyConnection;
 use sqlx::Row;
-use sqlx::any::{AnyConnection, AnyRow};
+use sqlx::any::AnyRow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
