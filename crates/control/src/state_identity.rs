@@ -99,7 +99,8 @@ mod tests {
 
     #[test]
     fn what_computes_something_else_does_not() {
-        let edits: [(fn(&mut StateIdentity), &str); 6] = [
+        type Edit = fn(&mut StateIdentity);
+        let edits: [(Edit, &str); 6] = [
             (|next| next.query.push('x'), "the query has changed"),
             (|next| next.windows.clear(), "the types of what its windows hold have changed"),
             (|next| next.streams.clear(), "the streams have changed"),

@@ -32,10 +32,11 @@ pub fn parse_time(text: &str, now_ms: i64) -> Result<i64, ControlError> {
     if let Some(midnight) = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().and_then(|day| day.and_hms_opt(0, 0, 0)) {
         return Ok(midnight.and_utc().timestamp_millis());
     }
-    if text.len() >= 10 && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        if let Ok(ms) = text.parse() {
-            return Ok(ms);
-        }
+    if text.len() >= 10
+        && text.bytes().all(|byte| byte.is_ascii_digit())
+        && let Ok(ms) = text.parse()
+    {
+        return Ok(ms);
     }
     if let Ok(ago) = parse_duration(text.strip_prefix('-').unwrap_or(text)) {
         return Ok(now_ms.saturating_sub(i64::try_from(ago.as_millis()).unwrap_or(i64::MAX)));

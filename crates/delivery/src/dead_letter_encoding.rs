@@ -85,7 +85,7 @@ pub(crate) fn cursor_of(key: &DeadLetterKey) -> String {
 pub(crate) fn key_of_cursor(cursor: &str) -> Result<Vec<u8>, DeliveryError> {
     let invalid = || DeliveryError::InvalidCursor { cursor: cursor.chars().take(64).collect() };
     let digits = cursor.as_bytes();
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return Err(invalid());
     }
     let digit = |byte: u8| char::from(byte).to_digit(16);

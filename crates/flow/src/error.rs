@@ -4,7 +4,7 @@
 #[derive(Debug, thiserror::Error)]
 pub enum FlowError {
     #[error("decoding program for `{table}`: {source}")]
-    Decode { table: String, source: codec::CompileError },
+    Decode { table: String, source: Box<codec::CompileError> },
     #[error(transparent)]
     Operator(#[from] operators::OperatorError),
     #[error("running the query: {0}")]

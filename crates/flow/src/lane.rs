@@ -93,8 +93,9 @@ impl Lane {
         next_offset: i64,
     ) -> Result<Self, FlowError> {
         let paths = plan.sources[source].paths.iter().cloned();
-        let program = DecodeProgram::compile(&settings.message, &Projection::paths(paths), &DecodeOptions::default())
-            .map_err(|source| FlowError::Decode { table: settings.table.clone(), source })?;
+        let program =
+            DecodeProgram::compile(&settings.message, &Projection::paths(paths), &DecodeOptions::default())
+                .map_err(|source| FlowError::Decode { table: settings.table.clone(), source: Box::new(source) })?;
         let mut windows: Vec<Option<WindowLane>> = plan.windows.iter().map(|_| None).collect();
         for branch in plan.branches.iter().filter(|branch| branch.source == source) {
             if let BranchTarget::Window { window, .. } = branch.target
