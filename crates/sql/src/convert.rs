@@ -29,6 +29,7 @@ use crate::graph::{
 };
 use crate::lanes::{Chain, LogicalStep, scanned_table};
 use crate::limits::OUTPUT_COLUMNS_MAX;
+use crate::members;
 use crate::metadata;
 use crate::planner::{RowtimeField, StreamTable, with_rowtime};
 use crate::session::query_session;
@@ -884,13 +885,19 @@ fn compile_rows(rows: &LogicalRows, schema: &DFSchema) -> Result<CompiledRows, D
     let (props, context) = (ExecutionProps::new(), PhysicalPlanningContext::default());
     let (mut calls, mut arguments, mut filters) = (Vec::new(), Vec::new(), Vec::new());
     for call in &rows.calls {
-        let call = &timestamp_parts::exact(call.clone(), schema)?;
+        let call = &members::with_absence(timestamp_parts::exact(call.clone(), schema)?, schema)?;
         let lowered = LoweredAggregateBuilder::new(call, schema, schema.as_arrow(), &props, &context).build()?;
         // Its accumulator takes the rows for ordered, which they are not.
         if lowered.aggregate.fun().name() == "nth_value" && !lowered.order_bys.is_empty() {
             return plan_err!(
                 "ORDER BY is not supported in nth_value, which array_agg(...)[n] is too; write ElementAt(array_agg(x ORDER BY y), n)"
             );
+        }
+        // Constants that it cannot work with are refused now, and not when the first row comes.
+        if lowered.aggregate.groups_accumulator_supported() {
+            lowered.aggregate.create_groups_accumulator()?;
+        } else {
+            lowered.aggregate.create_accumulator()?;
         }
         let mut columns = lowered.aggregate.expressions();
         columns.extend(lowered.order_bys.iter().map(|order| Arc::clone(&order.expr)));
@@ -912,6 +919,7 @@ fn physical(expr: &Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>, Dat
     if timestamp_parts::has_inexact_nanos(&expr)? {
         return plan_err!("the nanos of a timestamp are exact only in a field of the record, not inside an array");
     }
+    let expr = members::with_absence(expr, schema)?;
     create_physical_expr(&expr, schema, &ExecutionProps::new(), &PhysicalPlanningContext::default())
 }
 

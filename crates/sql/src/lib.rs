@@ -15,6 +15,7 @@ mod intervals;
 mod lanes;
 mod limits;
 mod map_rows;
+mod members;
 mod metadata;
 mod planner;
 mod rewrite;

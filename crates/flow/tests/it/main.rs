@@ -9,6 +9,7 @@ mod mutations;
 mod orders;
 mod queries;
 mod restart;
+mod scalar_functions;
 mod session_tables;
 mod timestamps;
 mod unnest;

@@ -8,7 +8,7 @@ fn orders() -> Vec<String> {
             1,
             r#""id": "x", "items": [{"name": "tea", "count": 2}, {"name": "rice", "count": 1}], "readings": [1.5, 2.5]"#,
         ),
-        order(2, r#""id": "y", "labels": {"a": "1", "b": "2"}, "amount": 30"#),
+        order(2, r#""id": "y", "labels": {"a": "1"}, "amount": 30"#),
     ]
 }
 
@@ -37,7 +37,7 @@ fn a_left_join_keeps_rows_without_elements() {
     check(
         "SELECT id, k, v FROM orders LEFT JOIN UNNEST(labels) AS u(k, v) ON TRUE",
         &orders(),
-        &[r#"{"id":"x","k":null,"v":null}"#, r#"{"id":"y","k":"a","v":"1"}"#, r#"{"id":"y","k":"b","v":"2"}"#],
+        &[r#"{"id":"x","k":null,"v":null}"#, r#"{"id":"y","k":"a","v":"1"}"#],
     );
     check(
         "SELECT count(1) AS n, count(name) AS m, TUMBLE_END(rowtime, INTERVAL '1' MINUTE) AS e FROM orders LEFT JOIN UNNEST(items) AS u(name, c, at) ON TRUE \
