@@ -15,6 +15,7 @@ use sql::{BranchTarget, DaggerPlan};
 use crate::FlowError;
 use crate::engine::{OutputBatch, RowOrigin, StreamSettings};
 use crate::event_time::{self, EventTimes, Watermark};
+use crate::metadata;
 use crate::refused::{OnBadRecord, Refusal, RefusedRecord};
 use crate::rows_step::{Prepared, pick, prepare};
 
@@ -159,7 +160,7 @@ impl Lane {
             return Ok(output);
         }
         let watermarks = self.watermark.advance(&times, closed_up_to.iter().copied().max().unwrap_or(i64::MIN));
-        let mut batch = self.with_rowtime(&batch, &times)?;
+        let mut batch = self.with_rowtime(&batch, &times, slab, &records)?;
         let mut times = times;
         let mut watermarks = watermarks;
         let prepared = match self.prepare_all(&batch) {
@@ -288,11 +289,21 @@ impl Lane {
     }
 
     /// The columns that expressions read, in the plan's order, with `rowtime` last.
-    fn with_rowtime(&self, batch: &RecordBatch, times: &[i64]) -> Result<RecordBatch, FlowError> {
-        let planned = &self.plan.sources[self.source].schema;
+    fn with_rowtime(
+        &self,
+        batch: &RecordBatch,
+        times: &[i64],
+        slab: &Slab,
+        records: &Option<Vec<u32>>,
+    ) -> Result<RecordBatch, FlowError> {
+        let source = &self.plan.sources[self.source];
         let (mut fields, mut columns): (Vec<_>, Vec<ArrayRef>) = (Vec::new(), Vec::new());
-        for field in planned.fields() {
-            if field.name() == "rowtime" {
+        for field in source.schema.fields() {
+            if let Some(column) = source.metadata.iter().find(|column| column.name() == field.name()) {
+                let numbers = (0..times.len() as u32).map(|row| record_of(records, row) as usize);
+                fields.push(Arc::clone(field));
+                columns.push(metadata::column(*column, slab, numbers));
+            } else if field.name() == "rowtime" {
                 fields.push(Arc::clone(field));
                 columns.push(Arc::new(TimestampMillisecondArray::from(times.to_vec())));
             } else if let Some((index, decoded)) = batch.schema_ref().column_with_name(field.name()) {

@@ -12,6 +12,7 @@ mod error;
 mod event_time;
 mod lane;
 mod live;
+mod metadata;
 mod record_file;
 mod refused;
 mod rows_step;

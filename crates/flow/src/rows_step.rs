@@ -44,7 +44,7 @@ pub(crate) fn prepare(branch: &BranchPlan, batch: &RecordBatch) -> Result<Prepar
                 let batch = RecordBatch::try_new(retyped(schema, &columns), columns)?;
                 BranchRows { batch, origin: rows.origin }
             }
-            Step::Unnest { column, .. } => unnest(rows, *column)?,
+            Step::Unnest { column, outer, .. } => unnest(rows, *column, *outer)?,
         };
         if rows.batch.num_rows() == 0 {
             return Ok(Prepared::Nothing);
@@ -130,7 +130,7 @@ fn filter_rows(rows: BranchRows, predicate: &Arc<dyn PhysicalExpr>) -> Result<Br
     Ok(BranchRows { batch: filter_record_batch(&rows.batch, mask)?, origin: Some(origin) })
 }
 
-fn unnest(rows: BranchRows, column: usize) -> Result<BranchRows, DataFusionError> {
+fn unnest(rows: BranchRows, column: usize, outer: bool) -> Result<BranchRows, DataFusionError> {
     let lists = rows.batch.column(column);
     let lists = match lists.data_type() {
         DataType::List(_) => Arc::clone(lists),
@@ -140,10 +140,16 @@ fn unnest(rows: BranchRows, column: usize) -> Result<BranchRows, DataFusionError
     let lists = lists.as_list::<i32>();
     let (mut parents, mut items) = (Vec::new(), Vec::new());
     for row in 0..lists.len() {
-        if lists.is_valid(row) {
-            let (start, end) = (lists.value_offsets()[row], lists.value_offsets()[row + 1]);
+        let (start, end) = match lists.is_valid(row) {
+            true => (lists.value_offsets()[row], lists.value_offsets()[row + 1]),
+            false => (0, 0),
+        };
+        if start < end {
             parents.extend(std::iter::repeat_n(row as u32, (end - start) as usize));
-            items.extend(start as u32..end as u32);
+            items.extend((start as u32..end as u32).map(Some));
+        } else if outer {
+            parents.push(row as u32);
+            items.push(None);
         }
     }
     let origin =

@@ -3,19 +3,22 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use codec::{DecodeOptions, DecodeProgram, Projection};
 use datafusion::catalog::TableProvider;
-use datafusion::common::{Column, DFSchema, DFSchemaRef, DataFusionError, JoinType, TableReference};
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchema, DFSchemaRef, DataFusionError, JoinType, TableReference, plan_err};
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionState;
 use datafusion::execution::context::ExecutionProps;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{
+    Aggregate, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Projection as ProjectionNode,
+};
 use datafusion::physical_expr::aggregate::LoweredAggregateBuilder;
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
-use operators::{AggregateCall, AggregateSpec, KeyColumn, TextInterner, WindowSpec};
+use operators::{AggregateCall, AggregateSpec, KeyColumn, TextInterner, WindowKind, WindowSpec};
 
 use crate::columns;
 use crate::error::{Places, SqlError};
@@ -26,9 +29,12 @@ use crate::graph::{
 };
 use crate::lanes::{Chain, LogicalStep, scanned_table};
 use crate::limits::OUTPUT_COLUMNS_MAX;
+use crate::members;
+use crate::metadata;
 use crate::planner::{RowtimeField, StreamTable, with_rowtime};
 use crate::session::query_session;
-use crate::window_functions::{Bound, unaliased, window_of};
+use crate::timestamp_parts;
+use crate::window_functions::{Bound, session_keys, unaliased, unevaluable, window_of};
 
 /// Cuts a plan.
 pub(crate) fn convert(plan: &LogicalPlan, streams: &[StreamTable], places: &Places) -> Result<DaggerPlan, SqlError> {
@@ -37,7 +43,8 @@ pub(crate) fn convert(plan: &LogicalPlan, streams: &[StreamTable], places: &Plac
             format!("the result has {} columns, the limit is {OUTPUT_COLUMNS_MAX}", plan.schema().fields().len());
         return Err(SqlError::at(1, 1, message));
     }
-    let mut cutter = Cutter { streams, places, session: query_session(), windows: Vec::new(), chains: Vec::new() };
+    let mut cutter =
+        Cutter { streams, places, session: query_session(), windows: Vec::new(), chains: Vec::new(), aggregates: 0 };
     let relation = cutter.relation(plan)?;
     cutter.finish(plan, relation)
 }
@@ -57,13 +64,41 @@ struct Windowed {
     inputs: Vec<(usize, WindowInput)>,
     /// Per result column: which bound of which window it is, if it is one.
     bounds: Vec<Option<WindowBound>>,
+    /// Per result column: the call of a window's bound over these results that it stands for, until a GROUP BY takes it.
+    calls: Vec<Option<WindowCall>>,
     row_wise: bool,
+}
+
+/// `tumble_end(time, ...)` over results of windows, as a window table function adds it.
+#[derive(Debug, Clone)]
+struct WindowCall {
+    call: Expr,
+    /// What the call's time is in the results.
+    time: WindowBound,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct WindowBound {
     column: WindowColumn,
     spec: WindowSpec,
+}
+
+impl WindowBound {
+    /// Whether rows that agree in this column are of windows with one end, which close together.
+    fn fixes_end(self) -> bool {
+        match self.column {
+            WindowColumn::End | WindowColumn::Time => true,
+            WindowColumn::Start => {
+                matches!(self.spec.kind(), WindowKind::Tumble { .. } | WindowKind::Hop { .. })
+            }
+            WindowColumn::Key(_) | WindowColumn::Aggregate(_) => false,
+        }
+    }
+
+    /// Whether event time of later windows can be taken from it: it is not behind the rows' closing.
+    fn is_rowtime(self) -> bool {
+        matches!(self.column, WindowColumn::End | WindowColumn::Time)
+    }
 }
 
 /// A window aggregation before its expressions are physical.
@@ -95,6 +130,8 @@ struct Cutter<'a> {
     session: SessionState,
     windows: Vec<LogicalWindow>,
     chains: Vec<Chain>,
+    /// How many GROUP BYs have been cut, inner ones first, as they stand in the text.
+    aggregates: usize,
 }
 
 impl Cutter<'_> {
@@ -114,7 +151,11 @@ impl Cutter<'_> {
                 Relation::Lanes(chains) => {
                     Ok(Relation::Lanes(chains.into_iter().map(|chain| chain.rename(plan.schema())).collect()))
                 }
-                Relation::Windowed(windowed) => self.rebuilt(plan, vec![windowed], |bounds| bounds[0].clone()),
+                Relation::Windowed(windowed) => {
+                    let calls = windowed.calls.clone();
+                    let relation = self.rebuilt(plan, vec![windowed], |bounds| bounds[0].clone())?;
+                    Ok(relation.with_calls(calls))
+                }
             },
             LogicalPlan::Filter(filter) => match self.relation(&filter.input)? {
                 Relation::Lanes(chains) => {
@@ -134,10 +175,12 @@ impl Cutter<'_> {
                 }
                 Relation::Windowed(windowed) => {
                     let input = Arc::clone(projection.input.schema());
+                    let calls = projection.expr.iter().map(|expr| call_of(expr, &input, &windowed)).collect();
                     let bound = |expr: &Expr, bounds: &[Option<WindowBound>]| bound_of(expr, &input, bounds);
-                    self.rebuilt(plan, vec![windowed], |bounds| {
+                    let relation = self.rebuilt(plan, vec![windowed], |bounds| {
                         projection.expr.iter().map(|expr| bound(expr, &bounds[0])).collect()
-                    })
+                    })?;
+                    Ok(relation.with_calls(calls))
                 }
             },
             LogicalPlan::Unnest(unnest) => match self.relation(&unnest.input)? {
@@ -150,7 +193,11 @@ impl Cutter<'_> {
                 }),
             },
             LogicalPlan::Union(union) => self.union(plan, &union.inputs),
-            LogicalPlan::Aggregate(aggregate) => self.aggregate(plan, aggregate),
+            LogicalPlan::Aggregate(aggregate) => {
+                let relation = self.aggregate(plan, aggregate)?;
+                self.aggregates += 1;
+                Ok(relation)
+            }
             LogicalPlan::Join(join) => self.join(plan, join),
             LogicalPlan::Window(window) => {
                 let Relation::Windowed(windowed) = self.relation(&window.input)? else {
@@ -164,8 +211,11 @@ impl Cutter<'_> {
                 let input = Arc::clone(window.input.schema());
                 for expr in &window.window_expr {
                     let Expr::WindowFunction(call) = unaliased(expr) else { continue };
-                    let by_window =
-                        call.params.partition_by.iter().any(|by| bound_of(by, &input, &windowed.bounds).is_some());
+                    let by_window = call
+                        .params
+                        .partition_by
+                        .iter()
+                        .any(|by| bound_of(by, &input, &windowed.bounds).is_some_and(WindowBound::fixes_end));
                     if !by_window {
                         return Err(self.places.error(
                             &["over"],
@@ -180,18 +230,28 @@ impl Cutter<'_> {
                     bounds
                 })
             }
-            LogicalPlan::Sort(sort) => match self.relation(&sort.input)? {
-                // Rows come as windows close; inside a window the sink has no order.
-                relation if sort.fetch.is_none() => Ok(relation),
-                _ => Err(self
+            LogicalPlan::Sort(sort) => {
+                let relation = self.relation(&sort.input)?;
+                if sort.fetch.is_some() {
+                    return Err(self.limit());
+                }
+                // Windows are handed over in the order of their ends, and that is all the order that there is.
+                let by_end = match (&relation, sort.expr.as_slice()) {
+                    (Relation::Windowed(windowed), [key]) if key.asc => {
+                        bound_of(&key.expr, sort.input.schema(), &windowed.bounds)
+                            .is_some_and(|bound| bound.is_rowtime() && !bound.spec.is_session())
+                    }
+                    _ => false,
+                };
+                if by_end {
+                    return Ok(relation);
+                }
+                Err(self
                     .places
-                    .error(&["limit", "fetch"], "LIMIT has no meaning in a stream that does not end")
-                    .with_hint("use ROW_NUMBER() OVER (PARTITION BY window_end ORDER BY ...) and filter on it")),
-            },
-            LogicalPlan::Limit(_) => Err(self
-                .places
-                .error(&["limit", "fetch", "offset"], "LIMIT has no meaning in a stream that does not end")
-                .with_hint("use ROW_NUMBER() OVER (PARTITION BY window_end ORDER BY ...) and filter on it")),
+                    .error(&["order"], "results come in the order of their windows' ends, and can have no other order")
+                    .with_hint("leave ORDER BY out, or rank: ROW_NUMBER() OVER (PARTITION BY window_end ORDER BY ...)"))
+            }
+            LogicalPlan::Limit(_) => Err(self.limit()),
             LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_) => Err(self
                 .places
                 .error(&["values", "select"], "the query reads no stream")
@@ -201,6 +261,12 @@ impl Cutter<'_> {
             }
             other => Err(self.places.error(&[], format!("{} is not supported in a dagger", other.display()))),
         }
+    }
+
+    fn limit(&self) -> SqlError {
+        self.places
+            .error(&["limit", "fetch", "offset"], "LIMIT has no meaning in a stream that does not end")
+            .with_hint("use ROW_NUMBER() OVER (PARTITION BY window_end ORDER BY ...) and filter on it")
     }
 
     /// The same node over the rebuilt inputs.
@@ -237,7 +303,9 @@ impl Cutter<'_> {
             leaves.extend(input.inputs);
         }
         let plan = plan.with_new_exprs(plan.expressions(), plans).map_err(|error| self.fail(error))?;
-        Ok(Relation::Windowed(Windowed { plan, inputs: leaves, bounds: bounds(all_bounds), row_wise }))
+        let bounds = bounds(all_bounds);
+        let calls = vec![None; bounds.len()];
+        Ok(Relation::Windowed(Windowed { plan, inputs: leaves, bounds, calls, row_wise }))
     }
 
     fn union(&mut self, plan: &LogicalPlan, inputs: &[Arc<LogicalPlan>]) -> Result<Relation, SqlError> {
@@ -255,7 +323,13 @@ impl Cutter<'_> {
                     let mut merged = bounds[0].clone();
                     for other in &bounds[1..] {
                         for (bound, other) in merged.iter_mut().zip(other) {
-                            if bound.map(|bound| bound.column) != other.map(|bound| bound.column) {
+                            let agree = match (*bound, *other) {
+                                (Some(one), Some(other)) => {
+                                    one.column == other.column && one.is_rowtime() || one == other
+                                }
+                                _ => false,
+                            };
+                            if !agree {
                                 *bound = None;
                             }
                         }
@@ -284,7 +358,7 @@ impl Cutter<'_> {
                         aggregate.aggr_expr.iter().map(|expr| chain.inline(expr)).collect::<Result<Vec<_>, _>>();
                     let groups = groups.map_err(|error| self.fail(error))?;
                     let calls = calls.map_err(|error| self.fail(error))?;
-                    let grouped = self.grouped(&groups, calls, &|time| chain.is_rowtime(time))?;
+                    let grouped = self.grouped(aggregate, &groups, calls, &|time| chain.is_rowtime(time))?;
                     if shape.as_ref().is_some_and(|known| *known != (grouped.spec, grouped.columns.clone())) {
                         return Err(self
                             .places
@@ -299,22 +373,36 @@ impl Cutter<'_> {
                 self.window(aggregate, rows, LogicalSource::Chains(indices))
             }
             Relation::Windowed(windowed) => {
-                let has_new_window = aggregate.group_expr.iter().any(|expr| matches!(window_of(expr), Ok(Some(_))));
+                let input = Arc::clone(aggregate.input.schema());
+                let groups = as_calls(&aggregate.group_expr, &input, &windowed.calls);
+                let has_new_window = groups.iter().any(|expr| has_window(expr));
                 if has_new_window {
-                    let input = Arc::clone(aggregate.input.schema());
                     // Results come in the order of their ends; one with an early start could come after its window.
                     let is_time = |time: &Expr| {
-                        bound_of(time, &input, &windowed.bounds)
-                            .is_some_and(|bound| bound.column != WindowColumn::Start)
+                        call_at(time, &input, &windowed.calls)
+                            .map(|call| call.time)
+                            .or_else(|| bound_of(time, &input, &windowed.bounds))
+                            .is_some_and(WindowBound::is_rowtime)
                     };
-                    let grouped = self.grouped(&aggregate.group_expr, aggregate.aggr_expr.clone(), &is_time)?;
+                    let grouped = self.grouped(aggregate, &groups, aggregate.aggr_expr.clone(), &is_time)?;
+                    let values = grouped.rows.keys.iter().chain(&aggregate.aggr_expr);
+                    for value in values {
+                        if value
+                            .column_refs()
+                            .iter()
+                            .any(|column| call_at(&Expr::Column((*column).clone()), &input, &windowed.calls).is_some())
+                        {
+                            return Err(self.no_value("the window's bounds"));
+                        }
+                    }
+                    let windowed =
+                        Windowed { plan: with_times(windowed.plan).map_err(|error| self.fail(error))?, ..windowed };
                     return self.window(aggregate, vec![grouped], LogicalSource::Results(windowed));
                 }
-                let input = Arc::clone(aggregate.input.schema());
                 let bounds: Vec<_> =
                     aggregate.group_expr.iter().map(|expr| bound_of(expr, &input, &windowed.bounds)).collect();
-                if bounds.iter().all(Option::is_none) {
-                    return Err(self.unbounded_group());
+                if !bounds.iter().flatten().any(|bound| bound.fixes_end()) {
+                    return Err(self.unbounded_group(aggregate));
                 }
                 let calls = aggregate.aggr_expr.len();
                 self.rebuilt_whole(plan, vec![windowed], |_| {
@@ -324,18 +412,25 @@ impl Cutter<'_> {
         }
     }
 
-    fn unbounded_group(&self) -> SqlError {
+    fn unbounded_group(&self, aggregate: &Aggregate) -> SqlError {
+        let names: Vec<&str> = aggregate.aggr_expr.iter().filter_map(|expr| aggregate_name(expr)).collect();
+        let words: Vec<&str> = std::iter::once("distinct").chain(names).collect();
+        let message = "without a window in GROUP BY the result changes with every row, and its state never ends";
         self.places
-            .error(
-                &["group", "distinct"],
-                "without a window in GROUP BY the result changes with every row, and its state never ends",
-            )
+            .error_at_nth("group", self.aggregates, &words, message.into())
             .with_hint("add a window, such as GROUP BY TUMBLE(rowtime, INTERVAL '1' MINUTE), ...")
     }
 
     /// Splits group expressions into the window and the keys.
-    fn grouped(&self, groups: &[Expr], calls: Vec<Expr>, is_time: &dyn Fn(&Expr) -> bool) -> Result<Grouped, SqlError> {
+    fn grouped(
+        &self,
+        aggregate: &Aggregate,
+        groups: &[Expr],
+        calls: Vec<Expr>,
+        is_time: &dyn Fn(&Expr) -> bool,
+    ) -> Result<Grouped, SqlError> {
         let mut window: Option<(WindowSpec, Expr)> = None;
+        let mut session_of: Option<Vec<Expr>> = None;
         let (mut keys, mut columns) = (Vec::new(), Vec::new());
         for group in groups {
             let group = unaliased(group);
@@ -357,6 +452,9 @@ impl Cutter<'_> {
                     if window.as_ref().is_some_and(|(known, known_time)| *known != spec || known_time != time) {
                         return Err(self.places.error(&["group"], "a query groups by one window; these are two"));
                     }
+                    if let Some(per) = session_keys(bound_expr) {
+                        session_of = Some(per.iter().map(|key| unaliased(key).clone()).collect());
+                    }
                     window = Some((spec, time.clone()));
                     columns.push(match (is_window_time, bound) {
                         (true, _) => WindowColumn::Time,
@@ -370,7 +468,7 @@ impl Cutter<'_> {
                 }
             }
         }
-        let Some((spec, time)) = window else { return Err(self.unbounded_group()) };
+        let Some((spec, time)) = window else { return Err(self.unbounded_group(aggregate)) };
         if !is_time(&time) {
             return Err(self
                 .places
@@ -383,9 +481,81 @@ impl Cutter<'_> {
                      the results of another window",
                 ));
         }
+        if let Some(per) = session_of {
+            self.check_session_keys(&per, &keys)?;
+        }
+        let of_start = |column: &WindowColumn| matches!(column, WindowColumn::End | WindowColumn::Time);
+        if matches!(spec.kind(), WindowKind::Cumulate { .. }) && !columns.iter().any(of_start) {
+            return Err(self
+                .places
+                .error_at_nth(
+                    "group",
+                    self.aggregates,
+                    &[],
+                    "windows of CUMULATE that start together are different windows".into(),
+                )
+                .with_hint("GROUP BY window_start, window_end"));
+        }
         columns.extend((0..calls.len()).map(WindowColumn::Aggregate));
         let calls = calls.into_iter().map(|call| with_time(call, &time)).collect();
         Ok(Grouped { spec, columns, rows: LogicalRows { time, keys, calls } })
+    }
+
+    /// `SESSION(TABLE t PARTITION BY keys, ...)` makes sessions per `per`; what is grouped are rows per `keys`.
+    fn check_session_keys(&self, per: &[Expr], keys: &[Expr]) -> Result<(), SqlError> {
+        let names = |exprs: &[Expr]| {
+            let names = exprs.iter().map(|expr| match expr {
+                Expr::Column(column) => column.name.clone(),
+                other => other.to_string(),
+            });
+            names.collect::<Vec<_>>().join(", ")
+        };
+        let same = per.iter().all(|key| keys.contains(key)) && keys.iter().all(|key| per.contains(key));
+        if same {
+            return Ok(());
+        }
+        if per.is_empty() {
+            let keys = names(keys);
+            return Err(self
+                .places
+                .error(
+                    &["session"],
+                    format!("these sessions are of all rows together, and the query groups by {keys} too"),
+                )
+                .with_hint(format!(
+                    "write SESSION(TABLE t PARTITION BY {keys}, DESCRIPTOR(rowtime), gap) for sessions of each {keys}"
+                )));
+        }
+        let grouped = if keys.is_empty() { "the window alone".to_string() } else { names(keys) };
+        let per = names(per);
+        Err(self
+            .places
+            .error(&["partition"], format!("the sessions are per {per}, and the query groups by {grouped}"))
+            .with_hint(format!("GROUP BY window_start, window_end, {per}; then group those results once more")))
+    }
+
+    fn no_value(&self, what: &str) -> SqlError {
+        self.places
+            .error(
+                &["window_start", "window_end", "window_time", what],
+                format!("{what} has a value only where the query groups by that window"),
+            )
+            .with_hint("GROUP BY window_start, window_end first, and use the bounds of the results")
+    }
+
+    /// Refuses bounds of windows where no window is: they would fail for each record.
+    fn check_values<'e>(&self, exprs: impl IntoIterator<Item = &'e Expr>) -> Result<(), SqlError> {
+        for expr in exprs {
+            if let Some(call) = unevaluable(expr).map_err(|error| self.fail(error))? {
+                return Err(self.no_value(&call));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_fragment(&self, plan: &LogicalPlan) -> Result<(), SqlError> {
+        self.check_values(&plan.expressions())?;
+        plan.inputs().into_iter().try_for_each(|input| self.check_fragment(input))
     }
 
     fn window(
@@ -426,7 +596,8 @@ impl Cutter<'_> {
             .collect();
         let plan = leaf_plan(index, &input, &schema).map_err(|error| self.fail(error))?;
         self.windows.push(LogicalWindow { spec, rows, source, key_texts, columns, schema });
-        Ok(Relation::Windowed(Windowed { plan, inputs: vec![(index, input)], bounds, row_wise: true }))
+        let calls = vec![None; self.windows[index].columns.len()];
+        Ok(Relation::Windowed(Windowed { plan, inputs: vec![(index, input)], bounds, calls, row_wise: true }))
     }
 
     fn join(&mut self, plan: &LogicalPlan, join: &datafusion::logical_expr::Join) -> Result<Relation, SqlError> {
@@ -446,7 +617,7 @@ impl Cutter<'_> {
             let a = bound_of(a, join.left.schema(), &left.bounds);
             let b = bound_of(b, join.right.schema(), &right.bounds);
             match (a, b) {
-                (Some(a), Some(b)) => a.column == b.column && (a.column != WindowColumn::Start || a.spec == b.spec),
+                (Some(a), Some(b)) => a.column == b.column && a.fixes_end() && (a.is_rowtime() || a.spec == b.spec),
                 _ => false,
             }
         });
@@ -494,6 +665,7 @@ impl Cutter<'_> {
         let (output, key_columns, window_end_column) = match output {
             Err(first) => {
                 for (chain, compiled) in chains[first..].iter().zip(&mut compiled[first..]) {
+                    self.check_values(&chain.outputs)?;
                     let expressions =
                         physical_all(&chain.outputs, &compiled.schema).map_err(|error| self.fail(error))?;
                     branches.push(BranchPlan {
@@ -510,6 +682,7 @@ impl Cutter<'_> {
                     .bounds
                     .iter()
                     .position(|bound| bound.is_some_and(|bound| bound.column == WindowColumn::End));
+                self.check_fragment(&windowed.plan)?;
                 let plan = self.session.optimize(&windowed.plan).map_err(|error| self.fail(error))?;
                 let fragment = Fragment::compile(&self.session, &plan, windowed.inputs, windowed.row_wise);
                 (OutputPlan::Windows(fragment.map_err(|error| self.fail(error))?), Some(keys), end)
@@ -568,12 +741,14 @@ impl Cutter<'_> {
             if let RowtimeField::Path(path) = &self.streams[stream].rowtime {
                 paths.insert(path.clone());
             }
-            let paths = columns::shortest(paths);
+            let metadata = metadata::take_from(&mut paths, &self.streams[stream]);
+            let paths = columns::shortest(paths, &self.streams[stream].schema());
             let message = &self.streams[stream].message;
             let program =
                 DecodeProgram::compile(message, &Projection::paths(paths.iter().cloned()), &DecodeOptions::default())
                     .map_err(|error| self.places.error(&[], error.to_string()))?;
-            sources.push(SourcePlan { stream, paths, schema: with_rowtime(program.schema()) });
+            let schema = with_rowtime(&metadata::with_metadata(program.schema(), &metadata));
+            sources.push(SourcePlan { stream, paths, metadata, schema });
         }
         Ok(sources)
     }
@@ -588,9 +763,11 @@ impl Cutter<'_> {
         for step in &chain.steps {
             match step {
                 LogicalStep::Filter(expr) => {
+                    self.check_values([expr])?;
                     steps.push(Step::Filter(physical(expr, &schema).map_err(|error| self.fail(error))?))
                 }
-                LogicalStep::Unnest { expressions, column, schema: after } => {
+                LogicalStep::Unnest { expressions, column, outer, schema: after } => {
+                    self.check_values(expressions)?;
                     let expressions = physical_all(expressions, &schema).map_err(|error| self.fail(error))?;
                     let mut fields = Vec::new();
                     for (at, (expr, name)) in expressions.iter().zip(after.fields()).enumerate() {
@@ -610,11 +787,12 @@ impl Cutter<'_> {
                         .collect();
                     let after = Arc::new(Schema::new(unnested));
                     steps.push(Step::Project { expressions, schema: before });
-                    steps.push(Step::Unnest { column: *column, schema: Arc::clone(&after) });
+                    steps.push(Step::Unnest { column: *column, outer: *outer, schema: Arc::clone(&after) });
                     schema = Arc::new(DFSchema::try_from(after.as_ref().clone()).map_err(|error| self.fail(error))?);
                 }
             }
         }
+        self.check_values(&chain.filters)?;
         for filter in &chain.filters {
             steps.push(Step::Filter(physical(filter, &schema).map_err(|error| self.fail(error))?));
         }
@@ -639,6 +817,7 @@ impl Cutter<'_> {
         let mut aggregate = None;
         let mut rows_plans = Vec::new();
         for (rows, schema) in window.rows.iter().zip(&input_schemas) {
+            self.check_values(rows.keys.iter().chain(&rows.calls))?;
             let compiled = compile_rows(rows, schema).map_err(|error| self.fail(error))?;
             if aggregate.is_none() {
                 let mut keys = Vec::new();
@@ -666,6 +845,7 @@ impl Cutter<'_> {
                 WindowSource::Branches
             }
             LogicalSource::Results(windowed) => {
+                self.check_fragment(&windowed.plan)?;
                 let plan = self.session.optimize(&windowed.plan).map_err(|error| self.fail(error))?;
                 let fragment = Fragment::compile(&self.session, &plan, windowed.inputs, windowed.row_wise);
                 let fragment = fragment.map_err(|error| self.fail(error))?;
@@ -705,7 +885,20 @@ fn compile_rows(rows: &LogicalRows, schema: &DFSchema) -> Result<CompiledRows, D
     let (props, context) = (ExecutionProps::new(), PhysicalPlanningContext::default());
     let (mut calls, mut arguments, mut filters) = (Vec::new(), Vec::new(), Vec::new());
     for call in &rows.calls {
+        let call = &members::with_absence(timestamp_parts::exact(call.clone(), schema)?, schema)?;
         let lowered = LoweredAggregateBuilder::new(call, schema, schema.as_arrow(), &props, &context).build()?;
+        // Its accumulator takes the rows for ordered, which they are not.
+        if lowered.aggregate.fun().name() == "nth_value" && !lowered.order_bys.is_empty() {
+            return plan_err!(
+                "ORDER BY is not supported in nth_value, which array_agg(...)[n] is too; write ElementAt(array_agg(x ORDER BY y), n)"
+            );
+        }
+        // Constants that it cannot work with are refused now, and not when the first row comes.
+        if lowered.aggregate.groups_accumulator_supported() {
+            lowered.aggregate.create_groups_accumulator()?;
+        } else {
+            lowered.aggregate.create_accumulator()?;
+        }
         let mut columns = lowered.aggregate.expressions();
         columns.extend(lowered.order_bys.iter().map(|order| Arc::clone(&order.expr)));
         arguments.push(columns);
@@ -722,7 +915,12 @@ fn compile_rows(rows: &LogicalRows, schema: &DFSchema) -> Result<CompiledRows, D
 }
 
 fn physical(expr: &Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>, DataFusionError> {
-    create_physical_expr(expr, schema, &ExecutionProps::new(), &PhysicalPlanningContext::default())
+    let expr = timestamp_parts::exact(expr.clone(), schema)?;
+    if timestamp_parts::has_inexact_nanos(&expr)? {
+        return plan_err!("the nanos of a timestamp are exact only in a field of the record, not inside an array");
+    }
+    let expr = members::with_absence(expr, schema)?;
+    create_physical_expr(&expr, schema, &ExecutionProps::new(), &PhysicalPlanningContext::default())
 }
 
 fn physical_all(exprs: &[Expr], schema: &DFSchema) -> Result<Vec<Arc<dyn PhysicalExpr>>, DataFusionError> {
@@ -767,17 +965,138 @@ fn bound_of(expr: &Expr, schema: &DFSchema, bounds: &[Option<WindowBound>]) -> O
         Expr::Column(column) => {
             schema.index_of_column(column).ok().and_then(|index| bounds.get(index).copied().flatten())
         }
-        Expr::Cast(cast) => bound_of(&cast.expr, schema, bounds),
+        // A cast that keeps the milliseconds keeps the bound.
+        Expr::Cast(cast) if keeps_millis(&cast.field.data_type()) => bound_of(&cast.expr, schema, bounds),
         Expr::ScalarFunction(call) if call.func.name() == "window_time" => {
-            let bound = bound_of(&call.args[0], schema, bounds)?;
-            Some(WindowBound { column: WindowColumn::Time, ..bound })
+            let bound = bound_of(call.args.first()?, schema, bounds)?;
+            (bound.column == WindowColumn::End).then_some(WindowBound { column: WindowColumn::Time, ..bound })
         }
         Expr::ScalarFunction(call) if call.func.name() == "coalesce" => {
-            // After a full join each side alone may be NULL; the sides were joined on equal windows.
-            call.args.iter().find_map(|argument| bound_of(argument, schema, bounds))
+            // After an outer join each side alone may be NULL; the sides were joined on equal windows.
+            let mut found = call.args.iter().map(|argument| bound_of(argument, schema, bounds));
+            let first = found.next()??;
+            found
+                .all(|other| other.is_some_and(|other| other.column == first.column && other.is_rowtime()))
+                .then_some(first)
         }
         _ => None,
     }
+}
+
+fn keeps_millis(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Timestamp(unit, _) if *unit != TimeUnit::Second)
+}
+
+impl Relation {
+    fn with_calls(self, calls: Vec<Option<WindowCall>>) -> Self {
+        match self {
+            Relation::Windowed(windowed) => Relation::Windowed(Windowed { calls, ..windowed }),
+            lanes => lanes,
+        }
+    }
+}
+
+fn has_window(expr: &Expr) -> bool {
+    let expr = match unaliased(expr) {
+        Expr::ScalarFunction(call) if call.func.name() == "window_time" && call.args.len() == 1 => &call.args[0],
+        other => other,
+    };
+    matches!(window_of(expr), Ok(Some(_)) | Err(_))
+}
+
+/// The window call that a projected expression over results is, or passes on.
+fn call_of(expr: &Expr, input: &DFSchema, windowed: &Windowed) -> Option<WindowCall> {
+    let expr = unaliased(expr);
+    if let Some(known) = call_at(expr, input, &windowed.calls) {
+        return Some(known.clone());
+    }
+    let bound = match expr {
+        Expr::ScalarFunction(call) if call.func.name() == "window_time" => call.args.first()?,
+        other => other,
+    };
+    let (_, _, time) = window_of(bound).ok()??;
+    let time = bound_of(time, input, &windowed.bounds)?;
+    Some(WindowCall { call: expr.clone(), time })
+}
+
+fn call_at<'a>(expr: &Expr, schema: &DFSchema, calls: &'a [Option<WindowCall>]) -> Option<&'a WindowCall> {
+    let Expr::Column(column) = unaliased(expr) else { return None };
+    calls.get(schema.index_of_column(column).ok()?)?.as_ref()
+}
+
+/// Columns that stand for window calls, as those calls over a column: [`with_times`] puts the time there. Calls over one
+/// time are calls over one column.
+fn as_calls(exprs: &[Expr], schema: &DFSchema, calls: &[Option<WindowCall>]) -> Vec<Expr> {
+    let mut columns: Vec<(Expr, Expr)> = Vec::new();
+    let as_call = |expr: &Expr| {
+        let column = unaliased(expr);
+        let Some(found) = call_at(column, schema, calls) else { return expr.clone() };
+        let Some(time) = time_of(&found.call) else { return expr.clone() };
+        let known = columns.iter().find(|(known, _)| known == time).map(|(_, column)| column.clone());
+        let column = known.unwrap_or_else(|| {
+            columns.push((time.clone(), column.clone()));
+            column.clone()
+        });
+        over(&found.call, &column)
+    };
+    exprs.iter().map(as_call).collect()
+}
+
+fn time_of(call: &Expr) -> Option<&Expr> {
+    match call {
+        Expr::ScalarFunction(function) if function.func.name() == "window_time" => time_of(function.args.first()?),
+        Expr::ScalarFunction(function) => function.args.first(),
+        _ => None,
+    }
+}
+
+fn aggregate_name(expr: &Expr) -> Option<&str> {
+    match unaliased(expr) {
+        Expr::AggregateFunction(call) => Some(call.func.name()),
+        _ => None,
+    }
+}
+
+/// The same call over another time.
+fn over(call: &Expr, time: &Expr) -> Expr {
+    match call {
+        Expr::ScalarFunction(function) => {
+            let mut function = function.clone();
+            if let Some(first) = function.args.first_mut() {
+                *first = if function.func.name() == "window_time" { over(first, time) } else { time.clone() };
+            }
+            Expr::ScalarFunction(function)
+        }
+        other => other.clone(),
+    }
+}
+
+/// The plan with the times of its window calls in place of the calls.
+fn with_times(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
+    let replaced = plan.transform_up(|node| {
+        let LogicalPlan::Projection(projection) = &node else { return Ok(Transformed::no(node)) };
+        let mut changed = false;
+        let mut exprs = Vec::new();
+        for (expr, (qualifier, field)) in projection.expr.iter().zip(projection.schema.iter()) {
+            let bound = match unaliased(expr) {
+                Expr::ScalarFunction(call) if call.func.name() == "window_time" => &call.args[0],
+                other => other,
+            };
+            exprs.push(match window_of(bound)? {
+                Some((_, _, time)) => {
+                    changed = true;
+                    time.clone().alias_qualified(qualifier.cloned(), field.name().as_str())
+                }
+                None => expr.clone(),
+            });
+        }
+        if !changed {
+            return Ok(Transformed::no(node));
+        }
+        let input = Arc::clone(&projection.input);
+        Ok(Transformed::yes(LogicalPlan::Projection(ProjectionNode::try_new(exprs, input)?)))
+    })?;
+    Ok(replaced.data)
 }
 
 /// Result columns that are keys beside the window.

@@ -1,5 +1,7 @@
 //! The text: Flink's spelling read by DataFusion's parser.
 
+use std::collections::HashMap;
+
 use datafusion::sql::sqlparser::ast::{Query, Statement};
 use datafusion::sql::sqlparser::dialect::Dialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -43,6 +45,10 @@ impl Dialect for FlinkDialect {
     }
 
     fn supports_subquery_as_function_arg(&self) -> bool {
+        true
+    }
+
+    fn supports_table_versioning(&self) -> bool {
         true
     }
 
@@ -109,36 +115,73 @@ pub(crate) fn parse(tokens: &[TokenWithSpan], places: &Places) -> Result<Query, 
     }
 }
 
-/// Flink writes `TABLE(TUMBLE(TABLE t, ...))` and `TABLE t PARTITION BY k`; the parser knows neither inside a call, so the
-/// word TABLE before a name in brackets and its PARTITION BY are left out. All other tokens keep their places.
+/// The call in which the keys of `TABLE t PARTITION BY k` travel through the parser.
+pub(crate) const PARTITION_KEYS: &str = "millrace_partition_keys";
+
+/// Flink writes `TABLE(TUMBLE(TABLE t, ...))` and `TABLE t PARTITION BY k`; the parser knows neither inside a call. The word
+/// TABLE before a name in brackets is left out, and `PARTITION BY k1, k2` becomes an argument that calls
+/// [`PARTITION_KEYS`]. All other tokens keep their places.
 fn without_table_words(tokens: &[TokenWithSpan]) -> Vec<TokenWithSpan> {
     let significant: Vec<usize> =
         (0..tokens.len()).filter(|index| !matches!(tokens[*index].token, Token::Whitespace(_))).collect();
-    let keyword = |at: usize| match significant.get(at).map(|index| &tokens[*index].token) {
+    let token = |at: usize| significant.get(at).map(|index| &tokens[*index].token);
+    let keyword = |at: usize| match token(at) {
         Some(Token::Word(word)) => Some(word.keyword),
         _ => None,
     };
-    let mut kept = tokens.to_vec();
+    let mut replaced: HashMap<usize, Vec<Token>> = HashMap::new();
     for at in 1..significant.len() {
-        let before = &tokens[significant[at - 1]].token;
-        if keyword(at) != Some(Keyword::TABLE) || !matches!(before, Token::LParen | Token::Comma | Token::RArrow) {
+        let follows = matches!(token(at - 1), Some(Token::LParen | Token::Comma | Token::RArrow));
+        if !follows || keyword(at) != Some(Keyword::TABLE) || !matches!(token(at + 1), Some(Token::Word(_))) {
             continue;
         }
-        if !matches!(significant.get(at + 1).map(|index| &tokens[*index].token), Some(Token::Word(_))) {
+        replaced.insert(significant[at], vec![Token::Whitespace(Whitespace::Space)]);
+        let mut after = at + 2;
+        while token(after) == Some(&Token::Period) {
+            after += 2;
+        }
+        if keyword(after) != Some(Keyword::PARTITION) || keyword(after + 1) != Some(Keyword::BY) {
             continue;
         }
-        kept[significant[at]].token = Token::Whitespace(Whitespace::Space);
-        if keyword(at + 2) == Some(Keyword::PARTITION) && keyword(at + 3) == Some(Keyword::BY) {
-            let mut end = at + 2;
-            while end < significant.len() && !is_descriptor(&tokens[significant[end]].token) {
-                end += 1;
+        let Some(end) = end_of_keys(&token, after + 2) else { continue };
+        let Some(last) = token(end) else { continue };
+        let call = vec![Token::Comma, Token::make_word(PARTITION_KEYS, None), Token::LParen];
+        replaced.insert(significant[after], call);
+        replaced.insert(significant[after + 1], vec![Token::Whitespace(Whitespace::Space)]);
+        replaced.insert(significant[end], vec![Token::RParen, last.clone()]);
+    }
+    let mut kept = Vec::with_capacity(tokens.len());
+    for (index, token) in tokens.iter().enumerate() {
+        match replaced.remove(&index) {
+            Some(others) => {
+                kept.extend(others.into_iter().map(|other| TokenWithSpan { token: other, span: token.span }));
             }
-            for blank in &significant[at + 2..end.saturating_sub(1).max(at + 2)] {
-                kept[*blank].token = Token::Whitespace(Whitespace::Space);
-            }
+            None => kept.push(token.clone()),
         }
     }
     kept
+}
+
+/// Where the keys of PARTITION BY end: before `, DESCRIPTOR(...)`, `, NAME => ...` or the closing bracket.
+fn end_of_keys<'t>(token: &impl Fn(usize) -> Option<&'t Token>, first: usize) -> Option<usize> {
+    let mut depth = 0;
+    let mut at = first;
+    loop {
+        match token(at)? {
+            Token::LParen => depth += 1,
+            Token::RParen if depth == 0 => return Some(at),
+            Token::RParen => depth -= 1,
+            Token::Comma if depth == 0 => {
+                let is_named = token(at + 2) == Some(&Token::RArrow);
+                if is_named || token(at + 1).is_some_and(is_descriptor) {
+                    return Some(at);
+                }
+            }
+            Token::EOF => return None,
+            _ => {}
+        }
+        at += 1;
+    }
 }
 
 fn is_descriptor(token: &Token) -> bool {

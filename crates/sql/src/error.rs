@@ -45,13 +45,14 @@ impl SqlError {
 /// Finds places for messages that carry none, by looking for the names they mention among the query's tokens.
 pub(crate) struct Places<'a> {
     tokens: &'a [TokenWithSpan],
-    names: Vec<String>,
+    columns: Vec<String>,
+    functions: Vec<String>,
 }
 
 impl<'a> Places<'a> {
-    /// `names` are the tables, columns and functions that a misspelt name may have meant.
-    pub(crate) fn new(tokens: &'a [TokenWithSpan], names: Vec<String>) -> Self {
-        Places { tokens, names }
+    /// `columns` are the tables, columns and fields, `functions` the functions that a misspelt name may have meant.
+    pub(crate) fn new(tokens: &'a [TokenWithSpan], columns: Vec<String>, functions: Vec<String>) -> Self {
+        Places { tokens, columns, functions }
     }
 
     /// An error at the first place where one of `names` stands, else at the first token.
@@ -71,6 +72,22 @@ impl<'a> Places<'a> {
         SqlError { message: message.into(), line: line.max(1), column: column.max(1), end, hint: None }
     }
 
+    /// An error at the occurrence of a word with this number, or the last one that there is; if the word does not stand in
+    /// the text, at the first of `others`.
+    pub(crate) fn error_at_nth(&self, word: &str, number: usize, others: &[&str], message: String) -> SqlError {
+        let found = self.tokens.iter().filter(|token| {
+            matches!(&token.token, Token::Word(found) if found.quote_style.is_none() && found.value.eq_ignore_ascii_case(word))
+        });
+        let found: Vec<&TokenWithSpan> = found.collect();
+        let mut error = self.error(others, message);
+        if let Some(token) = found.get(number).or(found.last()) {
+            let (start, end) = (token.span.start, token.span.end);
+            (error.line, error.column) = (start.line as usize, start.column as usize);
+            error.end = Some((end.line as usize, end.column as usize));
+        }
+        error
+    }
+
     fn find(&self, name: &str) -> Option<&'a TokenWithSpan> {
         self.tokens.iter().find(|token| match &token.token {
             Token::Word(word) => word.value.eq_ignore_ascii_case(name),
@@ -80,11 +97,6 @@ impl<'a> Places<'a> {
         })
     }
 
-    /// The known name that is nearest to `name`, if any is near.
-    pub(crate) fn nearest(&self, name: &str) -> Option<&str> {
-        nearest(name, self.names.iter().map(String::as_str))
-    }
-
     /// An error of DataFusion's with a place.
     pub(crate) fn from_datafusion(&self, error: DataFusionError) -> SqlError {
         let diagnostic = error.diagnostic().and_then(|diagnostic| diagnostic.span).map(|span| {
@@ -92,13 +104,15 @@ impl<'a> Places<'a> {
         });
         let root = error.find_root();
         if let DataFusionError::SchemaError(schema_error, _) = root
-            && let SchemaError::FieldNotFound { field, .. } = schema_error.as_ref()
+            && let SchemaError::FieldNotFound { field, valid_fields } = schema_error.as_ref()
         {
             let mut found = self.error(&[&field.name], format!("unknown column `{}`", field.name));
             if let Some((line, column, end)) = diagnostic {
                 (found.line, found.column, found.end) = (line, column, Some(end));
             }
-            found.hint = self.nearest(&field.name).map(|name| format!("did you mean `{name}`?"));
+            let visible = nearest(&field.name, valid_fields.iter().map(|field| field.name.as_str()));
+            let known = visible.or_else(|| nearest(&field.name, self.columns.iter().map(String::as_str)));
+            found.hint = known.map(|name| format!("did you mean `{name}`?"));
             return found;
         }
         let message = clean(&root.strip_backtrace());
@@ -107,14 +121,33 @@ impl<'a> Places<'a> {
         let mut found = self.error(&mentioned, message.clone());
         if let Some((line, column, end)) = diagnostic {
             (found.line, found.column, found.end) = (line, column, Some(end));
+        } else if let Some(token) = self.operator_in(&message) {
+            let (start, end) = (token.span.start, token.span.end);
+            (found.line, found.column) = (start.line as usize, start.column as usize);
+            found.end = Some((end.line as usize, end.column as usize));
         }
         if message.contains("nvalid function") || message.contains("not found") {
+            let known = if message.contains("function") { &self.functions } else { &self.columns };
             found.hint = mentioned
                 .iter()
-                .find_map(|name| self.nearest(name).filter(|near| !near.eq_ignore_ascii_case(name)))
+                .filter(|name| self.find(name).is_some())
+                .find_map(|name| {
+                    nearest(name, known.iter().map(String::as_str)).filter(|near| !near.eq_ignore_ascii_case(name))
+                })
                 .map(|name| format!("did you mean `{name}`?"));
         }
         found
+    }
+
+    /// The operator that a message about operand types names, if it stands once in the text.
+    fn operator_in(&self, message: &str) -> Option<&'a TokenWithSpan> {
+        let about = ["comparison operation ", "arithmetic expression ", "logical operation "];
+        let types = about.iter().find_map(|about| message.split_once(about))?.1;
+        let is_operator = |text: &str| !text.is_empty() && text.chars().all(|c| "<>=!+-*/%|&^~".contains(c));
+        let operator = types.split(' ').find(|text| is_operator(text))?;
+        let mut found = self.tokens.iter().filter(|token| token.token.to_string() == operator);
+        let first = found.next()?;
+        found.next().is_none().then_some(first)
     }
 
     /// A parser's error, whose place is in its text.

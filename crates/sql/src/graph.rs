@@ -7,6 +7,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use operators::{AggregateSpec, WindowSpec};
 
 use crate::fragment::Fragment;
+use crate::metadata::MetadataColumn;
 
 /// A planned query, ready to run. It holds no state and can be shared.
 pub struct DaggerPlan {
@@ -34,7 +35,9 @@ pub struct SourcePlan {
     pub stream: usize,
     /// Dotted field paths to decode.
     pub paths: Vec<String>,
-    /// The decoded columns, then `rowtime` as the last one.
+    /// What the query uses of the records' places in the log.
+    pub metadata: Vec<MetadataColumn>,
+    /// The decoded columns, then the metadata, then `rowtime` as the last one.
     pub schema: SchemaRef,
 }
 
@@ -45,9 +48,11 @@ pub enum Step {
         expressions: Vec<Arc<dyn PhysicalExpr>>,
         schema: SchemaRef,
     },
-    /// Replaces the list column by its elements, one row per element; the other columns repeat. No row for an empty list.
+    /// Replaces the list column by its elements, one row per element; the other columns repeat. For an empty list there is
+    /// no row, or, if `outer`, one with NULL.
     Unnest {
         column: usize,
+        outer: bool,
         schema: SchemaRef,
     },
 }

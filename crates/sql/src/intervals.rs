@@ -28,6 +28,9 @@ pub(crate) fn length(interval: &Interval) -> Result<Length, String> {
     if last < first || (first <= 1) != (last <= 1) {
         return Err(format!("an interval cannot go from {leading} to {}", unit_name(last)));
     }
+    if first > 1 && text.contains('-') {
+        return Err(format!("the interval '{text}' has a sign inside; a sign stands before all of it"));
+    }
     let parts: Vec<&str> = text.split([' ', ':', '-']).filter(|part| !part.is_empty()).collect();
     if parts.len() != last - first + 1 {
         let units: Vec<&str> = (first..=last).map(unit_name).collect();
@@ -50,6 +53,11 @@ fn add_part(total: i64, unit: usize, part: &str) -> Option<i64> {
     }
     let value = match part.split_once('.') {
         Some((whole, fraction)) if unit == 5 => {
+            if !fraction.bytes().all(|digit| digit.is_ascii_digit())
+                || fraction.bytes().skip(3).any(|digit| digit != b'0')
+            {
+                return None;
+            }
             let millis: String = fraction.chars().chain("000".chars()).take(3).collect();
             whole.parse::<i64>().ok()?.checked_mul(1_000)?.checked_add(millis.parse().ok()?)?
         }

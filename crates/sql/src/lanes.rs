@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, DFSchemaRef, Result, plan_err};
+use datafusion::common::{Column, DFSchema, DFSchemaRef, NullHandling, Result, plan_err};
 use datafusion::logical_expr::{Expr, LogicalPlan, Unnest};
 
 use crate::window_functions::unaliased;
@@ -12,10 +12,12 @@ use crate::window_functions::unaliased;
 /// A step that cannot be folded into expressions over the stream's columns.
 pub(crate) enum LogicalStep {
     Filter(Expr),
-    /// Projects and unnests: the expressions, the number of the list column, the schema after.
+    /// Projects and unnests: the expressions, the number of the list column, whether an empty list leaves a row, the
+    /// schema after.
     Unnest {
         expressions: Vec<Expr>,
         column: usize,
+        outer: bool,
         schema: DFSchemaRef,
     },
 }
@@ -92,6 +94,11 @@ impl Chain {
         if unnest.dependency_indices.iter().enumerate().any(|(at, from)| at != *from) {
             return plan_err!("unnesting a list of lists at once is not supported");
         }
+        let outer = match unnest.options.null_handling {
+            NullHandling::Drop => false,
+            NullHandling::PreserveAndExpandEmpty => true,
+            NullHandling::Preserve => return plan_err!("UNNEST keeps rows without elements only in a LEFT JOIN"),
+        };
         self.steps.extend(std::mem::take(&mut self.filters).into_iter().map(LogicalStep::Filter));
         let column = unnest.list_type_columns[0].0;
         // The step's columns get plain numbered names: nothing above reads them by name.
@@ -102,6 +109,7 @@ impl Chain {
         self.steps.push(LogicalStep::Unnest {
             expressions: std::mem::take(&mut self.outputs),
             column,
+            outer,
             schema: Arc::clone(&base),
         });
         self.outputs = columns_of(&base);

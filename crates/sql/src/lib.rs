@@ -4,6 +4,7 @@
 //! windows, and cuts the plan into what runs per partition, what runs per window, and what runs on results.
 //! Architecture invariant: this crate does not know Kafka, files, tokio, or who runs its graph.
 
+mod clauses;
 mod columns;
 mod convert;
 mod dialect;
@@ -13,9 +14,13 @@ mod graph;
 mod intervals;
 mod lanes;
 mod limits;
+mod map_rows;
+mod members;
+mod metadata;
 mod planner;
 mod rewrite;
 mod session;
+mod timestamp_parts;
 mod unnest;
 mod window_calls;
 mod window_functions;
@@ -26,5 +31,6 @@ pub use graph::{
     BranchPlan, BranchTarget, DaggerPlan, OutputPlan, SourcePlan, Step, WindowColumn, WindowPlan, WindowRowsPlan,
     WindowSource,
 };
+pub use metadata::MetadataColumn;
 pub use planner::{RowtimeField, StreamTable, plan};
 pub use session::query_session;

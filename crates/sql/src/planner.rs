@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef};
 use codec::Limits;
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::logical_expr::LogicalPlan;
@@ -10,10 +10,12 @@ use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use prost_reflect::MessageDescriptor;
 
+use crate::clauses;
 use crate::convert;
 use crate::dialect;
 use crate::error::{Places, SqlError};
 use crate::graph::DaggerPlan;
+use crate::metadata::{self, MetadataColumn};
 use crate::rewrite;
 use crate::session::planning_session;
 use crate::window_functions::TIME_TYPE;
@@ -52,18 +54,22 @@ pub(crate) fn with_rowtime(schema: &Schema) -> SchemaRef {
 /// Plans a query over streams. Errors say line and column of the text.
 pub fn plan(sql: &str, streams: &[StreamTable]) -> Result<DaggerPlan, SqlError> {
     let tokens = dialect::tokenize(sql)?;
+    clauses::check_hints(&tokens)?;
+    let metadata = metadata::named(&tokens);
     let session = planning_session();
-    let mut names: Vec<String> = streams.iter().map(|stream| stream.table.clone()).collect();
-    names.extend(
-        streams
-            .iter()
-            .flat_map(|stream| stream.schema().fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>()),
-    );
-    names.extend(session.scalar_functions().keys().cloned());
-    names.extend(session.aggregate_functions().keys().cloned());
-    let places = Places::new(&tokens, names);
+    let mut columns: Vec<String> = streams.iter().map(|stream| stream.table.clone()).collect();
+    for stream in streams {
+        add_names(stream.schema().fields(), &mut columns);
+    }
+    columns.extend(MetadataColumn::ALL.iter().map(|column| column.name().to_string()));
+    let mut functions: Vec<String> = session.scalar_functions().keys().cloned().collect();
+    functions.extend(session.aggregate_functions().keys().cloned());
+    let places = Places::new(&tokens, columns, functions);
     let mut query = dialect::parse(&tokens, &places)?;
+    clauses::check(&query, &places, session.aggregate_functions().keys().cloned().collect())?;
+    metadata::hide(&mut query, &metadata, streams);
     rewrite::rewrite(&mut query, streams)?;
+    clauses::check_rewritten(&query, &places)?;
     let schema = session.config_options().catalog.default_catalog.clone();
     let schema = session
         .catalog_list()
@@ -71,7 +77,8 @@ pub fn plan(sql: &str, streams: &[StreamTable]) -> Result<DaggerPlan, SqlError> 
         .and_then(|catalog| catalog.schema("public"))
         .ok_or_else(|| SqlError::at(1, 1, "the planning catalogue is missing"))?;
     for stream in streams {
-        let table = StreamingTable::try_new(stream.schema(), vec![]).map_err(|error| places.from_datafusion(error))?;
+        let columns = metadata::with_metadata(&stream.schema(), &metadata);
+        let table = StreamingTable::try_new(columns, vec![]).map_err(|error| places.from_datafusion(error))?;
         schema.register_table(stream.table.clone(), Arc::new(table)).map_err(|error| places.from_datafusion(error))?;
     }
     let statement = DataFusionStatement::Statement(Box::new(Statement::Query(Box::new(query))));
@@ -79,6 +86,22 @@ pub fn plan(sql: &str, streams: &[StreamTable]) -> Result<DaggerPlan, SqlError> 
         .map_err(|error| refine_missing_table(places.from_datafusion(error), streams))?;
     let logical: LogicalPlan = session.optimize(&logical).map_err(|error| places.from_datafusion(error))?;
     convert::convert(&logical, streams, &places)
+}
+
+/// The names of fields and of what is nested in them.
+fn add_names(fields: &Fields, names: &mut Vec<String>) {
+    for field in fields {
+        names.push(field.name().clone());
+        match field.data_type() {
+            DataType::Struct(nested) => add_names(nested, names),
+            DataType::List(item) => {
+                if let DataType::Struct(nested) = item.data_type() {
+                    add_names(nested, names);
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 fn refine_missing_table(mut error: SqlError, streams: &[StreamTable]) -> SqlError {

@@ -2,7 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, Query, Select, Spanned, TableFactor, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{
+    AccessExpr, Expr, Query, Select, Spanned, TableFactor, Value, VisitMut, VisitorMut,
+};
 
 use crate::error::SqlError;
 use crate::intervals;
@@ -30,6 +32,16 @@ impl VisitorMut for Rewriter<'_> {
             match intervals::length(interval) {
                 Ok(length) => *expr = intervals::canonical(length),
                 Err(message) => return refuse(&*expr, message),
+            }
+        }
+        // `items[1].name`: DataFusion takes the name of a field behind brackets as a text.
+        if let Expr::CompoundFieldAccess { access_chain, .. } = expr {
+            for access in access_chain {
+                if let AccessExpr::Dot(name @ Expr::Identifier(_)) = access
+                    && let Expr::Identifier(ident) = &*name
+                {
+                    *name = Expr::Value(Value::SingleQuotedString(ident.value.clone()).with_span(ident.span));
+                }
             }
         }
         match window_calls::rowtime_call(expr) {

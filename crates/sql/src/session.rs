@@ -10,6 +10,8 @@ use datafusion::optimizer::replace_distinct_aggregate::ReplaceDistinctWithAggreg
 use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
 use datafusion::prelude::SessionConfig;
 
+use crate::map_rows;
+use crate::timestamp_parts::{self, TimestampPartPlanner};
 use crate::window_functions;
 
 fn config() -> SessionConfig {
@@ -24,9 +26,17 @@ fn config() -> SessionConfig {
 
 fn builder() -> SessionStateBuilder {
     let mut builder = SessionStateBuilder::new().with_config(config()).with_default_features();
-    let scalars = functions::scalar_functions().into_iter().chain(window_functions::functions());
+    // Functions that make rows are functions that make lists, which UNNEST takes apart.
+    let rows = functions::table_functions().into_iter().map(|table| table.function);
+    let scalars = functions::scalar_functions()
+        .into_iter()
+        .chain(window_functions::functions())
+        .chain(timestamp_parts::functions())
+        .chain([map_rows::function()])
+        .chain(rows);
     builder.scalar_functions().get_or_insert_default().extend(scalars);
     builder.aggregate_functions().get_or_insert_default().extend(functions::aggregate_functions());
+    builder.expr_planners().get_or_insert_default().insert(0, Arc::new(TimestampPartPlanner));
     builder
 }
 

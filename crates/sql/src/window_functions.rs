@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::{DataType, IntervalMonthDayNano, TimeUnit};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use operators::{WindowKind, WindowSpec};
 
@@ -32,11 +33,8 @@ struct WindowBound {
 
 impl WindowBound {
     fn new(kind: &str, bound: &str) -> Self {
-        let signature = Signature::one_of(
-            vec![TypeSignature::Any(2), TypeSignature::Any(3), TypeSignature::Any(4)],
-            // Volatile, so that no rule moves it, folds it or computes it apart.
-            Volatility::Volatile,
-        );
+        // Volatile, so that no rule moves it, folds it or computes it apart.
+        let signature = Signature::variadic_any(Volatility::Volatile);
         WindowBound { name: format!("{kind}_{bound}"), signature }
     }
 }
@@ -51,16 +49,37 @@ impl ScalarUDFImpl for WindowBound {
     }
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        match &arguments[0] {
-            DataType::Timestamp(_, _) => Ok(TIME_TYPE),
-            other => plan_err!("a window needs a time column such as rowtime, found {other}"),
+        match arguments.first() {
+            Some(DataType::Timestamp(_, _)) => Ok(TIME_TYPE),
+            Some(other) => plan_err!("a window needs a time column such as rowtime, found {other}"),
+            None => plan_err!("{} has no arguments; the first is a time column such as rowtime", self.name),
         }
     }
 
-    fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    /// A row is in one tumbling window, so its bounds are values of the row; in any other window they are not.
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let (kind, bound) = self.name.split_once('_').unwrap_or_default();
-        let (kind, bound) = (kind.to_uppercase(), bound.to_uppercase());
-        exec_err!("{kind}_{bound} has a value only where the query groups by {kind}")
+        if kind != "tumble" {
+            let (kind, bound) = (kind.to_uppercase(), bound.to_uppercase());
+            return exec_err!("{kind}_{bound} has a value only where the query groups by {kind}");
+        }
+        let length = |at: usize| match arguments.args.get(at) {
+            Some(ColumnarValue::Scalar(ScalarValue::IntervalMonthDayNano(Some(interval)))) => Ok(fixed_ms(interval)?),
+            _ => exec_err!("a window's length is a constant such as INTERVAL '1' MINUTE"),
+        };
+        let size = length(1)?;
+        let offset = if arguments.args.len() > 2 { length(2)? } else { 0 };
+        if size <= 0 {
+            return exec_err!("a window's size must be longer than zero");
+        }
+        let times = arguments.args[0].to_array(arguments.number_rows)?;
+        let times = arrow::compute::cast(&times, &TIME_TYPE)?;
+        let times = datafusion::common::cast::as_timestamp_millisecond_array(&times)?;
+        let added = if bound == "end" { size } else { 0 };
+        let bounds = times.unary::<_, arrow::datatypes::TimestampMillisecondType>(|time| {
+            time.wrapping_sub(time.wrapping_sub(offset).rem_euclid(size)).wrapping_add(added)
+        });
+        Ok(ColumnarValue::Array(Arc::new(bounds)))
     }
 }
 
@@ -130,12 +149,16 @@ pub(crate) fn window_of(expr: &Expr) -> Result<Option<(Bound, WindowSpec, &Expr)
     };
     let (kind, offset) = match kind {
         "tumble" => (WindowKind::Tumble { size_ms: required(1)? }, millis(2)?),
+        "session" if call.args.len() > 2 && session_keys(expr).is_none() => {
+            return plan_err!("SESSION has too many arguments; write SESSION(rowtime, INTERVAL '10' MINUTE)");
+        }
         "session" => (WindowKind::Session { gap_ms: required(1)? }, None),
         "hop" => (WindowKind::Hop { slide_ms: required(1)?, size_ms: required(2)? }, millis(3)?),
         _ => (WindowKind::Cumulate { step_ms: required(1)?, size_ms: required(2)? }, millis(3)?),
     };
+    let Some(time) = call.args.first() else { return plan_err!("a window needs a time column such as rowtime") };
     match WindowSpec::new(kind, offset.unwrap_or(0)) {
-        Ok(spec) => Ok(Some((bound, spec, &call.args[0]))),
+        Ok(spec) => Ok(Some((bound, spec, time))),
         Err(error) => plan_err!("{error}"),
     }
 }
@@ -147,12 +170,49 @@ pub(crate) fn unaliased(expr: &Expr) -> &Expr {
     }
 }
 
+/// In a session's call: what follows are the keys that the sessions are of. Without it they are of the query's keys.
+pub(crate) const SESSIONS_PER: &str = "sessions per";
+
+/// The keys of `SESSION(TABLE t PARTITION BY keys, ...)`; `None` where sessions are of the keys of GROUP BY.
+pub(crate) fn session_keys(expr: &Expr) -> Option<&[Expr]> {
+    let Expr::ScalarFunction(call) = unaliased(expr) else { return None };
+    if call.func.name() == "window_time" {
+        return session_keys(call.args.first()?);
+    }
+    let (marker, keys) = call.args.get(2..)?.split_first()?;
+    let marked = matches!(
+        unaliased(marker),
+        Expr::Literal(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)), _) if text == SESSIONS_PER
+    );
+    (marked && call.func.name().starts_with("session_")).then_some(keys)
+}
+
+/// A call of a window's bound that is no value of a row, as the query would write it; `None` if there is none in `expr`.
+pub(crate) fn unevaluable(expr: &Expr) -> Result<Option<String>> {
+    let mut found = None;
+    expr.apply(|node| {
+        if let Some((_, spec, _)) = window_of(node)?
+            && !matches!(spec.kind(), WindowKind::Tumble { .. })
+            && let Expr::ScalarFunction(call) = unaliased(node)
+        {
+            found = Some(call.func.name().to_uppercase());
+            return Ok(TreeNodeRecursion::Stop);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(found)
+}
+
 fn interval_ms(expr: &Expr) -> Result<i64> {
     if let Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), _) = unaliased(expr) {
-        if interval.months != 0 {
-            return plan_err!("a window cannot be measured in months, which differ in length; use days");
-        }
-        return Ok(i64::from(interval.days) * 86_400_000 + interval.nanoseconds / 1_000_000);
+        return fixed_ms(interval);
     }
     plan_err!("a window's length is a constant such as INTERVAL '1' MINUTE, found {expr}")
+}
+
+fn fixed_ms(interval: &IntervalMonthDayNano) -> Result<i64> {
+    if interval.months != 0 {
+        return plan_err!("a window cannot be measured in months, which differ in length; use days");
+    }
+    Ok(i64::from(interval.days) * 86_400_000 + interval.nanoseconds / 1_000_000)
 }

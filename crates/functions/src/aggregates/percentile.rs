@@ -108,6 +108,10 @@ impl PercentileGroups {
                 *kept += 1;
             }
         });
+        self.check_kept()
+    }
+
+    fn check_kept(&self) -> Result<()> {
         if self.kept > PERCENTILE_VALUES_MAX {
             return Err(DataFusionError::ResourcesExhausted(format!(
                 "PercentileAggregator keeps {} values, more than {PERCENTILE_VALUES_MAX}; use ApproxPercentile or a shorter window",
@@ -125,20 +129,20 @@ impl PercentileGroups {
     }
 }
 
+/// Takes linear time: the two values at the position are selected, not all of them sorted.
 fn percentile(values: &mut [f64], percent: f64) -> Option<f64> {
-    values.sort_unstable_by(f64::total_cmp);
-    let (least, greatest) = (*values.first()?, *values.last()?);
+    if values.is_empty() {
+        return None;
+    }
     let count = values.len() as f64;
     let position = percent * (count + 1.0) / 100.0;
-    if position < 1.0 {
-        return Some(least);
+    let below = if position < 1.0 { 1.0 } else { position.min(count).floor() };
+    let (_, lower, above) = values.select_nth_unstable_by(below as usize - 1, f64::total_cmp);
+    let lower = *lower;
+    if position < 1.0 || position >= count {
+        return Some(lower);
     }
-    if position >= count {
-        return Some(greatest);
-    }
-    let below = position.floor();
-    let lower = values[below as usize - 1];
-    let upper = values[below as usize];
+    let upper = above.iter().copied().min_by(f64::total_cmp)?;
     Some(lower + (position - below) * (upper - lower))
 }
 
@@ -169,12 +173,13 @@ impl GroupsAccumulator for PercentileGroups {
     fn merge_batch(&mut self, values: &[ArrayRef], group_indices: &[usize], total_num_groups: usize) -> Result<()> {
         self.grow(total_num_groups);
         let lists = values[0].as_list::<i32>();
-        for (row, &group) in group_indices.iter().enumerate() {
-            let numbers = lists.value(row);
-            let groups = vec![group; numbers.len()];
-            self.add(numbers.as_primitive::<Float64Type>(), &groups, None)?;
+        let numbers = lists.values().as_primitive::<Float64Type>().values();
+        for (bounds, &group) in lists.value_offsets().windows(2).zip(group_indices) {
+            let added = &numbers[bounds[0] as usize..bounds[1] as usize];
+            self.values[group].extend_from_slice(added);
+            self.kept += added.len();
         }
-        Ok(())
+        self.check_kept()
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
