@@ -71,6 +71,9 @@ function items<T>(answer: { items: T[] } | T[] | null): T[] | null {
 
 let canValidate = true
 
+/** A preview costs more than a check, so it is asked for less often. */
+export const validateDelay = () => (canValidate ? 150 : 500)
+
 /** Asks the server to judge a dagger. One that cannot yet is asked for a preview, whose errors are the same. */
 async function validate(draft: DaggerDraft, signal: AbortSignal): Promise<Validation> {
   if (canValidate) {
