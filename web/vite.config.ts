@@ -5,6 +5,9 @@ import { precompress } from './scripts/precompress.ts'
 
 const source = (folder: string) => fileURLToPath(new URL(`./src/${folder}`, import.meta.url))
 
+// The Host header stays the browser's own, because the server refuses orders from other origins.
+const proxy = { '/api': { target: process.env.MILLRACE_SERVER ?? 'http://127.0.0.1:8080', changeOrigin: false } }
+
 export default defineConfig({
   plugins: [svelte(), precompress()],
   resolve: { alias: { $lib: source('lib'), $components: source('components'), $messages: source('messages') } },
@@ -17,8 +20,6 @@ export default defineConfig({
     // MapLibre is one module of a megabyte, loaded by the one page that has a map.
     chunkSizeWarningLimit: 1200,
   },
-  server: {
-    // The Host header stays the browser's own, because the server refuses orders from other origins.
-    proxy: { '/api': { target: process.env.MILLRACE_URL ?? 'http://127.0.0.1:8080', changeOrigin: false } },
-  },
+  server: { proxy },
+  preview: { proxy },
 })
