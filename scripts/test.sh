@@ -21,6 +21,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 cargo fmt --all --check
+(cd web && npm run --silent check && npm run --silent test)
 cargo test --release --locked --workspace --no-fail-fast
 CODEC_TESTEE=$PWD/target/release/examples/conformance_testee tests/conformance/run.sh
 tests/independent/run.sh
