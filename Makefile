@@ -30,7 +30,7 @@ test: build
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
-	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check; else echo "cargo deny is not installed: cargo install --locked cargo-deny" >&2; fi
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check licenses bans sources; else echo "cargo deny is not installed: cargo install --locked cargo-deny" >&2; fi
 
 bench: build
 	@scripts/bench.sh $(NAME)
