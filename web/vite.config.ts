@@ -17,6 +17,8 @@ export default defineConfig({
     cssTarget: ['chrome123', 'firefox120', 'safari17.5'],
     // A data: address would need a weaker content security policy.
     assetsInlineLimit: 0,
+    // What most pages use comes in one file, not in thirty small ones.
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'kit', test: /\/src\/(components|lib)\/(?!map\/|editor\/|uplot)|node_modules\/svelte\//, minShareCount: 4 }] } } },
     // MapLibre is one module of a megabyte, loaded by the one page that has a map.
     chunkSizeWarningLimit: 1200,
   },

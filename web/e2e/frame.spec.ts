@@ -21,6 +21,7 @@ test('everything by keyboard', async ({ page }) => {
   await page.keyboard.press('t')
   await expect(page).toHaveURL(/\/topics$/)
   await page.keyboard.press('Control+k')
+  await expect(page.getByRole('combobox', { name: 'Find or do' })).toBeFocused()
   await page.keyboard.type('api_health')
   await expect(page.getByRole('option', { name: /^api_health/ })).toBeVisible()
   await page.keyboard.press('Enter')

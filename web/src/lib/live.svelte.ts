@@ -1,4 +1,5 @@
 // Something that is asked for, and asked for again while somebody looks.
+import { onServerEvent } from './events'
 import { isAbort, toProblem, type Problem } from './api/client'
 
 export interface LiveOptions {
@@ -36,10 +37,12 @@ export class Live<T> {
       }
       document.addEventListener('visibilitychange', wake)
       addEventListener('online', wake)
+      const deaf = onServerEvent(wake)
       return () => {
         this.#alive = false
         document.removeEventListener('visibilitychange', wake)
         removeEventListener('online', wake)
+        deaf()
         clearTimeout(this.#timer)
         this.#asking?.abort()
       }

@@ -49,6 +49,8 @@ export interface Request {
   type?: string
   accept?: string
   signal?: AbortSignal | undefined
+  /** A status that is an error but brings an answer of its own, not a problem document. */
+  answersWith?: number
 }
 
 const BASE = '/api/v1'
@@ -70,6 +72,8 @@ async function send(path: string, request: Request): Promise<Response> {
     throw new Problem({ code: 'no_answer', status: 0, detail: t.errors.noAnswer, hint: t.errors.noAnswerHint })
   }
   if (response.ok) return response
+  const isAnswer = response.status === request.answersWith && response.headers.get('content-type')?.startsWith('application/json')
+  if (isAnswer) return response
   if (response.status === 401) dispatchEvent(new CustomEvent('session-ended'))
   throw await problemOf(response)
 }

@@ -105,7 +105,7 @@ export const topics = {
     lines<TopicRecord>(`/topics/${at(name)}/records${search(query)}`, signal),
   publish: (name: string, record: object) =>
     call<{ acknowledged: number; refused: number; records: { partition?: number; offset?: number; error?: { detail: string; hint?: string } }[] }>(
-      `/topics/${at(name)}/records`, { method: 'POST', body: record }),
+      `/topics/${at(name)}/records`, { method: 'POST', body: record, answersWith: 422 }),
 }
 
 export const schemas = {

@@ -81,7 +81,7 @@ export function createEditor(options: EditorOptions): Editor {
         sql({ dialect }), syntaxHighlighting(look), theme, words.of(complete({ tables: [], functions: [] })), placeholder(options.hint),
         // Escape, then Tab leaves the editor: CodeMirror's own way for the keyboard alone.
         keymap.of([...closeBracketsKeymap, ...completionKeymap, ...historyKeymap, ...defaultKeymap, indentWithTab]),
-        EditorView.contentAttributes.of({ 'aria-label': options.label, spellcheck: 'false' }),
+        EditorView.contentAttributes.of({ 'aria-label': options.label, spellcheck: 'false', tabindex: '0' }),
         EditorView.theme({ '.cm-content, .cm-gutter': { minHeight: `${options.minHeight}px` } }),
         EditorView.updateListener.of((update) => {
           if (update.docChanged && !isTold) options.changed(update.state.doc.toString())
