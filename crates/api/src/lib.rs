@@ -5,9 +5,11 @@
 //! and column.
 
 mod body;
+mod listing;
 mod portal;
 mod problem;
 mod protection;
+mod query;
 mod routes;
 mod server;
 mod streaming;

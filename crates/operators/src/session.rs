@@ -89,22 +89,7 @@ impl SessionLane {
             }
         }
         let times: Vec<i64> = kept.iter().map(|row| rows.times[*row as usize]).collect();
-        let kept = UInt32Array::from(kept);
-        let pick = |column: &ArrayRef| take(column.as_ref(), &kept, None);
-        let keys = rows.keys.iter().map(pick).collect::<Result<Vec<_>, _>>()?;
-        let arguments = rows
-            .arguments
-            .iter()
-            .map(|columns| columns.iter().map(pick).collect::<Result<Vec<_>, _>>())
-            .collect::<Result<Vec<_>, _>>()?;
-        let filters = rows
-            .filters
-            .iter()
-            .map(|filter| match filter {
-                Some(filter) => Ok(Some(take(filter, &kept, None)?.as_boolean().clone())),
-                None => Ok(None),
-            })
-            .collect::<Result<Vec<Option<BooleanArray>>, OperatorError>>()?;
+        let (keys, arguments, filters) = rows.pick(&UInt32Array::from(kept))?;
         self.take_rows(&times, &keys, &arguments, &filters)
     }
 

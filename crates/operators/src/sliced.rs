@@ -29,6 +29,26 @@ pub struct LaneRows<'a> {
     pub filters: Vec<Option<BooleanArray>>,
 }
 
+/// Keys, arguments and filters of some rows, as in [`LaneRows`].
+pub(crate) type PickedRows = (Vec<ArrayRef>, Vec<Vec<ArrayRef>>, Vec<Option<BooleanArray>>);
+
+impl LaneRows<'_> {
+    /// The rows at `indices`.
+    pub(crate) fn pick(&self, indices: &UInt32Array) -> Result<PickedRows, OperatorError> {
+        let pick = |column: &ArrayRef| take(column.as_ref(), indices, None);
+        let pick_all = |columns: &Vec<ArrayRef>| columns.iter().map(pick).collect::<Result<Vec<_>, _>>();
+        let filters = self.filters.iter().map(|filter| match filter {
+            Some(filter) => Ok(Some(take(filter, indices, None)?.as_boolean().clone())),
+            None => Ok(None),
+        });
+        Ok((
+            pick_all(&self.keys)?,
+            self.arguments.iter().map(pick_all).collect::<Result<_, _>>()?,
+            filters.collect::<Result<_, OperatorError>>()?,
+        ))
+    }
+}
+
 /// What became of the rows of a batch.
 #[derive(Default)]
 pub struct Verdict {
@@ -178,21 +198,7 @@ impl SlicedLane {
         }
         for (part, indices) in std::mem::take(&mut self.batch_parts).into_iter().zip(indices) {
             let indices = UInt32Array::from(indices);
-            let pick = |column: &ArrayRef| take(column.as_ref(), &indices, None);
-            let keys = rows.keys.iter().map(pick).collect::<Result<Vec<_>, _>>()?;
-            let arguments = rows
-                .arguments
-                .iter()
-                .map(|columns| columns.iter().map(pick).collect::<Result<Vec<_>, _>>())
-                .collect::<Result<Vec<_>, _>>()?;
-            let filters = rows
-                .filters
-                .iter()
-                .map(|filter| match filter {
-                    Some(filter) => Ok(Some(take(filter, &indices, None)?.as_boolean().clone())),
-                    None => Ok(None),
-                })
-                .collect::<Result<Vec<_>, OperatorError>>()?;
+            let (keys, arguments, filters) = rows.pick(&indices)?;
             self.table(part)?.update(indices.len(), &keys, &arguments, &filters)?;
         }
         Ok(())

@@ -2,11 +2,13 @@
 
 use crate::AppState;
 use crate::body::{DOCUMENT_BYTES_MAX, read_text};
+use crate::listing::{Column, ListQuery, page};
 use crate::problem::Problem;
+use crate::query::Query;
 use crate::streaming::answer;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use control::{ControlError, Follow, parse_duration};
@@ -17,8 +19,22 @@ use tokio_stream::wrappers::ReceiverStream;
 
 const LAST_DEFAULT: Duration = Duration::from_secs(15 * 60);
 
-pub(crate) async fn list(State(state): State<AppState>) -> Result<Json<Value>, Problem> {
-    Ok(Json(json!({ "items": state.platform.daggers().await? })))
+const COLUMNS: &[Column] = &[
+    ("name", "/metadata/name"),
+    ("state", "/status/state"),
+    ("topics", "/spec/streams/0/topics/0"),
+    ("group", "/metadata/group"),
+    ("cluster", "/spec/cluster"),
+    ("rate", "/status/recordsPerSecond"),
+    ("lag", "/status/lag"),
+    ("result", "/status/watermark"),
+];
+
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Value>, Problem> {
+    Ok(Json(page(state.platform.daggers().await?, &query, COLUMNS)?))
 }
 
 pub(crate) async fn show(State(state): State<AppState>, Path(name): Path<String>) -> Result<Json<Value>, Problem> {

@@ -3,9 +3,10 @@
 use crate::AppState;
 use crate::body::{DOCUMENT_BYTES_MAX, read_text};
 use crate::problem::Problem;
+use crate::query::Query;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use control::{DeadLetterQuery, document};
 use serde::Deserialize;
 use serde_json::{Value, json};

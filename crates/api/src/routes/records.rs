@@ -8,10 +8,11 @@
 use crate::AppState;
 use crate::body::{BULK_BYTES_MAX, media_type, read};
 use crate::problem::{Problem, document, status_of};
+use crate::query::Query;
 use crate::streaming::NDJSON;
 use axum::Json;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use base64::Engine;

@@ -2,7 +2,9 @@
 
 use crate::AppState;
 use crate::body::{BULK_BYTES_MAX, read_text};
+use crate::listing::{Column, ListQuery, page};
 use crate::problem::Problem;
+use crate::query::Query;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -51,9 +53,14 @@ pub(crate) async fn push(State(state): State<AppState>, body: Body) -> Result<Js
     Ok(Json(json!({ "items": items })))
 }
 
-pub(crate) async fn list(State(state): State<AppState>) -> Json<Value> {
+const COLUMNS: &[Column] = &[("name", "/metadata/name"), ("file", "/spec/file")];
+
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Value>, Problem> {
     let items: Vec<Value> = state.platform.message_types().iter().map(schema_json).collect();
-    Json(json!({ "items": items }))
+    Ok(Json(page(items, &query, COLUMNS)?))
 }
 
 pub(crate) async fn show(State(state): State<AppState>, Path(name): Path<String>) -> Result<Json<Value>, Problem> {

@@ -2,12 +2,13 @@
 
 use crate::AppState;
 use crate::problem::Problem;
+use crate::query::Query;
 use crate::streaming::answer;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
-use control::{Follow, TailFrom, TailRequest, now_ms, parse_time};
+use control::{ControlError, Follow, TailFrom, TailRequest, now_ms, parse_time};
 use futures::StreamExt;
 use serde::Deserialize;
 use tokio_stream::wrappers::ReceiverStream;
@@ -21,6 +22,11 @@ pub(crate) struct TailQuery {
     #[serde(default)]
     from: Option<String>,
     #[serde(default)]
+    partition: Option<u32>,
+    /// Where to begin in the partition, instead of `from`.
+    #[serde(default)]
+    offset: Option<i64>,
+    #[serde(default)]
     limit: Option<usize>,
     #[serde(default)]
     follow: bool,
@@ -32,18 +38,29 @@ pub(crate) async fn tail(
     Query(query): Query<TailQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let from = match query.from.as_deref() {
-        None => TailFrom::Last,
-        Some("earliest") => TailFrom::Earliest,
-        Some("latest") => TailFrom::Latest,
-        Some(time) => TailFrom::Time(parse_time(time, now_ms())?),
+    let from = match (query.from.as_deref(), query.offset) {
+        (Some(_), Some(_)) => {
+            return Err(ControlError::invalid(
+                "query_invalid",
+                "say where to begin by `from` or by `offset`, not both",
+            )
+            .into());
+        }
+        (None, Some(_)) if query.partition.is_none() => {
+            return Err(ControlError::invalid("query_invalid", "an `offset` needs its `partition`").into());
+        }
+        (None, Some(offset)) => TailFrom::Offset(offset),
+        (None, None) => TailFrom::Last,
+        (Some("earliest"), None) => TailFrom::Earliest,
+        (Some("latest"), None) => TailFrom::Latest,
+        (Some(time), None) => TailFrom::Time(parse_time(time, now_ms())?),
     };
     let limit = match from {
         TailFrom::Last => Some(query.limit.unwrap_or(LIMIT_DEFAULT)),
         _ => query.limit,
     };
     let follow = if query.follow { Follow::Yes } else { Follow::No };
-    let records = state.platform.tail(&topic, TailRequest { from, limit, follow }).await?;
+    let records = state.platform.tail(&topic, TailRequest { from, partition: query.partition, limit, follow }).await?;
     let lines = ReceiverStream::new(records).map(|record| {
         record.map(|record| {
             let mut line = record.json.to_string();

@@ -2,17 +2,31 @@
 
 use crate::AppState;
 use crate::body::{DOCUMENT_BYTES_MAX, read_text};
+use crate::listing::{Column, ListQuery, page};
 use crate::problem::Problem;
+use crate::query::Query;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use control::TopicSpec;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-pub(crate) async fn list(State(state): State<AppState>) -> Result<Json<Value>, Problem> {
+const COLUMNS: &[Column] = &[
+    ("name", "/metadata/name"),
+    ("group", "/metadata/group"),
+    ("schema", "/spec/schema"),
+    ("partitions", "/spec/partitions"),
+    ("records", "/status/records"),
+    ("size", "/status/bytes"),
+];
+
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Value>, Problem> {
     let items: Vec<Value> = state.platform.topics().await?.iter().map(control::TopicStatus::to_json).collect();
-    Ok(Json(json!({ "items": items })))
+    Ok(Json(page(items, &query, COLUMNS)?))
 }
 
 pub(crate) async fn show(State(state): State<AppState>, Path(name): Path<String>) -> Result<Json<Value>, Problem> {

@@ -25,11 +25,15 @@ pub enum TailFrom {
     Latest,
     /// Milliseconds since 1970, by the records' own timestamps.
     Time(i64),
+    /// In each partition that is read; one that is not there any more gives the next that is.
+    Offset(i64),
 }
 
 #[derive(Debug, Clone, Copy)]
 pub struct TailRequest {
     pub from: TailFrom,
+    /// Reads only this one.
+    pub partition: Option<u32>,
     /// Ends after so many records.
     pub limit: Option<usize>,
     /// Goes on with what comes when the end is reached.
@@ -51,7 +55,17 @@ impl Platform {
         request: TailRequest,
     ) -> Result<mpsc::Receiver<Result<ShownRecord, ControlError>>, ControlError> {
         let message = self.topic_message(topic).await?;
-        let partitions = self.log.topic(topic).await?.partitions;
+        let mut partitions = self.log.topic(topic).await?.partitions;
+        if let Some(wanted) = request.partition {
+            let count = partitions.len();
+            partitions.retain(|partition| partition.partition == wanted);
+            if partitions.is_empty() {
+                return Err(ControlError::not_found(
+                    "partition_not_found",
+                    format!("the topic `{topic}` has the partitions 0 to {}, not {wanted}", count.saturating_sub(1)),
+                ));
+            }
+        }
         let limit = request.limit.unwrap_or(TAIL_RECORDS_MAX).min(TAIL_RECORDS_MAX);
         let follows = request.follow == Follow::Yes || request.from == TailFrom::Latest;
         let limit = if follows { request.limit.unwrap_or(usize::MAX) } else { limit };
@@ -84,6 +98,7 @@ impl Platform {
                 let limit = i64::try_from(limit.min(TAIL_RECORDS_MAX)).unwrap_or(i64::MAX);
                 (partition.end_offset - limit).max(partition.start_offset)
             }
+            TailFrom::Offset(offset) => offset.clamp(partition.start_offset, partition.end_offset),
             TailFrom::Time(ms) => self
                 .log
                 .offset_at(topic, partition.partition, ms)
