@@ -6,7 +6,7 @@ NAME ?= all
 AREA ?= all
 SEEDS ?= 20
 
-.PHONY: help build up test bench faults lint conformance
+.PHONY: help build up test bench faults lint conformance e2e
 
 help:
 	@echo "make up           build what is missing, start everything with the demo city, print the address"
@@ -15,6 +15,7 @@ help:
 	@echo "make bench        benchmarks; NAME=tumble|hop|session|memory|idle|codec|log|series|s2 for one"
 	@echo "make faults       fault tests; AREA=engine for one, SEEDS=20 runs"
 	@echo "make conformance  the protobuf conformance suite"
+	@echo "make e2e          the portal in Chromium: every page at two widths in two themes, with axe"
 	@echo "make lint         rustfmt, clippy, cargo deny"
 
 build:
@@ -40,3 +41,6 @@ faults: build
 
 conformance: build
 	tests/conformance/run.sh
+
+e2e: build
+	scripts/e2e.sh

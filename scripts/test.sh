@@ -25,3 +25,4 @@ cargo fmt --all --check
 cargo test --release --locked --workspace --no-fail-fast
 CODEC_TESTEE=$PWD/target/release/examples/conformance_testee tests/conformance/run.sh
 tests/independent/run.sh
+scripts/e2e.sh dagger.spec.ts frame.spec.ts rest.spec.ts

@@ -22,15 +22,19 @@ const NOT_BUILT: &str = "The portal is not in this binary: it was built without 
 /// Answers a path outside the API: a file, or the page that shows every address of the portal. `None` is a missing file.
 pub(crate) fn serve(uri: &Uri, headers: &HeaderMap) -> Option<Response> {
     let path = uri.path().trim_start_matches('/');
-    let is_file = path.rsplit('/').next().is_some_and(|name| name.contains('.'));
-    // A missing script that is answered with a page would leave the browser with neither.
-    if is_file || path.starts_with("assets/") {
+    if is_file(path) {
         return answer(path, headers);
     }
     if Files::get("index.html").is_none() {
         return Some(NOT_BUILT.into_response());
     }
     answer("index.html", headers)
+}
+
+/// Files lie at the root and in `assets`. One that is missing is not answered with a page, which would leave the browser
+/// with neither. Everywhere else a dot is part of a name, such as `/schemas/shop.v1.Order`.
+fn is_file(path: &str) -> bool {
+    path.starts_with("assets/") || (path.contains('.') && !path.contains('/'))
 }
 
 fn answer(path: &str, headers: &HeaderMap) -> Option<Response> {
@@ -109,5 +113,20 @@ fn media_type(path: &str) -> &'static str {
         "webmanifest" => "application/manifest+json",
         "txt" => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_file;
+
+    #[test]
+    fn a_name_with_dots_is_a_page() {
+        for file in ["mark.svg", "favicon.ico", "assets/index-abc.js", "assets/gone"] {
+            assert!(is_file(file), "{file}");
+        }
+        for page in ["", "daggers", "schemas/shop.v1.Order", "topics/orders.json"] {
+            assert!(!is_file(page), "{page}");
+        }
     }
 }

@@ -47,6 +47,9 @@ impl WindowLane {
     }
 }
 
+/// A row whose expressions fail, and why.
+type FailedRow = (u32, String);
+
 /// What became of a record, by the branch that did best with it. Values that are no window's end.
 const FILTERED: i64 = i64::MAX - 1;
 const DELIVERED: i64 = i64::MAX - 2;
@@ -205,7 +208,7 @@ impl Lane {
     }
 
     /// Splits a batch whose evaluation fails into rows that evaluate and rows that do not, by halving.
-    fn separate_failing(&self, batch: &RecordBatch) -> Result<(Vec<u32>, Vec<(u32, String)>), FlowError> {
+    fn separate_failing(&self, batch: &RecordBatch) -> Result<(Vec<u32>, Vec<FailedRow>), FlowError> {
         let (mut kept, mut failed) = (Vec::new(), Vec::new());
         let mut spans = vec![(0, batch.num_rows())];
         while let Some((start, len)) = spans.pop() {

@@ -48,11 +48,14 @@ impl<K: Hash + Eq, V: Clone> Generations<K, V> {
     }
 }
 
+/// Measurement and number.
+type SeriesKey = (u32, u64);
+
 pub(crate) struct SeriesCache {
     /// Measurement (big-endian) and encoded tags to number.
     numbers: Mutex<Generations<Box<[u8]>, u64>>,
     /// Measurement and number to encoded tags.
-    tags: Mutex<Generations<(u32, u64), Arc<[u8]>>>,
+    tags: Mutex<Generations<SeriesKey, Arc<[u8]>>>,
 }
 
 impl SeriesCache {

@@ -50,6 +50,7 @@ pub(crate) fn convert(plan: &LogicalPlan, streams: &[StreamTable], places: &Plac
 }
 
 /// What a part of the plan is.
+#[expect(clippy::large_enum_variant, reason = "there are few, made once per plan")]
 enum Relation {
     /// Rows of records; a union of chains with the same columns.
     Lanes(Vec<Chain>),
@@ -119,6 +120,7 @@ struct LogicalRows {
     calls: Vec<Expr>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "there are few, made once per plan")]
 enum LogicalSource {
     Chains(Vec<usize>),
     Results(Windowed),
@@ -136,7 +138,7 @@ struct Cutter<'a> {
 
 impl Cutter<'_> {
     fn fail(&self, error: DataFusionError) -> SqlError {
-        self.places.from_datafusion(error)
+        self.places.of_datafusion(error)
     }
 
     fn relation(&mut self, plan: &LogicalPlan) -> Result<Relation, SqlError> {
@@ -375,7 +377,7 @@ impl Cutter<'_> {
             Relation::Windowed(windowed) => {
                 let input = Arc::clone(aggregate.input.schema());
                 let groups = as_calls(&aggregate.group_expr, &input, &windowed.calls);
-                let has_new_window = groups.iter().any(|expr| has_window(expr));
+                let has_new_window = groups.iter().any(has_window);
                 if has_new_window {
                     // Results come in the order of their ends; one with an early start could come after its window.
                     let is_time = |time: &Expr| {
@@ -966,7 +968,7 @@ fn bound_of(expr: &Expr, schema: &DFSchema, bounds: &[Option<WindowBound>]) -> O
             schema.index_of_column(column).ok().and_then(|index| bounds.get(index).copied().flatten())
         }
         // A cast that keeps the milliseconds keeps the bound.
-        Expr::Cast(cast) if keeps_millis(&cast.field.data_type()) => bound_of(&cast.expr, schema, bounds),
+        Expr::Cast(cast) if keeps_millis(cast.field.data_type()) => bound_of(&cast.expr, schema, bounds),
         Expr::ScalarFunction(call) if call.func.name() == "window_time" => {
             let bound = bound_of(call.args.first()?, schema, bounds)?;
             (bound.column == WindowColumn::End).then_some(WindowBound { column: WindowColumn::Time, ..bound })

@@ -92,7 +92,7 @@ pub(crate) fn parse(tokens: &[TokenWithSpan], places: &Places) -> Result<Query, 
     if parser.peek_token().token == Token::EOF {
         return Err(SqlError::at(1, 1, "the query is empty").with_hint("write a SELECT"));
     }
-    let statement = parser.parse_statement().map_err(|error| places.from_parser(error))?;
+    let statement = parser.parse_statement().map_err(|error| places.of_parser(error))?;
     while parser.consume_token(&Token::SemiColon) {}
     let next = parser.peek_token();
     if next.token != Token::EOF {

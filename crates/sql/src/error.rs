@@ -98,7 +98,7 @@ impl<'a> Places<'a> {
     }
 
     /// An error of DataFusion's with a place.
-    pub(crate) fn from_datafusion(&self, error: DataFusionError) -> SqlError {
+    pub(crate) fn of_datafusion(&self, error: DataFusionError) -> SqlError {
         let diagnostic = error.diagnostic().and_then(|diagnostic| diagnostic.span).map(|span| {
             (span.start.line as usize, span.start.column as usize, (span.end.line as usize, span.end.column as usize))
         });
@@ -151,7 +151,7 @@ impl<'a> Places<'a> {
     }
 
     /// A parser's error, whose place is in its text.
-    pub(crate) fn from_parser(&self, error: ParserError) -> SqlError {
+    pub(crate) fn of_parser(&self, error: ParserError) -> SqlError {
         let message = match error {
             ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
             ParserError::RecursionLimitExceeded => "the query is nested too deeply".into(),

@@ -78,13 +78,13 @@ pub fn plan(sql: &str, streams: &[StreamTable]) -> Result<DaggerPlan, SqlError> 
         .ok_or_else(|| SqlError::at(1, 1, "the planning catalogue is missing"))?;
     for stream in streams {
         let columns = metadata::with_metadata(&stream.schema(), &metadata);
-        let table = StreamingTable::try_new(columns, vec![]).map_err(|error| places.from_datafusion(error))?;
-        schema.register_table(stream.table.clone(), Arc::new(table)).map_err(|error| places.from_datafusion(error))?;
+        let table = StreamingTable::try_new(columns, vec![]).map_err(|error| places.of_datafusion(error))?;
+        schema.register_table(stream.table.clone(), Arc::new(table)).map_err(|error| places.of_datafusion(error))?;
     }
     let statement = DataFusionStatement::Statement(Box::new(Statement::Query(Box::new(query))));
     let logical = futures::executor::block_on(session.statement_to_plan(statement))
-        .map_err(|error| refine_missing_table(places.from_datafusion(error), streams))?;
-    let logical: LogicalPlan = session.optimize(&logical).map_err(|error| places.from_datafusion(error))?;
+        .map_err(|error| refine_missing_table(places.of_datafusion(error), streams))?;
+    let logical: LogicalPlan = session.optimize(&logical).map_err(|error| places.of_datafusion(error))?;
     convert::convert(&logical, streams, &places)
 }
 

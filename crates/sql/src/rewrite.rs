@@ -62,7 +62,8 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
-        if let Err((message, expr)) = unnest::inline(select, self.streams) {
+        if let Err(refusal) = unnest::inline(select, self.streams) {
+            let (message, expr) = *refusal;
             return refuse(&expr, message);
         }
         ControlFlow::Continue(())

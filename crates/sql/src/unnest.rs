@@ -11,8 +11,11 @@ use crate::map_rows::MAP_ROWS;
 use crate::planner::StreamTable;
 use crate::window_calls::{call, subquery};
 
+/// What is wrong, and with what.
+type Refusal = Box<(String, Expr)>;
+
 /// Rewrites the UNNESTs of a SELECT's FROM. The error is a message and the expression that it is about.
-pub(crate) fn inline(select: &mut Select, streams: &[StreamTable]) -> Result<(), (String, Expr)> {
+pub(crate) fn inline(select: &mut Select, streams: &[StreamTable]) -> Result<(), Refusal> {
     for index in 0..select.from.len() {
         while let Some(at) = select.from[index].joins.iter().position(|join| is_unnest(&join.relation)) {
             inline_join(select, index, at, streams)?;
@@ -65,33 +68,33 @@ fn plain_arguments(arguments: &[FunctionArg]) -> Vec<Expr> {
     plain.collect()
 }
 
-fn inline_join(select: &mut Select, index: usize, at: usize, streams: &[StreamTable]) -> Result<(), (String, Expr)> {
+fn inline_join(select: &mut Select, index: usize, at: usize, streams: &[StreamTable]) -> Result<(), Refusal> {
     let joined: &mut TableWithJoins = &mut select.from[index];
     let join = joined.joins.remove(at);
     let Some((mut arrays, alias)) = unnested(&join.relation) else { return Ok(()) };
     let Some(array) = arrays.pop() else {
-        return Err(("UNNEST takes an array".into(), Expr::Identifier(Ident::new("unnest"))));
+        return Err(Box::new(("UNNEST takes an array".into(), Expr::Identifier(Ident::new("unnest")))));
     };
     if !arrays.is_empty() {
-        return Err(("UNNEST takes one array; join several UNNESTs one after the other".into(), array));
+        return Err(Box::new(("UNNEST takes one array; join several UNNESTs one after the other".into(), array)));
     }
     let (outer, constraint) = match &join.join_operator {
         JoinOperator::CrossJoin(constraint) | JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => {
             (false, constraint)
         }
         JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => (true, constraint),
-        _ => return Err(("UNNEST is joined by CROSS JOIN or LEFT JOIN ... ON TRUE".into(), array)),
+        _ => return Err(Box::new(("UNNEST is joined by CROSS JOIN or LEFT JOIN ... ON TRUE".into(), array))),
     };
     match constraint {
         JoinConstraint::None => {}
         JoinConstraint::On(Expr::Value(value)) if value.value == Value::Boolean(true) => {}
         JoinConstraint::On(condition) => {
-            return Err(("UNNEST is joined ON TRUE; put the condition into WHERE".into(), condition.clone()));
+            return Err(Box::new(("UNNEST is joined ON TRUE; put the condition into WHERE".into(), condition.clone())));
         }
-        _ => return Err(("UNNEST is joined ON TRUE".into(), array)),
+        _ => return Err(Box::new(("UNNEST is joined ON TRUE".into(), array))),
     }
     if at > 0 {
-        return Err(("UNNEST must follow the table whose array it unnests".into(), array));
+        return Err(Box::new(("UNNEST must follow the table whose array it unnests".into(), array)));
     }
     let source_name = match &joined.relation {
         TableFactor::Table { name, alias: None, .. } => match name.0.last().and_then(|part| part.as_ident()) {
@@ -108,7 +111,7 @@ fn inline_join(select: &mut Select, index: usize, at: usize, streams: &[StreamTa
         .as_ref()
         .map(|alias| alias.columns.iter().map(|column| column.name.clone()).collect())
         .unwrap_or_default();
-    let refuse = |message: String| (message, array.clone());
+    let refuse = |message: String| Box::new((message, array.clone()));
     let function = if outer { "unnest_outer" } else { "unnest" };
     let element_type = element_fields(&array, streams);
     // A column named like one of the table's goes by its full name.

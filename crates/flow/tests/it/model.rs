@@ -127,8 +127,11 @@ const SESSIONS: &str = "SELECT `key` AS k, count(1) AS n, sum(amount) AS total, 
 
 type Groups = BTreeMap<(i64, i64, String), (u64, i64)>;
 
+/// Per key: time, count and sum of each row.
+type Rows = BTreeMap<String, Vec<(i64, u64, i64)>>;
+
 /// Sessions of (time, count, amount) per key: what is no further apart than the gap belongs together.
-fn chain(by_key: &BTreeMap<String, Vec<(i64, u64, i64)>>, gap: i64) -> Groups {
+fn chain(by_key: &Rows, gap: i64) -> Groups {
     let mut sessions = Groups::new();
     for (key, rows) in by_key {
         let mut rows = rows.clone();
@@ -143,8 +146,8 @@ fn chain(by_key: &BTreeMap<String, Vec<(i64, u64, i64)>>, gap: i64) -> Groups {
 }
 
 /// The result rows of windows as rows for the next: at one millisecond before their end.
-fn as_rows(groups: &Groups) -> BTreeMap<String, Vec<(i64, u64, i64)>> {
-    let mut by_key: BTreeMap<String, Vec<(i64, u64, i64)>> = BTreeMap::new();
+fn as_rows(groups: &Groups) -> Rows {
+    let mut by_key: Rows = BTreeMap::new();
     for ((end, _, key), (count, total)) in groups {
         by_key.entry(key.clone()).or_default().push((end - 1, *count, *total));
     }
@@ -152,9 +155,9 @@ fn as_rows(groups: &Groups) -> BTreeMap<String, Vec<(i64, u64, i64)>> {
 }
 
 /// Partitions whose times are multiples of `grid_ms`, with what is not late of them, and the number of late records.
-fn on_time(seed: u64, grid_ms: i64, delay_ms: i64) -> (Vec<Vec<Event>>, BTreeMap<String, Vec<(i64, u64, i64)>>, u64) {
+fn on_time(seed: u64, grid_ms: i64, delay_ms: i64) -> (Vec<Vec<Event>>, Rows, u64) {
     let mut partitions: Vec<_> = (0..1 + seed % 3).map(|part| events(seed * 10 + part, 1_500, 20_000)).collect();
-    let mut by_key: BTreeMap<String, Vec<(i64, u64, i64)>> = BTreeMap::new();
+    let mut by_key: Rows = BTreeMap::new();
     let mut late = 0;
     for partition in &mut partitions {
         let mut greatest = i64::MIN;
@@ -204,7 +207,7 @@ fn windows_over_windows() {
         // With a delay longer than the disorder nothing is late, so that the model stays simple.
         let (partitions, by_key, late) = on_time(seed, grid_ms, 40_000);
         assert_eq!(late, 0);
-        let tumbled = |rows: &BTreeMap<String, Vec<(i64, u64, i64)>>, size: i64| {
+        let tumbled = |rows: &Rows, size: i64| {
             let mut groups = Groups::new();
             for (key, (time, count, total)) in
                 rows.iter().flat_map(|(key, rows)| rows.iter().map(move |row| (key, row)))
