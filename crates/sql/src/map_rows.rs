@@ -1,4 +1,4 @@
-//! The entries of a map as rows for UNNEST.
+//! The entries of a map as rows, for UNNEST and by name.
 
 use std::sync::Arc;
 
@@ -7,21 +7,27 @@ use arrow::datatypes::{DataType, Field, Fields};
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
-pub(crate) const MAP_ROWS: &str = "map_rows";
+pub(crate) const MAP_ROWS: &str = "map_entries";
 
 /// The function, for the session.
 pub(crate) fn function() -> Arc<ScalarUDF> {
-    Arc::new(ScalarUDF::from(MapRows { signature: Signature::any(1, Volatility::Immutable) }))
+    Arc::new(ScalarUDF::from(MapRows {
+        signature: Signature::any(1, Volatility::Immutable),
+        aliases: ["entries".to_owned()],
+    }))
 }
 
-/// `map_rows(map)`: a list of rows (key, value). DataFusion's `map_entries` takes no map whose values cannot be NULL.
+/// `map_entries(map)`: a list of rows (key, value). It replaces DataFusion's, which panics for a map whose entries have other
+/// names than `key` and `value`.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct MapRows {
     signature: Signature,
+    /// The other name that DataFusion's has.
+    aliases: [String; 1],
 }
 
 fn row_fields(map: &DataType) -> Result<Fields> {
-    let DataType::Map(entries, _) = map else { return plan_err!("UNNEST takes a map here, found {map}") };
+    let DataType::Map(entries, _) = map else { return plan_err!("{MAP_ROWS} takes a map, found {map}") };
     let DataType::Struct(fields) = entries.data_type() else { return plan_err!("a map without entries: {map}") };
     let named = ["key", "value"].iter().zip(fields);
     Ok(named.map(|(name, field)| Field::new(*name, field.data_type().clone(), true)).collect())
@@ -30,6 +36,10 @@ fn row_fields(map: &DataType) -> Result<Fields> {
 impl ScalarUDFImpl for MapRows {
     fn name(&self) -> &str {
         MAP_ROWS
+    }
+
+    fn aliases(&self) -> &[String] {
+        &self.aliases
     }
 
     fn signature(&self) -> &Signature {

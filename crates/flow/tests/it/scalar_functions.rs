@@ -50,6 +50,8 @@ fn lists_and_maps() {
             ("MapGet(labels, 'a')", "\"1\""),
             ("MapGet(labels, 'b')", "null"),
             ("labels['a']", "\"1\""),
+            ("map_entries(labels)", "[{\"key\":\"a\",\"value\":\"1\"}]"),
+            ("entries(labels)", "[{\"key\":\"a\",\"value\":\"1\"}]"),
             ("Split('a-b--c', '-')", r#"["a","b","","c"]"#),
         ],
     );
