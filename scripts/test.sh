@@ -23,6 +23,10 @@ fi
 cargo fmt --all --check
 (cd web && npm run --silent check && npm run --silent test)
 cargo test --release --locked --workspace --no-fail-fast
+# The control plane once more, on PostgreSQL.
+scripts/with_postgres.sh cargo test --release --locked --workspace --no-fail-fast -q -- \
+  access:: resource_db:: daggers:: topics:: lifecycle::
 CODEC_TESTEE=$PWD/target/release/examples/conformance_testee tests/conformance/run.sh
 tests/independent/run.sh
+tests/oidc/run.sh
 scripts/e2e.sh dagger.spec.ts frame.spec.ts rest.spec.ts

@@ -4,17 +4,24 @@
 //! `application/problem+json` (RFC 9457) with the stable `code`, the detail, the hint and, where a text was wrong, line
 //! and column.
 
+mod access;
 mod body;
+mod idempotency;
 mod listing;
+mod oidc;
+mod openapi;
 mod portal;
 mod problem;
 mod protection;
 mod query;
 mod routes;
 mod server;
+mod shapes;
+mod shown;
 mod streaming;
 
-pub use server::{Server, ServerOptions};
+pub use oidc::{OidcConfig, OidcGrant};
+pub use server::{Reached, Server, ServerOptions};
 
 use control::Platform;
 use std::sync::Arc;
@@ -26,4 +33,7 @@ struct AppState {
     platform: Arc<Platform>,
     /// Turns true when the server is to end: whoever streams stops.
     stopping: watch::Receiver<bool>,
+    /// Browsers reach the server by https, so cookies go only that way.
+    secure_cookies: bool,
+    oidc: Option<Arc<oidc::Oidc>>,
 }

@@ -6,13 +6,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
+use utoipa::IntoParams;
 
 pub(crate) const LIMIT_MAX: usize = 1_000;
 pub(crate) const SEARCH_BYTES_MAX: usize = 1_024;
 
 /// What a list can be asked; without anything the whole list is the answer.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ListQuery {
     /// Words that must all be found, in any part of the resource.
     #[serde(default)]

@@ -23,8 +23,7 @@ pub(crate) async fn limit_time(request: Request, next: Next) -> Response {
     }
 }
 
-/// A browser says on whose behalf it asks. A page of another origin has no business with this server, which has no
-/// password yet.
+/// A browser says on whose behalf it asks. A page of another origin has no business with this server.
 pub(crate) async fn refuse_other_origins(request: Request, next: Next) -> Response {
     match is_from_elsewhere(request.headers()) {
         false => next.run(request).await,

@@ -10,7 +10,7 @@ mod text;
 pub use document::DaggerDocument;
 
 use crate::error::ControlError;
-use crate::resource::{Kind, Metadata, parse_document};
+use crate::resource::Metadata;
 use std::time::Duration;
 
 pub const STREAMS_MAX: usize = 16;
@@ -139,7 +139,7 @@ impl SinkSpec {
 impl DaggerSpec {
     /// Reads a document and fills in all defaults but those that need the schema ([`Self::choose_timestamps`]).
     pub fn parse(text: &str) -> Result<(Metadata, DaggerSpec), ControlError> {
-        let (metadata, document): (Metadata, DaggerDocument) = parse_document(text, Kind::Dagger)?;
+        let (metadata, document) = DaggerDocument::parse(text)?;
         let spec = document.complete(&metadata.name)?;
         Ok((metadata, spec))
     }

@@ -3,6 +3,7 @@
 use crate::error::{ControlError, ErrorKind};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Held as long as the server runs; the operating system gives the lock back however the process ends.
@@ -59,6 +60,31 @@ impl DataDirectory {
 
     pub fn checkpoints(&self) -> PathBuf {
         self.root.join("checkpoints")
+    }
+
+    /// Writes the token with which the command line of this machine comes in; only the owner can read it.
+    pub fn write_token(&self, token: &str) -> Result<(), ControlError> {
+        let path = Self::token_file(&self.root);
+        let beside = path.with_extension("new");
+        // One that is left over may have other rights.
+        let _ = std::fs::remove_file(&beside);
+        let written = OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .mode(0o600)
+            .open(&beside)
+            .and_then(|mut file| file.write_all(token.as_bytes()))
+            .and_then(|()| std::fs::rename(&beside, &path));
+        written.map_err(|error| unusable(&self.root, &error))
+    }
+
+    pub fn token_file(root: &Path) -> PathBuf {
+        root.join("token")
+    }
+
+    /// The key that seals secrets; made at the first start.
+    pub fn secret_key_file(&self) -> PathBuf {
+        self.root.join("secret.key")
     }
 
     /// Where clients on this machine find the server.

@@ -10,8 +10,11 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Every migration, in order; the index is its version minus one. Committed ones never change.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../migrations/0001_resources.sql"), include_str!("../migrations/0002_access.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_resources.sql"),
+    include_str!("../migrations/0002_access.sql"),
+    include_str!("../migrations/0003_authors.sql"),
+];
 pub const CONNECTIONS_MAX: u32 = 4;
 const ACQUIRE_TIME_MAX: Duration = Duration::from_secs(10);
 /// For each new connection: readers do not wait for the writer, and what was committed is on disk.
@@ -43,6 +46,15 @@ impl Database {
                 .with_hint("write postgres://USER:PASSWORD@HOST:PORT/DATABASE, or leave it out for SQLite"));
         }
         Self::open(url, Flavour::Postgres, "the PostgreSQL database").await
+    }
+
+    /// A test's own, SQLite or PostgreSQL as the tests are run.
+    #[cfg(test)]
+    pub async fn open_for_test(directory: &Path) -> Self {
+        match crate::test_database::url(directory) {
+            Some(url) => Self::open_url(&url).await.unwrap(),
+            None => Self::open_file(&directory.join("a b%.db")).await.unwrap(),
+        }
     }
 
     async fn open(url: &str, flavour: Flavour, shown: &str) -> Result<Self, ControlError> {

@@ -16,6 +16,10 @@ pub enum ErrorKind {
     NotFound,
     /// Right as such, but not in the present state of things.
     Conflict,
+    /// Somebody else was faster.
+    Stale,
+    /// Too many attempts; later.
+    Throttled,
     /// Beyond a limit.
     TooLarge,
     /// Something outside is missing or full; the same request may succeed later.

@@ -12,6 +12,7 @@ mod database;
 pub mod document;
 mod duration;
 mod error;
+mod events;
 mod platform;
 pub mod records;
 mod refused_records;
@@ -20,18 +21,23 @@ mod resource_db;
 mod sinks;
 mod state_identity;
 mod supervisor;
+#[cfg(test)]
+#[path = "../tests/it/test_database.rs"]
+mod test_database;
 mod time_text;
 mod topic_spec;
 
 pub use data_directory::DataDirectory;
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use error::{ControlError, ErrorKind, Position, nearest};
+pub use events::{Event, Events};
 pub use functions::{FunctionDoc, FunctionKind, docs as function_docs};
 pub use platform::{
-    AppliedDagger, DeadLetterQuery, DeadLetters, DemoOptions, Follow, Platform, PlatformOptions, Preview,
-    ProducedRecords, QueryResult, Revision, SchemaPush, TailFrom, TailRequest, TopicStatus, Validation,
+    Answer, AppliedDagger, ClusterSpec, DeadLetterQuery, DeadLetters, DemoOptions, FirstAnswer, Follow, GroupSpec,
+    IdempotencyKey, Invited, Platform, PlatformOptions, Preview, ProducedRecords, PublishTo, QueryResult, Revision,
+    SchemaPush, TailFrom, TailRequest, TopicStatus, Validation, idempotency_key,
 };
-pub use resource::{API_VERSION, GROUP_DEFAULT, Kind, Metadata, Resource, document_kind};
+pub use resource::{API_VERSION, GROUP_DEFAULT, Kind, Metadata, Resource, document_kind, parse_document};
 pub use resource_db::Change;
 pub use schema::{MessageSummary, SourceFile};
 pub use time_text::{millis as time_text, now_ms, parse_time};

@@ -1,25 +1,34 @@
 //! Everything one server has, opened together and closed together.
 
 mod ad_hoc_sql;
+mod clusters;
 mod daggers;
 mod dead_letters;
 mod demo;
+mod fork;
+mod idempotency;
 mod launch;
+mod people;
 mod preview;
 mod replay;
 mod results;
 mod revisions;
 mod schemas;
+mod secrets;
 mod state;
 mod tail;
 mod topics;
 mod validate;
 
 pub use ad_hoc_sql::QueryResult;
+pub use clusters::ClusterSpec;
 pub use daggers::AppliedDagger;
 pub use dead_letters::{DeadLetterQuery, DeadLetters};
 pub use demo::DemoOptions;
+pub use fork::PublishTo;
+pub use idempotency::{Answer, FirstAnswer, IdempotencyKey, idempotency_key};
 pub use launch::{RunningDagger, SinkStatus};
+pub use people::{GroupSpec, Invited};
 pub use preview::Preview;
 pub use revisions::Revision;
 pub use schemas::SchemaPush;
@@ -27,32 +36,55 @@ pub use tail::{Follow, TailFrom, TailRequest};
 pub use topics::{ProducedRecords, TopicStatus};
 pub use validate::Validation;
 
+use crate::access::{AccessDb, Actor};
 use crate::data_directory::DataDirectory;
 use crate::database::Database;
 use crate::error::ControlError;
+use crate::events::Events;
+use crate::platform::clusters::Clusters;
+use crate::platform::people::Logins;
+use crate::platform::secrets::Seal;
 use crate::resource::{GROUP_DEFAULT, Kind, Metadata};
 use crate::resource_db::ResourceDb;
-use crate::supervisor::Supervisor;
+use crate::supervisor::{History, Supervisor};
 use delivery::{DeadLetterLimits, DeadLetterStore};
 use log::{EmbeddedLog, EmbeddedLogOptions};
 use schema::SchemaSet;
 use series::{SeriesOptions, SeriesStore};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, RwLock, Weak};
 use std::time::Duration;
 use tokio::task::JoinHandle;
 
 /// How often points beyond their retention are looked for.
 const EXPIRE_INTERVAL: Duration = Duration::from_secs(60);
 
+/// How often the memory of dagger clusters is looked at.
+const MEMORY_INTERVAL: Duration = Duration::from_secs(1);
+
 pub struct PlatformOptions {
     pub data_dir: PathBuf,
+    /// A PostgreSQL database for the resources, instead of SQLite in the data directory.
+    pub database_url: Option<String>,
+    /// Becomes a token of the first admin.
+    pub admin_token: Option<String>,
+}
+
+impl PlatformOptions {
+    /// Embedded defaults in a directory.
+    pub fn in_directory(data_dir: impl Into<PathBuf>) -> Self {
+        Self { data_dir: data_dir.into(), database_url: None, admin_token: None }
+    }
 }
 
 pub struct Platform {
     directory: DataDirectory,
     database: Database,
     db: ResourceDb,
+    access: AccessDb,
+    logins: Logins,
+    seal: Seal,
+    clusters: Clusters,
     log: Arc<EmbeddedLog>,
     series: SeriesStore,
     dead_letters: DeadLetterStore,
@@ -61,6 +93,7 @@ pub struct Platform {
     /// One change of desired state at a time: what is checked still holds when it is written.
     changes: tokio::sync::Mutex<()>,
     supervisor: Supervisor,
+    events: Events,
     /// Turns for ad hoc queries.
     queries: tokio::sync::Semaphore,
     /// What runs beside requests until the server ends.
@@ -71,8 +104,13 @@ impl Platform {
     /// Opens everything in the data directory, which is made if it is missing. Refused while another process has it.
     pub async fn open(options: PlatformOptions) -> Result<Arc<Self>, ControlError> {
         let directory = DataDirectory::open(&options.data_dir)?;
-        let database = Database::open_file(&directory.resources()).await?;
-        let db = ResourceDb::new(database.clone());
+        let seal = Seal::open(&directory)?;
+        let database = match &options.database_url {
+            None => Database::open_file(&directory.resources()).await?,
+            Some(url) => Database::open_url(url).await?,
+        };
+        let events = Events::default();
+        let db = ResourceDb::new(database.clone(), events.clone());
         let (log_dir, series_dir, letters_dir) = (directory.log(), directory.series(), directory.dead_letters());
         let (log, series, dead_letters) = tokio::task::spawn_blocking(move || {
             let log = EmbeddedLog::open(&log_dir, EmbeddedLogOptions::default())?;
@@ -93,6 +131,12 @@ impl Platform {
         };
         let platform = Arc::new(Self {
             directory,
+            supervisor: Supervisor::new(History::start(database.clone(), events.clone())),
+            events,
+            access: AccessDb::new(database.clone()),
+            logins: Logins::default(),
+            seal,
+            clusters: Clusters::default(),
             database,
             db,
             log: Arc::new(log),
@@ -100,15 +144,16 @@ impl Platform {
             dead_letters,
             schemas: RwLock::new(Arc::new(schemas)),
             changes: tokio::sync::Mutex::new(()),
-            supervisor: Supervisor::default(),
             queries: tokio::sync::Semaphore::new(ad_hoc_sql::QUERIES_AT_ONCE_MAX),
             tasks: Mutex::new(Vec::new()),
         });
-        platform.make_default_group().await?;
+        platform.make_defaults().await?;
+        platform.prepare_access(options.admin_token.as_deref()).await?;
         platform.reconcile_topics().await?;
         platform.supervise_all().await?;
-        let keeping_house = tokio::spawn(expire(platform.series.clone()));
-        platform.tasks.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(keeping_house);
+        let keeping_house =
+            [tokio::spawn(expire(platform.series.clone())), tokio::spawn(watch_memory(Arc::downgrade(&platform)))];
+        platform.tasks.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).extend(keeping_house);
         Ok(platform)
     }
 
@@ -127,19 +172,28 @@ impl Platform {
             Ok::<_, ControlError>(())
         })
         .await??;
+        self.clusters.close();
         self.database.close().await;
         Ok(())
+    }
+
+    /// What happens from now on.
+    pub fn events(&self) -> &Events {
+        &self.events
     }
 
     pub fn directory(&self) -> &DataDirectory {
         &self.directory
     }
 
-    async fn make_default_group(&self) -> Result<(), ControlError> {
+    /// The group and the cluster that are there from the beginning.
+    async fn make_defaults(&self) -> Result<(), ControlError> {
+        let server = Actor::server();
         if self.db.get(Kind::Group, GROUP_DEFAULT).await?.is_none() {
-            self.db.put(Kind::Group, &Metadata::named(GROUP_DEFAULT), &serde_json::json!({})).await?;
+            let spec = people::GroupSpec { description: None, open_records: true }.to_json();
+            self.db.put(&server, Kind::Group, &Metadata::named(GROUP_DEFAULT), &spec).await?;
         }
-        Ok(())
+        self.prepare_clusters(&server).await
     }
 
     /// A resource may only be in a group that exists.
@@ -160,6 +214,17 @@ impl Platform {
             None => format!("`millrace {} list` shows what there is", kind.word()),
         };
         ControlError::not_found(kind.not_found_code(), format!("there is no {} `{name}`", kind.word())).with_hint(hint)
+    }
+}
+
+async fn watch_memory(platform: Weak<Platform>) {
+    let mut ticks = tokio::time::interval(MEMORY_INTERVAL);
+    loop {
+        ticks.tick().await;
+        let Some(platform) = platform.upgrade() else { return };
+        if let Err(error) = platform.keep_clusters_in_memory().await {
+            tracing::warn!(%error, "the memory of the dagger clusters cannot be looked at");
+        }
     }
 }
 

@@ -20,10 +20,11 @@ pub enum Kind {
     Schema,
     Topic,
     Dagger,
+    DaggerCluster,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 4] = [Kind::Group, Kind::Schema, Kind::Topic, Kind::Dagger];
+    pub const ALL: [Kind; 5] = [Kind::Group, Kind::Schema, Kind::Topic, Kind::Dagger, Kind::DaggerCluster];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -31,6 +32,7 @@ impl Kind {
             Kind::Schema => "Schema",
             Kind::Topic => "Topic",
             Kind::Dagger => "Dagger",
+            Kind::DaggerCluster => "DaggerCluster",
         }
     }
 
@@ -45,6 +47,7 @@ impl Kind {
             Kind::Schema => "schema_not_found",
             Kind::Topic => "topic_not_found",
             Kind::Dagger => "dagger_not_found",
+            Kind::DaggerCluster => "dagger_cluster_not_found",
         }
     }
 
@@ -54,6 +57,7 @@ impl Kind {
             Kind::Schema => "schema",
             Kind::Topic => "topic",
             Kind::Dagger => "dagger",
+            Kind::DaggerCluster => "dagger cluster",
         }
     }
 }
@@ -80,6 +84,8 @@ pub struct Resource {
     pub generation: i64,
     pub created_ms: i64,
     pub updated_ms: i64,
+    pub created_by: String,
+    pub updated_by: String,
 }
 
 impl Resource {
@@ -92,6 +98,8 @@ impl Resource {
         metadata.insert("generation".into(), json!(self.generation));
         metadata.insert("created".into(), json!(crate::time_text::millis(self.created_ms)));
         metadata.insert("updated".into(), json!(crate::time_text::millis(self.updated_ms)));
+        metadata.insert("createdBy".into(), json!(self.created_by));
+        metadata.insert("updatedBy".into(), json!(self.updated_by));
         let mut resource = Map::new();
         resource.insert("apiVersion".into(), json!(API_VERSION));
         resource.insert("kind".into(), json!(self.kind.as_str()));
@@ -120,7 +128,7 @@ pub struct ResourceDocument<Spec> {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct MetadataDocument {
     pub name: String,
     #[serde(default)]
@@ -136,6 +144,12 @@ pub struct MetadataDocument {
     #[serde(default)]
     #[allow(dead_code)]
     updated: Option<serde::de::IgnoredAny>,
+    #[serde(default)]
+    #[allow(dead_code)]
+    created_by: Option<serde::de::IgnoredAny>,
+    #[serde(default)]
+    #[allow(dead_code)]
+    updated_by: Option<serde::de::IgnoredAny>,
 }
 
 /// Only as much of a document as tells which kind reads it.

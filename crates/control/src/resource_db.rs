@@ -2,8 +2,10 @@
 //!
 //! It stores what it is given: whether a spec is right was decided before.
 
+use crate::access::{Actor, Subject, audit};
 use crate::database::Database;
 use crate::error::ControlError;
+use crate::events::{Event, Events};
 use crate::resource::{Kind, Metadata, Resource};
 use crate::time_text::now_ms;
 use serde_json::Value;
@@ -14,11 +16,13 @@ use sqlx::any::AnyRow;
 pub const RESOURCES_PER_KIND_MAX: i64 = 100_000;
 pub const REVISIONS_SHOWN_MAX: i64 = 1_000;
 
-const COLUMNS: &str = "SELECT kind, name, group_name, labels, spec, generation, created_ms, updated_ms FROM resources";
+const COLUMNS: &str = "SELECT kind, name, group_name, labels, spec, generation, created_ms, updated_ms, created_by, \
+                       updated_by FROM resources";
 
 #[derive(Clone)]
 pub struct ResourceDb {
     database: Database,
+    events: Events,
 }
 
 /// What [`ResourceDb::put`] did.
@@ -33,6 +37,7 @@ pub enum Change {
 pub struct RevisionRow {
     pub generation: i64,
     pub changed_ms: i64,
+    pub changed_by: String,
     pub spec: Option<Value>,
 }
 
@@ -47,8 +52,12 @@ impl Change {
 }
 
 impl ResourceDb {
-    pub fn new(database: Database) -> Self {
-        Self { database }
+    pub fn new(database: Database, events: Events) -> Self {
+        Self { database, events }
+    }
+
+    fn tell(&self, kind: Kind, name: &str, action: &'static str, generation: i64) {
+        self.events.tell(Event::Change { kind, name: name.to_owned(), action, generation });
     }
 
     pub async fn get(&self, kind: Kind, name: &str) -> Result<Option<Resource>, ControlError> {
@@ -70,10 +79,19 @@ impl ResourceDb {
         rows.iter().map(read_resource).collect()
     }
 
-    /// Makes or replaces a resource and writes its revision, in one transaction. The same content changes nothing.
-    pub async fn put(&self, kind: Kind, metadata: &Metadata, spec: &Value) -> Result<(Resource, Change), ControlError> {
+    /// Makes or replaces a resource, with its revision and its line in the audit log, in one transaction. The same
+    /// content changes nothing. A dry run says what would become of it.
+    pub async fn put(
+        &self,
+        actor: &Actor,
+        kind: Kind,
+        metadata: &Metadata,
+        spec: &Value,
+    ) -> Result<(Resource, Change), ControlError> {
         let mut transaction = self.database.begin().await?;
         let before = fetch(&mut transaction, kind, &metadata.name).await?;
+        let what = format!("the {} `{}`", kind.word(), metadata.name);
+        actor.check_generation(&what, before.as_ref().map(|before| before.generation))?;
         let now = now_ms();
         if let Some(before) = &before
             && before.spec == *spec
@@ -85,6 +103,7 @@ impl ResourceDb {
             check_room(&mut transaction, kind).await?;
         }
         let last = last_generation(&mut transaction, kind, &metadata.name).await?;
+        let author = &actor.caller.user;
         let resource = Resource {
             kind,
             metadata: metadata.clone(),
@@ -92,11 +111,18 @@ impl ResourceDb {
             generation: last + 1,
             created_ms: before.as_ref().map_or(now, |before| before.created_ms),
             updated_ms: now,
+            created_by: before.as_ref().map_or_else(|| author.clone(), |before| before.created_by.clone()),
+            updated_by: author.clone(),
         };
+        let change = if before.is_some() { Change::Updated } else { Change::Created };
+        if actor.is_dry_run {
+            return Ok((resource, change));
+        }
         sqlx::query(
-            "INSERT INTO resources (kind, name, group_name, labels, spec, generation, created_ms, updated_ms) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
-             ON CONFLICT (kind, name) DO UPDATE SET group_name = $3, labels = $4, spec = $5, generation = $6, updated_ms = $8",
+            "INSERT INTO resources (kind, name, group_name, labels, spec, generation, created_ms, updated_ms, created_by, \
+             updated_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+             ON CONFLICT (kind, name) DO UPDATE SET group_name = $3, labels = $4, spec = $5, generation = $6, \
+             updated_ms = $8, updated_by = $10",
         )
         .bind(kind.as_str())
         .bind(&metadata.name)
@@ -106,35 +132,46 @@ impl ResourceDb {
         .bind(resource.generation)
         .bind(resource.created_ms)
         .bind(resource.updated_ms)
+        .bind(&resource.created_by)
+        .bind(&resource.updated_by)
         .execute(&mut *transaction)
         .await?;
         let spec_before = before.as_ref().map(|before| &before.spec);
-        write_revision(&mut transaction, kind, &metadata.name, resource.generation, spec_before, Some(spec)).await?;
+        let revision = Revision { kind, name: &metadata.name, generation: resource.generation, author };
+        revision.write(&mut transaction, spec_before, Some(spec)).await?;
+        let subject = Subject { kind: kind.as_str(), name: &metadata.name, group: &metadata.group };
+        let action = if before.is_some() { "update" } else { "create" };
+        audit::write(&mut transaction, &actor.caller, action, subject, spec_before, Some(spec)).await?;
         transaction.commit().await?;
-        let change = if before.is_some() { Change::Updated } else { Change::Created };
+        self.tell(kind, &metadata.name, change.as_str(), resource.generation);
         Ok((resource, change))
     }
 
     /// `false` when there was none.
-    pub async fn delete(&self, kind: Kind, name: &str) -> Result<bool, ControlError> {
+    pub async fn delete(&self, actor: &Actor, kind: Kind, name: &str) -> Result<bool, ControlError> {
         let mut transaction = self.database.begin().await?;
         let Some(before) = fetch(&mut transaction, kind, name).await? else {
             return Ok(false);
         };
+        actor.check_generation(&format!("the {} `{name}`", kind.word()), Some(before.generation))?;
         sqlx::query("DELETE FROM resources WHERE kind = $1 AND name = $2")
             .bind(kind.as_str())
             .bind(name)
             .execute(&mut *transaction)
             .await?;
-        write_revision(&mut transaction, kind, name, before.generation + 1, Some(&before.spec), None).await?;
+        let revision = Revision { kind, name, generation: before.generation + 1, author: &actor.caller.user };
+        revision.write(&mut transaction, Some(&before.spec), None).await?;
+        let subject = Subject { kind: kind.as_str(), name, group: &before.metadata.group };
+        audit::write(&mut transaction, &actor.caller, "delete", subject, Some(&before.spec), None).await?;
         transaction.commit().await?;
+        self.tell(kind, name, "deleted", before.generation + 1);
         Ok(true)
     }
 
     /// What became of a resource, the latest change first.
     pub async fn revisions(&self, kind: Kind, name: &str) -> Result<Vec<RevisionRow>, ControlError> {
         let rows = sqlx::query(
-            "SELECT generation, spec_after, changed_ms FROM revisions WHERE kind = $1 AND name = $2 \
+            "SELECT generation, spec_after, changed_ms, changed_by FROM revisions WHERE kind = $1 AND name = $2 \
              ORDER BY generation DESC LIMIT $3",
         )
         .bind(kind.as_str())
@@ -149,6 +186,7 @@ impl ResourceDb {
                 Ok(RevisionRow {
                     generation: row.try_get("generation")?,
                     changed_ms: row.try_get("changed_ms")?,
+                    changed_by: row.try_get("changed_by")?,
                     spec: spec.map_err(|_| ControlError::internal("a stored revision cannot be read"))?,
                 })
             })
@@ -158,6 +196,7 @@ impl ResourceDb {
     /// Keeps what a push brought, and the schema set that it led to.
     pub async fn put_schema_set(
         &self,
+        actor: &Actor,
         pushed: &[u8],
         message_types: &[String],
         whole_set: &[u8],
@@ -178,6 +217,10 @@ impl ResourceDb {
         .bind(whole_set)
         .execute(&mut *transaction)
         .await?;
+        let subject =
+            Subject { kind: Kind::Schema.as_str(), name: message_types.first().map_or("", String::as_str), group: "" };
+        audit::write(&mut transaction, &actor.caller, "push", subject, None, Some(&serde_json::json!(message_types)))
+            .await?;
         Ok(transaction.commit().await?)
     }
 
@@ -224,26 +267,36 @@ async fn last_generation(connection: &mut AnyConnection, kind: Kind, name: &str)
     Ok(row.try_get("last")?)
 }
 
-async fn write_revision(
-    connection: &mut AnyConnection,
+/// Which revision is written, and by whom.
+struct Revision<'a> {
     kind: Kind,
-    name: &str,
+    name: &'a str,
     generation: i64,
-    before: Option<&Value>,
-    after: Option<&Value>,
-) -> Result<(), ControlError> {
-    sqlx::query(
-        "INSERT INTO revisions (kind, name, generation, spec_before, spec_after, changed_ms) VALUES ($1, $2, $3, $4, $5, $6)",
-    )
-    .bind(kind.as_str())
-    .bind(name)
-    .bind(generation)
-    .bind(before.map(json_text).transpose()?)
-    .bind(after.map(json_text).transpose()?)
-    .bind(now_ms())
-    .execute(connection)
-    .await?;
-    Ok(())
+    author: &'a str,
+}
+
+impl Revision<'_> {
+    async fn write(
+        &self,
+        connection: &mut AnyConnection,
+        before: Option<&Value>,
+        after: Option<&Value>,
+    ) -> Result<(), ControlError> {
+        sqlx::query(
+            "INSERT INTO revisions (kind, name, generation, spec_before, spec_after, changed_ms, changed_by) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(self.kind.as_str())
+        .bind(self.name)
+        .bind(self.generation)
+        .bind(before.map(json_text).transpose()?)
+        .bind(after.map(json_text).transpose()?)
+        .bind(now_ms())
+        .bind(self.author)
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
 }
 
 fn json_text(value: &impl serde::Serialize) -> Result<String, ControlError> {
@@ -267,6 +320,8 @@ fn read_resource(row: &AnyRow) -> Result<Resource, ControlError> {
         generation: row.try_get("generation")?,
         created_ms: row.try_get("created_ms")?,
         updated_ms: row.try_get("updated_ms")?,
+        created_by: row.try_get("created_by")?,
+        updated_by: row.try_get("updated_by")?,
     })
 }
 
@@ -275,39 +330,58 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    async fn open(path: &std::path::Path) -> ResourceDb {
-        ResourceDb::new(Database::open_file(path).await.unwrap())
+    async fn open(directory: &std::path::Path) -> ResourceDb {
+        ResourceDb::new(Database::open_for_test(directory).await, Events::default())
     }
 
     #[tokio::test]
     async fn resources_have_generations_and_survive_reopening() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("resources.db");
-        let db = open(&path).await;
+        let db = open(dir.path()).await;
         let metadata = Metadata::named("bookings");
-        let (first, change) = db.put(Kind::Topic, &metadata, &json!({"partitions": 1})).await.unwrap();
+        let (first, change) =
+            db.put(&Actor::server(), Kind::Topic, &metadata, &json!({"partitions": 1})).await.unwrap();
         assert_eq!((first.generation, change), (1, Change::Created));
-        let (same, change) = db.put(Kind::Topic, &metadata, &json!({"partitions": 1})).await.unwrap();
+        let (same, change) = db.put(&Actor::server(), Kind::Topic, &metadata, &json!({"partitions": 1})).await.unwrap();
         assert_eq!((same.generation, change), (1, Change::Unchanged));
-        let (second, change) = db.put(Kind::Topic, &metadata, &json!({"partitions": 2})).await.unwrap();
+        let (second, change) =
+            db.put(&Actor::server(), Kind::Topic, &metadata, &json!({"partitions": 2})).await.unwrap();
         assert_eq!((second.generation, change), (2, Change::Updated));
         assert_eq!(second.created_ms, first.created_ms);
         assert!(db.get(Kind::Dagger, "bookings").await.unwrap().is_none());
         db.database.close().await;
 
-        let db = open(&path).await;
+        let db = open(dir.path()).await;
         assert_eq!(db.get(Kind::Topic, "bookings").await.unwrap(), Some(second));
-        assert!(db.delete(Kind::Topic, "bookings").await.unwrap());
-        assert!(!db.delete(Kind::Topic, "bookings").await.unwrap());
+        assert!(db.delete(&Actor::server(), Kind::Topic, "bookings").await.unwrap());
+        assert!(!db.delete(&Actor::server(), Kind::Topic, "bookings").await.unwrap());
         assert!(db.list(Kind::Topic).await.unwrap().is_empty());
-        let (again, _) = db.put(Kind::Topic, &metadata, &json!({})).await.unwrap();
+        let (again, _) = db.put(&Actor::server(), Kind::Topic, &metadata, &json!({})).await.unwrap();
         assert_eq!(again.generation, 4);
+    }
+
+    #[tokio::test]
+    async fn a_change_is_made_only_to_what_its_author_has_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = open(dir.path()).await;
+        let (metadata, server) = (Metadata::named("t"), Actor::server());
+        db.put(&server, Kind::Topic, &metadata, &json!({"a": 1})).await.unwrap();
+        db.put(&server, Kind::Topic, &metadata, &json!({"a": 2})).await.unwrap();
+        let seen = |generation| Actor { if_generation: Some(generation), ..Actor::server() };
+        let error = db.put(&seen(1), Kind::Topic, &metadata, &json!({"a": 3})).await.unwrap_err();
+        assert_eq!(error.code, "generation_conflict");
+        assert!(db.delete(&seen(1), Kind::Topic, "t").await.is_err());
+        let dry = Actor { is_dry_run: true, ..seen(2) };
+        assert_eq!(db.put(&dry, Kind::Topic, &metadata, &json!({"a": 3})).await.unwrap().1, Change::Updated);
+        assert_eq!(db.get(Kind::Topic, "t").await.unwrap().unwrap().generation, 2);
+        assert_eq!(db.put(&seen(2), Kind::Topic, &metadata, &json!({"a": 3})).await.unwrap().0.generation, 3);
     }
 
     #[tokio::test]
     async fn after_a_full_disk_it_writes_again() {
         let dir = tempfile::tempdir().unwrap();
-        let db = open(&dir.path().join("r.db")).await;
+        let file = Database::open_file(&dir.path().join("r.db")).await.unwrap();
+        let db = ResourceDb::new(file, Events::default());
         let mut connections = Vec::new();
         for _ in 0..crate::database::CONNECTIONS_MAX {
             connections.push(db.database.pool.acquire().await.unwrap());
@@ -319,7 +393,7 @@ mod tests {
         let (metadata, long) = (Metadata::named("long"), json!("x".repeat(1 << 20)));
         for _ in 0..2 * crate::database::CONNECTIONS_MAX {
             // A connection that failed is replaced by one without the limit, sooner or later.
-            match db.put(Kind::Topic, &metadata, &long).await {
+            match db.put(&Actor::server(), Kind::Topic, &metadata, &long).await {
                 Ok(_) => break,
                 Err(error) => assert_eq!(error.code, "disk_full"),
             }
@@ -330,10 +404,10 @@ mod tests {
     #[tokio::test]
     async fn the_last_schema_set_is_kept() {
         let dir = tempfile::tempdir().unwrap();
-        let db = open(&dir.path().join("r.db")).await;
+        let db = open(dir.path()).await;
         assert_eq!(db.schema_set().await.unwrap(), None);
-        db.put_schema_set(b"one", &["a.B".to_owned()], b"one").await.unwrap();
-        db.put_schema_set(b"two", &["a.C".to_owned()], b"one two").await.unwrap();
+        db.put_schema_set(&Actor::server(), b"one", &["a.B".to_owned()], b"one").await.unwrap();
+        db.put_schema_set(&Actor::server(), b"two", &["a.C".to_owned()], b"one two").await.unwrap();
         assert_eq!(db.schema_set().await.unwrap().as_deref(), Some(b"one two".as_slice()));
     }
 }

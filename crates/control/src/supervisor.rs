@@ -3,8 +3,10 @@
 //! One task per dagger holds its whole story: deploying, running, failing (and the next try), failed, suspended. It asks
 //! [`Platform`] to launch the dagger and knows nothing of how.
 
+mod history;
 mod observed;
 
+pub use history::{History, states};
 pub use observed::{Observed, Phase};
 
 use crate::error::{ControlError, ErrorKind};
@@ -35,6 +37,8 @@ pub enum Desired {
         run: u64,
     },
     Suspended,
+    /// It may not go on as it is, and waits for somebody to change or start it.
+    Refused,
     /// The server ends, or the dagger is deleted.
     Ended,
 }
@@ -52,12 +56,16 @@ impl Slot {
     }
 }
 
-#[derive(Default)]
 pub struct Supervisor {
+    history: History,
     slots: Mutex<BTreeMap<String, Slot>>,
 }
 
 impl Supervisor {
+    pub fn new(history: History) -> Self {
+        Self { history, slots: Mutex::default() }
+    }
+
     /// Sets what a dagger should do; the first time starts its task.
     pub fn set(&self, platform: &Arc<Platform>, name: &str, desired: Desired) {
         let mut slots = self.lock();
@@ -81,7 +89,7 @@ impl Supervisor {
             return;
         }
         let (sender, receiver) = watch::channel(desired);
-        let observed = Arc::new(Mutex::new(Observed::new()));
+        let observed = Arc::new(Mutex::new(Observed::new(name, self.history.clone())));
         let task = DaggerTask {
             platform: Arc::downgrade(platform),
             name: name.to_owned(),
@@ -105,6 +113,20 @@ impl Supervisor {
             if is_running {
                 slot.show_deploying();
             }
+        }
+    }
+
+    /// Ends a running dagger with a checkpoint and leaves it failed, for a reason that a restart would not mend.
+    pub fn refuse(&self, name: &str, reason: String) {
+        if let Some(slot) = self.lock().get(name) {
+            slot.observed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).refuse(reason);
+            slot.desired.send_if_modified(|current| {
+                let is_running = matches!(current, Desired::Running { .. });
+                if is_running {
+                    *current = Desired::Refused;
+                }
+                is_running
+            });
         }
     }
 
@@ -169,7 +191,15 @@ impl DaggerTask {
                     self.note(Phase::Suspended, None);
                     self.changed().await;
                 }
-                Desired::Running { .. } => self.run_once().await,
+                Desired::Refused => {
+                    let reason = self.observed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).refusal();
+                    self.note(Phase::Failed, Some(reason));
+                    self.changed().await;
+                }
+                Desired::Running { generation, .. } => {
+                    self.observed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).generation = generation;
+                    self.run_once().await;
+                }
             }
         }
     }
@@ -220,6 +250,10 @@ impl DaggerTask {
     }
 
     async fn stop(&mut self, running: RunningDagger) {
+        // One that starts anew is deploying all the while.
+        if !matches!(*self.desired.borrow(), Desired::Running { .. }) {
+            self.note(Phase::Stopping, None);
+        }
         running.handle.ask_to_stop();
         while !running.handle.is_finished() {
             tokio::time::sleep(Duration::from_millis(5)).await;

@@ -111,6 +111,26 @@ impl Engine {
         self.closed_up_to = closed_up_to.to_vec();
     }
 
+    /// Bytes of memory of all windows' state: open parts, what is sealed, and results that wait.
+    pub fn state_bytes(&self) -> usize {
+        let of_lane = |lane: &WindowLane| match lane {
+            WindowLane::Sliced(lane) => lane.bytes(),
+            WindowLane::Session(lane) => lane.bytes(),
+        };
+        let lanes = self.lanes.iter().flat_map(|lane| lane.windows.iter().flatten());
+        let lanes: usize =
+            lanes.chain(self.windows.iter().filter_map(|state| state.results_lane.as_ref())).map(of_lane).sum();
+        let operators = self.windows.iter().map(|state| {
+            let pending = state.pending.values().flatten().map(RecordBatch::get_array_memory_size);
+            let operator = match &state.operator {
+                WindowOperator::Sliced(operator) => operator.bytes(),
+                WindowOperator::Session(operator) => operator.bytes(),
+            };
+            operator + pending.sum::<usize>()
+        });
+        lanes + operators.sum::<usize>()
+    }
+
     /// The lanes.
     pub fn lanes(&self) -> &[Lane] {
         &self.lanes

@@ -333,12 +333,18 @@ impl Runner {
 
     fn publish(&mut self, problem: Option<String>) {
         if let Some(engine) = &self.engine {
+            // Some accumulators look at every group to know their size, so not at every round.
+            if self.totals.state_measured.is_none_or(|last| last.elapsed() >= STATE_MEASURE_INTERVAL) {
+                self.totals.state_bytes = engine.state_bytes();
+                self.totals.state_measured = Some(Instant::now());
+            }
             let watermark = self.intake.watermark(engine);
             self.outside.status.send_replace(Arc::new(status::describe(engine, watermark, &self.totals, problem)));
         }
     }
 }
 
+const STATE_MEASURE_INTERVAL: Duration = Duration::from_secs(1);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -78,7 +78,7 @@ fn binary() -> Result<PathBuf> {
 /// A running server; killed when dropped.
 struct Server {
     process: Child,
-    url: String,
+    data: PathBuf,
 }
 
 impl Server {
@@ -95,7 +95,7 @@ impl Server {
             let _ = process.kill();
             return Err(format!("the server did not start: {url:?}").into());
         }
-        Ok(Server { process, url: url.trim().to_string() })
+        Ok(Server { process, data: data.to_owned() })
     }
 
     fn kill(mut self) -> Result<()> {
@@ -113,7 +113,7 @@ impl Drop for Server {
 }
 
 fn millrace(binary: &Path, server: &Server, arguments: &[&str]) -> Result<String> {
-    let output = Command::new(binary).arg("--server").arg(&server.url).args(arguments).output()?;
+    let output = Command::new(binary).arg("--data-dir").arg(&server.data).args(arguments).output()?;
     if !output.status.success() {
         return Err(format!("millrace {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr)).into());
     }

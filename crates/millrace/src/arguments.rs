@@ -25,6 +25,9 @@ pub struct ServerArguments {
     /// The server's data directory; without --server, the server is found through it
     #[arg(long, global = true, env = "MILLRACE_DATA_DIR", value_name = "DIR", default_value = "data")]
     pub data_dir: PathBuf,
+    /// Token that says who asks; on the server's own machine the data directory has one
+    #[arg(long, global = true, env = "MILLRACE_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub token: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -60,6 +63,25 @@ pub struct UpArguments {
     /// Where to listen; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
     pub listen: SocketAddr,
+    /// Certificate chain of the server, as PEM; with it the server speaks https
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key of the certificate, as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// A proxy in front of the server speaks https
+    #[arg(long, conflicts_with = "tls_cert")]
+    pub behind_proxy: bool,
+    /// PostgreSQL database for resources, people and audit: postgres://USER:PASSWORD@HOST:PORT/DATABASE; SQLite in the
+    /// data directory if not given
+    #[arg(long, env = "MILLRACE_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database: Option<String>,
+    /// Identity provider to log in with: a YAML file with issuer, clientId, clientSecretFile and groups
+    #[arg(long, env = "MILLRACE_OIDC", value_name = "FILE")]
+    pub oidc: Option<PathBuf>,
+    /// Becomes an API token of the first admin, for scripts
+    #[arg(long, env = "MILLRACE_ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub admin_token: Option<String>,
     /// Run the demo city: topics, schemas, daggers and a stream of records
     #[arg(long)]
     pub demo: bool,

@@ -4,6 +4,7 @@ use crate::arguments::ServerArguments;
 use crate::failure::{Failure, Problem};
 use crate::server_location;
 use futures::{Stream, StreamExt};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::Value;
 use std::time::Duration;
@@ -19,12 +20,21 @@ pub struct Client {
 
 impl Client {
     pub fn new(arguments: &ServerArguments) -> Result<Self, Failure> {
+        let location = server_location::find(arguments);
+        let mut headers = HeaderMap::new();
+        if let Some(token) = &location.token {
+            let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
+                .map_err(|_| Failure::usage("the token has letters that no token has"))?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIME_MAX)
             .no_proxy()
+            .default_headers(headers)
             .build()
             .map_err(|error| Failure::error(format!("the HTTP client cannot be started: {error}")))?;
-        Ok(Self { http, url: server_location::find(arguments) })
+        Ok(Self { http, url: location.url })
     }
 
     /// `segments` are escaped one by one, so that a name may hold anything.

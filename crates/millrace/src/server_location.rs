@@ -1,4 +1,5 @@
-//! Where the server is: `--server` or `MILLRACE_URL`, else the `server.json` of the data directory, else port 8080.
+//! Where the server is, and with which token to come: `--server` or `MILLRACE_URL`, else the `server.json` of the data
+//! directory, else port 8080. The token of the data directory is only ever sent to the server that wrote it.
 
 use crate::arguments::ServerArguments;
 use crate::failure::Failure;
@@ -40,12 +41,26 @@ impl Drop for WrittenServerFile {
     }
 }
 
-pub fn find(arguments: &ServerArguments) -> String {
-    if let Some(url) = &arguments.server {
-        let url = url.trim_end_matches('/');
-        return if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-    }
-    let path = DataDirectory::server_file(&arguments.data_dir);
-    let file = std::fs::read_to_string(path).ok().and_then(|text| serde_json::from_str::<ServerFile>(&text).ok());
-    file.map_or_else(|| URL_DEFAULT.to_owned(), |file| file.url)
+pub struct Location {
+    pub url: String,
+    pub token: Option<String>,
+}
+
+pub fn find(arguments: &ServerArguments) -> Location {
+    let here = DataDirectory::server_file(&arguments.data_dir);
+    let here = std::fs::read_to_string(here).ok().and_then(|text| serde_json::from_str::<ServerFile>(&text).ok());
+    let url = match (&arguments.server, &here) {
+        (Some(url), _) if url.contains("://") => url.trim_end_matches('/').to_owned(),
+        (Some(url), _) => format!("http://{}", url.trim_end_matches('/')),
+        (None, Some(here)) => here.url.clone(),
+        (None, None) => URL_DEFAULT.to_owned(),
+    };
+    let of_directory = || {
+        let is_its_server = here.as_ref().is_some_and(|here| here.url == url);
+        let path = DataDirectory::token_file(&arguments.data_dir);
+        std::fs::read_to_string(path).ok().filter(|_| is_its_server)
+    };
+    // Scripts that have started the server themselves have set this for it.
+    let of_environment = || std::env::var("MILLRACE_ADMIN_TOKEN").ok().filter(|token| !token.is_empty());
+    Location { token: arguments.token.clone().or_else(of_environment).or_else(of_directory), url }
 }

@@ -155,6 +155,11 @@ pub(crate) struct KeyTable {
 }
 
 impl KeyTable {
+    /// Bytes of memory, as far as the table knows.
+    pub(crate) fn bytes(&self) -> usize {
+        self.values.as_ref().map_or(0, |values| values.size())
+    }
+
     pub(crate) fn intern(
         &mut self,
         keys: &[ArrayRef],
@@ -219,6 +224,17 @@ pub struct Partial {
     pub states: Vec<Vec<ArrayRef>>,
 }
 
+impl Partial {
+    /// Bytes of memory of the columns.
+    pub fn bytes(&self) -> usize {
+        self.keys.iter().chain(self.states.iter().flatten()).map(|column| column.get_array_memory_size()).sum()
+    }
+}
+
+pub(crate) fn accumulator_bytes(accumulators: &[Box<dyn GroupsAccumulator>]) -> usize {
+    accumulators.iter().map(|accumulator| accumulator.size()).sum()
+}
+
 /// A hash table of groups with running aggregates.
 pub struct GroupTable {
     spec: AggregateSpec,
@@ -244,6 +260,11 @@ impl GroupTable {
     /// Number of groups.
     pub fn len(&self) -> usize {
         self.keys.len()
+    }
+
+    /// Bytes of memory, as far as keys and accumulators know.
+    pub fn bytes(&self) -> usize {
+        self.keys.bytes() + accumulator_bytes(&self.accumulators)
     }
 
     /// Whether there is no group.

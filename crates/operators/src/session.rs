@@ -14,7 +14,7 @@ use arrow::compute::{concat, take};
 use arrow::datatypes::{Int64Type, UInt64Type};
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 
-use crate::group_table::{AggregateSpec, KeyTable, Partial};
+use crate::group_table::{AggregateSpec, KeyTable, Partial, accumulator_bytes};
 use crate::sliced::{LaneRows, Verdict};
 use crate::{LATE, OperatorError, WindowSpec};
 
@@ -27,6 +27,9 @@ struct Session {
     records: u64,
     merged: Vec<u32>,
 }
+
+/// Start, last and number of records of a session as columns.
+const SPAN_BYTES: usize = 3 * size_of::<i64>();
 
 /// The sessions of one lane.
 pub struct SessionLane {
@@ -91,6 +94,15 @@ impl SessionLane {
         let times: Vec<i64> = kept.iter().map(|row| rows.times[*row as usize]).collect();
         let (keys, arguments, filters) = rows.pick(&UInt32Array::from(kept))?;
         self.take_rows(&times, &keys, &arguments, &filters)
+    }
+
+    /// Bytes of memory of the open sessions.
+    pub fn bytes(&self) -> usize {
+        let spans: usize = self.open.iter().map(|sessions| sessions.capacity() * size_of::<Session>()).sum();
+        spans
+            + self.open.capacity() * size_of::<Vec<Session>>()
+            + self.keys.bytes()
+            + accumulator_bytes(&self.accumulators)
     }
 
     /// Number of open sessions.
@@ -330,6 +342,11 @@ impl SessionOperator {
     /// An operator that has emitted nothing yet.
     pub fn new(window: WindowSpec, aggregate: AggregateSpec) -> Self {
         SessionOperator { window, aggregate, closed_up_to: i64::MIN, waiting: Vec::new() }
+    }
+
+    /// Bytes of memory of the sessions that wait for other lanes.
+    pub fn bytes(&self) -> usize {
+        self.waiting.iter().map(|(_, sessions)| sessions.partial.bytes() + sessions.starts.len() * SPAN_BYTES).sum()
     }
 
     /// A lane for this operator.

@@ -18,6 +18,11 @@ pub(crate) struct SliceTree {
 }
 
 impl SliceTree {
+    /// Bytes of memory of the merged blocks.
+    pub(crate) fn bytes(&self) -> usize {
+        self.blocks.values().flatten().map(|partial| partial.bytes()).sum()
+    }
+
     /// Partials that together cover the slices `first..end`, in slice order. All of them must be complete.
     pub(crate) fn cover(
         &mut self,

@@ -110,6 +110,11 @@ impl SlicedLane {
         self.parts.values().map(GroupTable::len).sum()
     }
 
+    /// Bytes of memory of the open parts.
+    pub fn bytes(&self) -> usize {
+        self.parts.values().map(GroupTable::bytes).sum()
+    }
+
     /// Parts with their states; with `dirty_only` those that changed since they were last asked for. Also names all parts.
     pub fn snapshot(&mut self, dirty_only: bool) -> Result<Vec<(i64, i64, Option<Partial>)>, OperatorError> {
         let mut parts = Vec::with_capacity(self.parts.len());
@@ -245,6 +250,12 @@ impl SlicedOperator {
     /// A lane for this operator.
     pub fn lane(&self) -> SlicedLane {
         SlicedLane::new(self.window, self.aggregate.clone())
+    }
+
+    /// Bytes of memory of what is complete and still needed.
+    pub fn bytes(&self) -> usize {
+        let parts = self.sealed.values().chain(self.partly_late.values());
+        parts.map(|partial| partial.bytes()).sum::<usize>() + self.tree.bytes()
     }
 
     /// Windows that end at or before this are closed.

@@ -1,21 +1,24 @@
 //! Daggers: listing, starting, stopping, looking at results.
 
 use crate::AppState;
+use crate::access::{By, Ordered};
 use crate::body::{DOCUMENT_BYTES_MAX, read_text};
 use crate::listing::{Column, ListQuery, page};
 use crate::problem::Problem;
 use crate::query::Query;
+use crate::shown::Shown;
 use crate::streaming::answer;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use control::{ControlError, Follow, parse_duration};
+use control::{AppliedDagger, ControlError, Follow, PublishTo, parse_duration};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio_stream::wrappers::ReceiverStream;
+use utoipa::{IntoParams, ToSchema};
 
 const LAST_DEFAULT: Duration = Duration::from_secs(15 * 60);
 
@@ -37,26 +40,39 @@ pub(crate) async fn list(
     Ok(Json(page(state.platform.daggers().await?, &query, COLUMNS)?))
 }
 
-pub(crate) async fn show(State(state): State<AppState>, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
-    Ok(Json(state.platform.dagger(&name).await?))
+pub(crate) async fn show(State(state): State<AppState>, Path(name): Path<String>) -> Result<Shown, Problem> {
+    Ok(Shown(state.platform.dagger(&name).await?))
 }
 
-pub(crate) async fn delete(State(state): State<AppState>, Path(name): Path<String>) -> Result<StatusCode, Problem> {
-    state.platform.delete_dagger(&name).await?;
+pub(crate) async fn delete(
+    State(state): State<AppState>,
+    Ordered(actor): Ordered,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    state.platform.delete_dagger(&actor, &name).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Answers when the dagger has stopped, with a checkpoint.
-pub(crate) async fn stop(State(state): State<AppState>, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
-    Ok(Json(state.platform.stop_dagger(&name).await?))
+pub(crate) async fn stop(
+    State(state): State<AppState>,
+    Ordered(actor): Ordered,
+    Path(name): Path<String>,
+) -> Result<Shown, Problem> {
+    Ok(Shown(state.platform.stop_dagger(&actor, &name).await?))
 }
 
-pub(crate) async fn start(State(state): State<AppState>, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
-    Ok(Json(state.platform.start_dagger(&name).await?))
+pub(crate) async fn start(
+    State(state): State<AppState>,
+    Ordered(actor): Ordered,
+    Path(name): Path<String>,
+) -> Result<Shown, Problem> {
+    Ok(Shown(state.platform.start_dagger(&actor, &name).await?))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct ResultsQuery {
     #[serde(default)]
     last: Option<String>,
@@ -81,9 +97,9 @@ pub(crate) async fn results(
 }
 
 /// `{"plan": "..", "ledger": {..}, "rows": [..]}` of a run over the records that are there; nothing is written.
-pub(crate) async fn preview(State(state): State<AppState>, body: Body) -> Result<Response, Problem> {
+pub(crate) async fn preview(State(state): State<AppState>, By(caller): By, body: Body) -> Result<Response, Problem> {
     let text = read_text(body, DOCUMENT_BYTES_MAX).await?;
-    let preview = state.platform.preview_dagger(&text).await?;
+    let preview = state.platform.preview_dagger(&caller, &text).await?;
     let mut out = serde_json::to_vec(&json!({
         "plan": preview.plan, "warnings": preview.warnings, "ledger": preview.ledger, "truncated": preview.is_truncated,
     }))
@@ -129,18 +145,71 @@ pub(crate) async fn revisions(State(state): State<AppState>, Path(name): Path<St
     Ok(Json(json!({ "items": revisions.iter().map(control::Revision::to_json).collect::<Vec<_>>() })))
 }
 
-#[derive(Debug, Deserialize)]
+pub(crate) async fn history(State(state): State<AppState>, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
+    Ok(Json(json!({ "items": state.platform.dagger_history(&name).await? })))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct RollBack {
+pub(crate) struct RollBack {
     generation: i64,
 }
 
 pub(crate) async fn roll_back(
     State(state): State<AppState>,
+    Ordered(actor): Ordered,
     Path(name): Path<String>,
     body: Body,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Shown, Problem> {
     let asked: RollBack = control::document::parse_json(&read_text(body, DOCUMENT_BYTES_MAX).await?)?;
-    let applied = state.platform.roll_back_dagger(&name, asked.generation).await?;
-    Ok(Json(json!({ "resource": applied.resource, "change": applied.change.as_str(), "warnings": applied.warnings })))
+    Ok(Shown(applied_json(state.platform.roll_back_dagger(&actor, &name, asked.generation).await?)))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Fork {
+    name: String,
+    #[serde(default)]
+    group: Option<String>,
+}
+
+/// A suspended copy, in a group of the caller's own.
+pub(crate) async fn fork(
+    State(state): State<AppState>,
+    Ordered(actor): Ordered,
+    Path(name): Path<String>,
+    body: Body,
+) -> Result<(StatusCode, Shown), Problem> {
+    let asked: Fork = control::document::parse_json(&read_text(body, DOCUMENT_BYTES_MAX).await?)?;
+    let group = asked.group.as_deref().unwrap_or(control::GROUP_DEFAULT);
+    let applied = state.platform.fork_dagger(&actor, &name, &asked.name, group).await?;
+    Ok((StatusCode::CREATED, Shown(applied_json(applied))))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Publish {
+    topic: String,
+    #[serde(default)]
+    schema: Option<String>,
+    #[serde(default)]
+    key: Vec<String>,
+    #[serde(default)]
+    partitions: Option<u32>,
+}
+
+/// The results go to a topic, too.
+pub(crate) async fn publish(
+    State(state): State<AppState>,
+    Ordered(actor): Ordered,
+    Path(name): Path<String>,
+    body: Body,
+) -> Result<Shown, Problem> {
+    let asked: Publish = control::document::parse_json(&read_text(body, DOCUMENT_BYTES_MAX).await?)?;
+    let to = PublishTo { topic: asked.topic, schema: asked.schema, key: asked.key, partitions: asked.partitions };
+    Ok(Shown(applied_json(state.platform.publish_dagger(&actor, &name, to).await?)))
+}
+
+pub(crate) fn applied_json(applied: AppliedDagger) -> Value {
+    json!({ "change": applied.change.as_str(), "warnings": applied.warnings, "resource": applied.resource })
 }

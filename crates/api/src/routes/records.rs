@@ -22,9 +22,11 @@ use control::records::{DraftValue, RecordDraft, RecordOutcome, split_delimited};
 use control::{ControlError, now_ms, parse_time};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use utoipa::IntoParams;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct PublishQuery {
     #[serde(default)]
     key_field: Option<String>,

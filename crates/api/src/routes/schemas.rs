@@ -1,6 +1,7 @@
 //! Message types.
 
 use crate::AppState;
+use crate::access::Ordered;
 use crate::body::{BULK_BYTES_MAX, read_text};
 use crate::listing::{Column, ListQuery, page};
 use crate::problem::Problem;
@@ -12,10 +13,11 @@ use base64::Engine;
 use control::{API_VERSION, ControlError, SchemaPush, document};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct PushDocument {
+pub(crate) struct PushDocument {
     #[serde(default)]
     files: Vec<FileDocument>,
     /// Base64 of a serialised `google.protobuf.FileDescriptorSet`.
@@ -23,14 +25,18 @@ struct PushDocument {
     descriptor_set: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct FileDocument {
+pub(crate) struct FileDocument {
     path: String,
     text: String,
 }
 
-pub(crate) async fn push(State(state): State<AppState>, body: Body) -> Result<Json<Value>, Problem> {
+pub(crate) async fn push(
+    State(state): State<AppState>,
+    Ordered(actor): Ordered,
+    body: Body,
+) -> Result<Json<Value>, Problem> {
     let text = read_text(body, BULK_BYTES_MAX).await?;
     let pushed: PushDocument = document::parse_json(&text)?;
     let push = match (pushed.files.is_empty(), pushed.descriptor_set) {
@@ -49,7 +55,7 @@ pub(crate) async fn push(State(state): State<AppState>, body: Body) -> Result<Js
             );
         }
     };
-    let items: Vec<Value> = state.platform.push_schemas(push).await?.iter().map(schema_json).collect();
+    let items: Vec<Value> = state.platform.push_schemas(&actor, push).await?.iter().map(schema_json).collect();
     Ok(Json(json!({ "items": items })))
 }
 

@@ -1,6 +1,7 @@
 //! `POST /api/v1/sql`: one SELECT over the measurements.
 
 use crate::AppState;
+use crate::access::By;
 use crate::body::{DOCUMENT_BYTES_MAX, accepts, media_type, read_text};
 use crate::problem::Problem;
 use crate::streaming::NDJSON;
@@ -11,22 +12,28 @@ use axum::response::{IntoResponse, Response};
 use control::{ControlError, QueryResult, document};
 use rows::RowWriter;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct SqlDocument {
+pub(crate) struct SqlDocument {
     sql: String,
 }
 
 /// The body is `{"sql": ".."}`, or with `Content-Type: text/plain` the bare text. The answer is
 /// `{"columns": [{"name", "type"}], "rows": [{..}]}`, or the rows alone for `Accept: application/x-ndjson`.
-pub(crate) async fn query(State(state): State<AppState>, headers: HeaderMap, body: Body) -> Result<Response, Problem> {
+pub(crate) async fn query(
+    State(state): State<AppState>,
+    By(caller): By,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
     let text = read_text(body, DOCUMENT_BYTES_MAX).await?;
     let sql = match media_type(&headers).as_str() {
         "text/plain" | "application/sql" => text,
         _ => document::parse_json::<SqlDocument>(&text)?.sql,
     };
-    let result = state.platform.query(&sql).await?;
+    let result = state.platform.query(&caller, &sql).await?;
     let as_lines = accepts(&headers, NDJSON);
     let bytes = tokio::task::spawn_blocking(move || if as_lines { lines(&result) } else { whole(&result) })
         .await

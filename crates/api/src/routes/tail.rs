@@ -12,11 +12,13 @@ use control::{ControlError, Follow, TailFrom, TailRequest, now_ms, parse_time};
 use futures::StreamExt;
 use serde::Deserialize;
 use tokio_stream::wrappers::ReceiverStream;
+use utoipa::IntoParams;
 
 const LIMIT_DEFAULT: usize = 10;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct TailQuery {
     /// `earliest`, `latest` or a time; without it the last records that are there.
     #[serde(default)]

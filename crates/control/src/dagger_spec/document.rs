@@ -2,6 +2,7 @@
 
 use super::text;
 use super::*;
+use crate::resource::{Kind, parse_document};
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
@@ -95,6 +96,16 @@ struct SinkDocument {
 pub(super) const RECORD_TIMESTAMP: &str = "record";
 
 impl DaggerDocument {
+    pub fn parse(text: &str) -> Result<(Metadata, DaggerDocument), ControlError> {
+        parse_document(text, Kind::Dagger)
+    }
+
+    /// A document that does not say whether the dagger runs leaves it as it is.
+    pub fn or_state(mut self, state: Option<DesiredState>) -> Self {
+        self.state = self.state.or_else(|| state.map(|state| state.as_str().to_owned()));
+        self
+    }
+
     /// Fills in the defaults and checks every value by itself.
     pub fn complete(self, name: &str) -> Result<DaggerSpec, ControlError> {
         limit("streams", self.streams.len(), STREAMS_MAX)?;
@@ -108,10 +119,6 @@ impl DaggerDocument {
             return Err(invalid("spec.sql", "is empty"));
         }
         let cluster = self.cluster.unwrap_or_else(|| CLUSTER_DEFAULT.to_owned());
-        if cluster != CLUSTER_DEFAULT {
-            return Err(invalid("spec.cluster", format!("`{cluster}` is not a dagger cluster"))
-                .with_hint(format!("leave it out, or write `{CLUSTER_DEFAULT}`, the one inside this server")));
-        }
         let streams = self
             .streams
             .into_iter()

@@ -1,7 +1,11 @@
 //! SQL asked once over what the daggers have written: read-only, one statement, bounded in time, rows and memory.
 
 use super::Platform;
-use crate::error::{ControlError, nearest};
+use super::daggers::measurements;
+use crate::access::{Caller, Permission};
+use crate::dagger_spec::DaggerSpec;
+use crate::error::{ControlError, ErrorKind, nearest};
+use crate::resource::Kind;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
@@ -11,6 +15,7 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{DFParser, Statement};
 use futures::StreamExt;
+use std::collections::HashSet;
 use std::time::Duration;
 
 pub const SQL_BYTES_MAX: usize = 256 * 1024;
@@ -27,7 +32,7 @@ pub struct QueryResult {
 
 impl Platform {
     /// Runs one SELECT over the measurements, each a table of its name with `time`, its tags and its fields.
-    pub async fn query(&self, sql: &str) -> Result<QueryResult, ControlError> {
+    pub async fn query(&self, caller: &Caller, sql: &str) -> Result<QueryResult, ControlError> {
         if sql.len() > SQL_BYTES_MAX {
             return Err(ControlError::too_large(
                 "sql_too_long",
@@ -37,9 +42,10 @@ impl Platform {
         check_statement(sql)?;
         let _turn =
             self.queries.acquire().await.map_err(|_| ControlError::unavailable("stopping", "the server ends"))?;
-        let context = self.session()?;
+        let hidden = self.hidden_measurements(caller).await?;
+        let context = self.session(&hidden)?;
         match tokio::time::timeout(QUERY_TIME_MAX, run(&context, sql)).await {
-            Ok(result) => result.map_err(|error| self.explain_sql(error)),
+            Ok(result) => result.map_err(|error| self.explain_sql(error, &hidden)),
             Err(_) => Err(ControlError::too_large(
                 "query_too_slow",
                 format!("the query took longer than {} s", QUERY_TIME_MAX.as_secs()),
@@ -48,8 +54,26 @@ impl Platform {
         }
     }
 
+    /// The measurements whose records the caller may not read: those that only daggers of other groups write. What no
+    /// dagger writes any more is for the platform's admins.
+    async fn hidden_measurements(&self, caller: &Caller) -> Result<HashSet<String>, ControlError> {
+        if caller.groups_with(Permission::ReadRecords).is_none() {
+            return Ok(HashSet::new());
+        }
+        let mut readable = HashSet::new();
+        for dagger in self.db.list(Kind::Dagger).await? {
+            if caller.may(Permission::ReadRecords, &dagger.metadata.group)
+                && let Ok(spec) = DaggerSpec::from_json(&dagger.metadata.name, &dagger.spec)
+            {
+                readable.extend(measurements(&spec).map(str::to_owned));
+            }
+        }
+        let all = self.series.measurements().into_iter().map(|known| known.name);
+        Ok(all.filter(|name| !readable.contains(name)).collect())
+    }
+
     /// A context of its own for every query: nothing that one does can be seen by another.
-    fn session(&self) -> Result<SessionContext, ControlError> {
+    fn session(&self, hidden: &HashSet<String>) -> Result<SessionContext, ControlError> {
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_limit(QUERY_MEMORY_BYTES_MAX, 1.0)
             .build_arc()
@@ -60,7 +84,7 @@ impl Platform {
             SessionStateBuilder::new_from_existing(state).with_config(config).with_runtime_env(runtime).build()
         };
         let context = SessionContext::new_with_state(state);
-        for measurement in self.series.measurements() {
+        for measurement in self.series.measurements().into_iter().filter(|known| !hidden.contains(&known.name)) {
             let table = self.series.table_provider(&measurement.name)?;
             context
                 .register_table(datafusion::common::TableReference::bare(measurement.name), table)
@@ -69,7 +93,7 @@ impl Platform {
         Ok(context)
     }
 
-    fn explain_sql(&self, error: DataFusionError) -> ControlError {
+    fn explain_sql(&self, error: DataFusionError, hidden: &HashSet<String>) -> ControlError {
         let text = first_line(&error.find_root().strip_backtrace());
         let place = span_of(&error);
         let missing_table = text.split_once("table '").and_then(|(_, rest)| rest.split_once("' not found"));
@@ -77,6 +101,14 @@ impl Platform {
             Some((table, _)) => {
                 let name = table.rsplit('.').next().unwrap_or(table).to_owned();
                 let known: Vec<String> = self.series.measurements().into_iter().map(|info| info.name).collect();
+                if hidden.contains(&name) {
+                    return ControlError::new(
+                        ErrorKind::Forbidden,
+                        "forbidden",
+                        format!("you have no right to read the measurement `{name}`"),
+                    )
+                    .with_hint("an admin of the group whose dagger writes it can make you its viewer");
+                }
                 let hint = match nearest(&name, known.iter().map(String::as_str)) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None if known.is_empty() => "no dagger has written a result yet".to_owned(),

@@ -1,8 +1,9 @@
 //! Daggers as resources: applying, listing, starting, stopping, deleting.
 
 use super::Platform;
+use crate::access::{Actor, Caller, Permission};
 use crate::dagger_plan::{self, FutureCheck, PlannedDagger};
-use crate::dagger_spec::{DaggerSpec, DesiredState, SinkSpec};
+use crate::dagger_spec::{DaggerDocument, DaggerSpec, DesiredState, SinkSpec};
 use crate::error::ControlError;
 use crate::resource::{Kind, Metadata, Resource};
 use crate::resource_db::Change;
@@ -23,15 +24,23 @@ pub struct AppliedDagger {
 
 impl Platform {
     /// Checks a dagger wholly, stores it with every default filled in, and lets it run (or not, as its state says).
-    pub async fn apply_dagger(self: &Arc<Self>, text: &str) -> Result<AppliedDagger, ControlError> {
-        let (metadata, mut spec) = DaggerSpec::parse(text)?;
+    /// A dry run does all of it but the last two.
+    pub async fn apply_dagger(self: &Arc<Self>, actor: &Actor, text: &str) -> Result<AppliedDagger, ControlError> {
+        let (metadata, document) = DaggerDocument::parse(text)?;
         let (resource, change, warnings) = {
             let _change = self.changes.lock().await;
-            self.check_group(&metadata).await?;
-            let planned = self.check_dagger(&metadata.name, &mut spec).await?;
+            let mut spec = self.complete(&metadata, document).await?;
+            let planned = self.check_dagger(&metadata, &mut spec).await?;
+            self.check_rights(actor, &metadata, &spec).await?;
             let warnings = self.warnings(&metadata, &spec, &planned).await?;
-            self.prepare_sink_topics(&spec, &planned).await?;
-            let (resource, change) = self.db.put(Kind::Dagger, &metadata, &spec.to_json()).await?;
+            if !actor.is_dry_run {
+                self.check_seen(actor, &metadata.name).await?;
+                self.prepare_sink_topics(&actor.unconditional(), &metadata, &spec, &planned).await?;
+            }
+            let (resource, change) = self.db.put(actor, Kind::Dagger, &metadata, &spec.to_json()).await?;
+            if actor.is_dry_run {
+                return Ok(AppliedDagger { resource: resource.to_json(None), change, warnings });
+            }
             self.supervise(&resource, spec.state);
             (resource, change, warnings)
         };
@@ -39,8 +48,62 @@ impl Platform {
         Ok(AppliedDagger { resource: self.shown(&resource), change, warnings })
     }
 
+    /// Reads a spec. One that does not say whether it runs leaves the dagger as it is.
+    pub(super) async fn complete(
+        &self,
+        metadata: &Metadata,
+        document: DaggerDocument,
+    ) -> Result<DaggerSpec, ControlError> {
+        let before = self.db.get(Kind::Dagger, &metadata.name).await?;
+        let before = before.map(|before| DaggerSpec::from_json(&metadata.name, &before.spec)).transpose()?;
+        document.or_state(before.map(|before| before.state)).complete(&metadata.name)
+    }
+
+    /// Before anything is made on the way to the change.
+    async fn check_seen(&self, actor: &Actor, name: &str) -> Result<(), ControlError> {
+        let before = self.db.get(Kind::Dagger, name).await?;
+        actor.check_generation(&format!("the dagger `{name}`"), before.map(|before| before.generation))
+    }
+
+    /// To make a dagger one has to be an editor of its group, a reader of what it reads and a writer of what it writes.
+    async fn check_rights(&self, actor: &Actor, metadata: &Metadata, spec: &DaggerSpec) -> Result<(), ControlError> {
+        actor.require(Permission::WriteDaggers, &metadata.group)?;
+        if let Some(before) = self.db.get(Kind::Dagger, &metadata.name).await? {
+            actor.require(Permission::WriteDaggers, &before.metadata.group)?;
+        }
+        self.check_readable(&actor.caller, spec).await?;
+        for sink in &spec.sinks {
+            let SinkSpec::Topic { topic, .. } = sink else { continue };
+            match self.db.get(Kind::Topic, topic).await? {
+                Some(topic) => actor.require(Permission::WriteRecords, &topic.metadata.group)?,
+                None => actor.require(Permission::WriteTopics, &metadata.group)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the caller may read the records of every topic that the dagger reads.
+    pub(super) async fn check_readable(&self, caller: &Caller, spec: &DaggerSpec) -> Result<(), ControlError> {
+        for topic in spec.streams.iter().flat_map(|stream| &stream.topics) {
+            if let Some(resource) = self.db.get(Kind::Topic, topic).await? {
+                caller.require(Permission::ReadRecords, &resource.metadata.group).map_err(|error| ControlError {
+                    detail: format!("the topic `{topic}`: {}", error.detail),
+                    ..error
+                })?;
+            }
+        }
+        Ok(())
+    }
+
     /// Everything that can be wrong with a dagger before it runs; makes nothing.
-    pub(super) async fn check_dagger(&self, name: &str, spec: &mut DaggerSpec) -> Result<PlannedDagger, ControlError> {
+    pub(super) async fn check_dagger(
+        &self,
+        metadata: &Metadata,
+        spec: &mut DaggerSpec,
+    ) -> Result<PlannedDagger, ControlError> {
+        self.check_group(metadata).await?;
+        self.check_cluster(metadata, spec).await?;
+        let name = &metadata.name;
         for (index, stream) in spec.streams.iter_mut().enumerate() {
             if stream.topics.is_empty() {
                 return Err(ControlError::invalid(
@@ -138,15 +201,15 @@ impl Platform {
     }
 
     /// Suspends it; answers when it has stopped with a checkpoint.
-    pub async fn stop_dagger(self: &Arc<Self>, name: &str) -> Result<Value, ControlError> {
-        self.set_state(name, DesiredState::Suspended).await?;
+    pub async fn stop_dagger(self: &Arc<Self>, actor: &Actor, name: &str) -> Result<Value, ControlError> {
+        self.set_state(actor, name, DesiredState::Suspended).await?;
         self.supervisor.wait(name, |phase| phase == Phase::Suspended).await;
         self.dagger(name).await
     }
 
     /// Lets it run from where it stopped; one that has failed is tried again.
-    pub async fn start_dagger(self: &Arc<Self>, name: &str) -> Result<Value, ControlError> {
-        self.set_state(name, DesiredState::Running).await?;
+    pub async fn start_dagger(self: &Arc<Self>, actor: &Actor, name: &str) -> Result<Value, ControlError> {
+        self.set_state(actor, name, DesiredState::Running).await?;
         if self
             .supervisor
             .observe(name)
@@ -158,22 +221,25 @@ impl Platform {
         self.dagger(name).await
     }
 
-    async fn set_state(self: &Arc<Self>, name: &str, state: DesiredState) -> Result<(), ControlError> {
+    async fn set_state(self: &Arc<Self>, actor: &Actor, name: &str, state: DesiredState) -> Result<(), ControlError> {
         let _change = self.changes.lock().await;
         let resource = self.dagger_resource(name).await?;
+        actor.require(Permission::WriteDaggers, &resource.metadata.group)?;
         let mut spec = DaggerSpec::from_json(name, &resource.spec)?;
         spec.state = state;
-        let (resource, _) = self.db.put(Kind::Dagger, &resource.metadata, &spec.to_json()).await?;
+        let (resource, _) = self.db.put(actor, Kind::Dagger, &resource.metadata, &spec.to_json()).await?;
         self.supervise(&resource, state);
         Ok(())
     }
 
     /// Ends it and removes its state and its dead letters; what it has written stays.
-    pub async fn delete_dagger(&self, name: &str) -> Result<(), ControlError> {
+    pub async fn delete_dagger(&self, actor: &Actor, name: &str) -> Result<(), ControlError> {
         let _change = self.changes.lock().await;
         let resource = self.dagger_resource(name).await?;
+        actor.require(Permission::WriteDaggers, &resource.metadata.group)?;
+        actor.check_generation(&format!("the dagger `{name}`"), Some(resource.generation))?;
         self.supervisor.end(name).await;
-        self.db.delete(Kind::Dagger, name).await?;
+        self.db.delete(actor, Kind::Dagger, name).await?;
         self.forget_dead_letters(DeadLetterFilter::owner(name)).await?;
         self.drop_state(name).await?;
         let spec = DaggerSpec::from_json(name, &resource.spec)?;
@@ -184,7 +250,7 @@ impl Platform {
     }
 }
 
-fn measurements(spec: &DaggerSpec) -> impl Iterator<Item = &str> {
+pub(super) fn measurements(spec: &DaggerSpec) -> impl Iterator<Item = &str> {
     spec.sinks.iter().filter_map(|sink| match sink {
         SinkSpec::Series { measurement, .. } => Some(measurement.as_str()),
         _ => None,

@@ -1,6 +1,7 @@
 //! Dead letters: finding them and looking into them.
 
 use super::Platform;
+use crate::access::{Caller, Permission};
 use crate::dagger_spec::DaggerSpec;
 use crate::error::ControlError;
 use crate::records::base64_text;
@@ -10,6 +11,7 @@ use crate::topic_spec::TopicSpec;
 use delivery::{DeadLetter, DeadLetterFilter, DeadLetterKey, DeadLetterKind, DeadLetterState};
 use prost_reflect::MessageDescriptor;
 use serde_json::{Value, json};
+use std::collections::HashMap;
 
 pub const DEAD_LETTERS_PER_PAGE_MAX: usize = 1_000;
 
@@ -59,6 +61,7 @@ pub struct DeadLetters {
 impl Platform {
     pub async fn dead_letters(
         &self,
+        caller: &Caller,
         query: &DeadLetterQuery,
         after: Option<String>,
         limit: usize,
@@ -66,12 +69,16 @@ impl Platform {
         let (store, filter) = (self.dead_letters.clone(), query.filter()?);
         let limit = limit.clamp(1, DEAD_LETTERS_PER_PAGE_MAX);
         let page = tokio::task::spawn_blocking(move || store.list(&filter, after.as_deref(), limit)).await??;
-        Ok(DeadLetters { items: page.letters.iter().map(summary).collect(), next: page.next_cursor })
+        // A page can be shorter than its limit: what the caller may not read is left out.
+        let groups = self.dagger_groups().await?;
+        let readable = |letter: &&DeadLetter| may_read(caller, &groups, &letter.key.owner);
+        Ok(DeadLetters { items: page.letters.iter().filter(readable).map(summary).collect(), next: page.next_cursor })
     }
 
     /// One dead letter with its bytes, decoded as far as it goes by the message type as it is now.
-    pub async fn dead_letter(&self, id: &str) -> Result<Value, ControlError> {
+    pub async fn dead_letter(&self, caller: &Caller, id: &str) -> Result<Value, ControlError> {
         let letter = self.find_dead_letter(id).await?;
+        caller.require(Permission::ReadRecords, &self.group_of(Kind::Dagger, &letter.key.owner).await?)?;
         let mut shown = summary(&letter);
         let message = self.message_of(&letter).await;
         if let Some(object) = shown.as_object_mut() {
@@ -99,6 +106,12 @@ impl Platform {
         })
     }
 
+    /// The group of every dagger.
+    async fn dagger_groups(&self) -> Result<HashMap<String, String>, ControlError> {
+        let daggers = self.db.list(Kind::Dagger).await?;
+        Ok(daggers.into_iter().map(|dagger| (dagger.metadata.name, dagger.metadata.group)).collect())
+    }
+
     /// The type that its dagger reads it as; if that is gone, the topic's.
     async fn message_of(&self, letter: &DeadLetter) -> Option<MessageDescriptor> {
         let of_dagger = self.db.get(Kind::Dagger, &letter.key.owner).await.ok().flatten().and_then(|resource| {
@@ -113,6 +126,13 @@ impl Platform {
             }
         };
         self.message(&schema?).ok()
+    }
+}
+
+fn may_read(caller: &Caller, groups: &HashMap<String, String>, dagger: &str) -> bool {
+    match groups.get(dagger) {
+        Some(group) => caller.may(Permission::ReadRecords, group),
+        None => caller.groups_with(Permission::ReadRecords).is_none(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The demo city: its schemas, topics and daggers, and a stream of its records at the pace of the clock.
 
 use super::Platform;
+use crate::access::Actor;
 use crate::error::ControlError;
 use crate::platform::schemas::SchemaPush;
 use crate::resource::{Kind, Metadata};
@@ -25,16 +26,17 @@ pub struct DemoOptions {
 impl Platform {
     /// Makes what the city needs and is not there yet, and lets it publish until the server ends.
     pub async fn start_demo(self: &Arc<Self>, options: DemoOptions) -> Result<(), ControlError> {
+        let server = Actor::server();
         let sources = city::proto_sources()
             .into_iter()
             .map(|source| SourceFile { path: source.path.to_owned(), text: source.text.to_owned() })
             .collect();
-        self.push_schemas(SchemaPush::Sources(sources)).await?;
+        self.push_schemas(&server, SchemaPush::Sources(sources)).await?;
         for topic in city::topics() {
             if self.db.get(Kind::Topic, topic.name).await?.is_none() {
                 let mut spec = TopicSpec::new(topic.partitions, Some(topic.message_full_name.to_owned()));
                 spec.description = Some(topic.description.to_owned());
-                self.create_topic(&Metadata::named(topic.name), &spec).await?;
+                self.create_topic(&server, &Metadata::named(topic.name), &spec).await?;
             }
         }
         let publishing = tokio::spawn(publish(Arc::clone(&self.log) as Arc<dyn TopicLog>, options));
@@ -42,7 +44,7 @@ impl Platform {
         for dagger in city::daggers() {
             // One that somebody has changed or stopped stays as they left it.
             if self.db.get(Kind::Dagger, dagger.name).await?.is_none() {
-                self.apply_dagger(dagger.yaml).await?;
+                self.apply_dagger(&server, dagger.yaml).await?;
             }
         }
         Ok(())

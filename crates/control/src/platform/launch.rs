@@ -1,6 +1,7 @@
 //! Making a dagger run: plan, sinks, state directory, engine.
 
 use super::Platform;
+use crate::access::Actor;
 use crate::dagger_plan::{self, FutureCheck, PlannedDagger, millis};
 use crate::dagger_spec::{DaggerSpec, SinkSpec, StartFrom};
 use crate::error::ControlError;
@@ -65,7 +66,7 @@ impl Platform {
         };
         let mut spec = DaggerSpec::from_json(name, &resource.spec)?;
         let planned = dagger_plan::plan(&mut spec, &self.schema_set(), FutureCheck::AppendTime)?;
-        self.prepare_sink_topics(&spec, &planned).await?;
+        self.prepare_sink_topics(&Actor::server(), &resource.metadata, &spec, &planned).await?;
         let sinks = self.plan_sinks(name, &spec, &planned)?;
         self.fit_state(name, &spec, &planned).await?;
         let (sinks, statuses) = self.open_sinks(&spec, &planned, sinks);
@@ -81,6 +82,8 @@ impl Platform {
         let log: Arc<dyn TopicLog> = Arc::clone(&self.log) as Arc<dyn TopicLog>;
         let keeper = Arc::new(DeadLetterKeeper::new(self.dead_letters.clone()));
         let storage = Arc::new(LocalStorage::new(self.directory.checkpoints()));
+        let handle = self.clusters.runtime(&spec.cluster);
+        let _entered = handle.enter();
         Ok(RunningDagger { handle: flow::spawn(config, log, sinks, keeper, storage), sinks: statuses })
     }
 
@@ -157,6 +160,8 @@ impl Platform {
     /// Makes the topics and message types that the sinks need and that are not there.
     pub(super) async fn prepare_sink_topics(
         &self,
+        actor: &Actor,
+        of: &Metadata,
         spec: &DaggerSpec,
         planned: &PlannedDagger,
     ) -> Result<(), ControlError> {
@@ -164,12 +169,13 @@ impl Platform {
             let SinkSpec::Topic { topic, schema, partitions, .. } = sink else { continue };
             let message = match schema {
                 Some(schema) => schema.clone(),
-                None => self.register_generated(topic, planned).await?,
+                None => self.register_generated(actor, topic, planned).await?,
             };
             match self.db.get(Kind::Topic, topic).await? {
                 None => {
                     let wanted = TopicSpec::new(partitions.unwrap_or(1), Some(message));
-                    self.create_topic_locked(&Metadata::named(topic.clone()), &wanted).await?;
+                    let metadata = Metadata { group: of.group.clone(), ..Metadata::named(topic.clone()) };
+                    self.create_topic_locked(actor, &metadata, &wanted).await?;
                 }
                 Some(existing) => {
                     let existing = TopicSpec::from_json(&existing.spec)?;
@@ -187,14 +193,19 @@ impl Platform {
         Ok(())
     }
 
-    async fn register_generated(&self, topic: &str, planned: &PlannedDagger) -> Result<String, ControlError> {
+    async fn register_generated(
+        &self,
+        actor: &Actor,
+        topic: &str,
+        planned: &PlannedDagger,
+    ) -> Result<String, ControlError> {
         let name = generated_message_name(topic);
         let file = self.generated_file(&name, &planned.plan.schema)?;
         let current = self.schema_set();
         if !self.is_registered(&name, &file)? {
             let merged = current.with_file(file.clone())?;
             use prost::Message as _;
-            self.store_schema_set(&file.encode_to_vec(), std::slice::from_ref(&name), merged).await?;
+            self.store_schema_set(actor, &file.encode_to_vec(), std::slice::from_ref(&name), merged).await?;
         }
         Ok(name)
     }

@@ -1,6 +1,7 @@
 //! A dagger over the records that are there, as a bounded run: same engine, nothing written.
 
 use super::Platform;
+use crate::access::Caller;
 use crate::dagger_spec::DaggerSpec;
 use crate::error::ControlError;
 use flow::{BoundedOptions, FlowError, RecordFile, TableInput};
@@ -30,9 +31,10 @@ pub struct Preview {
 }
 
 impl Platform {
-    pub async fn preview_dagger(&self, text: &str) -> Result<Preview, ControlError> {
+    pub async fn preview_dagger(&self, caller: &Caller, text: &str) -> Result<Preview, ControlError> {
         let (metadata, mut spec) = DaggerSpec::parse(text)?;
-        let planned = self.check_dagger(&metadata.name, &mut spec).await?;
+        let planned = self.check_dagger(&metadata, &mut spec).await?;
+        self.check_readable(caller, &spec).await?;
         let mut warnings = self.warnings(&metadata, &spec, &planned).await?;
         let mut inputs = Vec::with_capacity(spec.streams.len());
         for (stream, settings) in spec.streams.iter().zip(&planned.streams) {

@@ -6,10 +6,13 @@
 
 use super::Platform;
 use super::dead_letters::DeadLetterQuery;
+use crate::access::{Caller, Permission, Subject};
 use crate::error::ControlError;
+use crate::resource::Kind;
 use crate::supervisor::Phase;
 use delivery::{DeadLetter, DeliveryError};
 use log::{LogError, NewRecord, TopicConfig, TopicLog};
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Topics of this prefix are the server's own: they are in no listing.
@@ -30,7 +33,12 @@ pub(super) fn is_replay_topic(topic: &str) -> bool {
 
 impl Platform {
     /// Gives one dead letter, or all kept ones that match, to their daggers again. Returns how many.
-    pub async fn replay_dead_letters(&self, id: Option<&str>, query: &DeadLetterQuery) -> Result<usize, ControlError> {
+    pub async fn replay_dead_letters(
+        &self,
+        caller: &Caller,
+        id: Option<&str>,
+        query: &DeadLetterQuery,
+    ) -> Result<usize, ControlError> {
         let letters = match id {
             Some(id) => vec![self.find_dead_letter(id).await?],
             None => self.matching_letters(query).await?,
@@ -40,12 +48,18 @@ impl Platform {
             by_stream.entry((letter.key.owner.clone(), letter.key.stream.clone())).or_default().push(letter);
         }
         for (dagger, _) in by_stream.keys() {
-            self.dagger_resource(dagger).await?;
+            let resource = self.dagger_resource(dagger).await?;
+            caller.require(Permission::ReplayDeadLetters, &resource.metadata.group)?;
         }
         self.restart_with_replay_topics(by_stream.keys()).await?;
         let mut replayed = 0;
         for ((dagger, table), letters) in by_stream {
-            replayed += self.replay_into(&replay_topic(&dagger, &table), letters).await?;
+            let replayed_here = self.replay_into(&replay_topic(&dagger, &table), letters).await?;
+            let group = self.group_of(Kind::Dagger, &dagger).await?;
+            let subject = Subject { kind: Kind::Dagger.as_str(), name: &dagger, group: &group };
+            let after = json!({ "stream": table, "records": replayed_here });
+            self.access.record(caller, "replay", subject, None, Some(&after)).await?;
+            replayed += replayed_here;
         }
         Ok(replayed)
     }

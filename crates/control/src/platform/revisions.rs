@@ -1,6 +1,7 @@
 //! What became of a dagger, and the way back.
 
 use super::{AppliedDagger, Platform};
+use crate::access::Actor;
 use crate::error::ControlError;
 use crate::resource::{API_VERSION, Kind};
 use crate::time_text::millis;
@@ -11,13 +12,16 @@ use std::sync::Arc;
 pub struct Revision {
     pub generation: i64,
     pub changed_ms: i64,
+    pub changed_by: String,
     /// `None` when the change was its deletion.
     pub spec: Option<Value>,
 }
 
 impl Revision {
     pub fn to_json(&self) -> Value {
-        json!({ "generation": self.generation, "at": millis(self.changed_ms), "spec": self.spec })
+        json!({
+            "generation": self.generation, "at": millis(self.changed_ms), "by": self.changed_by, "spec": self.spec,
+        })
     }
 }
 
@@ -29,14 +33,22 @@ impl Platform {
         let revisions = rows.into_iter().map(|row| Revision {
             generation: row.generation,
             changed_ms: row.changed_ms,
+            changed_by: row.changed_by,
             spec: row.spec,
         });
         Ok(revisions.collect())
     }
 
+    /// The states it went through, the latest first.
+    pub async fn dagger_history(&self, name: &str) -> Result<Vec<Value>, ControlError> {
+        self.dagger_resource(name).await?;
+        crate::supervisor::states(&self.database, name).await
+    }
+
     /// Applies a former revision anew: it becomes the latest, and nothing of the history goes.
     pub async fn roll_back_dagger(
         self: &Arc<Self>,
+        actor: &Actor,
         name: &str,
         generation: i64,
     ) -> Result<AppliedDagger, ControlError> {
@@ -55,6 +67,6 @@ impl Platform {
             "metadata": { "name": name, "group": resource.metadata.group, "labels": resource.metadata.labels },
             "spec": spec,
         });
-        self.apply_dagger(&document.to_string()).await
+        self.apply_dagger(actor, &document.to_string()).await
     }
 }

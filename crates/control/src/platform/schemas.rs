@@ -1,6 +1,7 @@
 //! Message types: pushing, listing, describing.
 
 use super::Platform;
+use crate::access::Actor;
 use crate::error::{ControlError, ErrorKind, Position};
 use prost_reflect::MessageDescriptor;
 use schema::{MessageSummary, SchemaError, SchemaErrorKind, SchemaSet, SourceFile};
@@ -22,12 +23,8 @@ impl Platform {
 
     /// Adds types, or replaces the ones that are there; running daggers take the new ones up at their next start.
     /// Returns the message types of the push.
-    pub async fn push_schemas(&self, push: SchemaPush) -> Result<Vec<MessageSummary>, ControlError> {
+    pub async fn push_schemas(&self, actor: &Actor, push: SchemaPush) -> Result<Vec<MessageSummary>, ControlError> {
         let _change = self.changes.lock().await;
-        self.push_schemas_locked(push).await
-    }
-
-    pub(super) async fn push_schemas_locked(&self, push: SchemaPush) -> Result<Vec<MessageSummary>, ControlError> {
         let current = self.schema_set();
         let (pushed, merged) = tokio::task::spawn_blocking(move || {
             let pushed = match push {
@@ -40,18 +37,21 @@ impl Platform {
         .await??;
         let summaries = pushed.messages();
         let names: Vec<String> = summaries.iter().map(|summary| summary.full_name.clone()).collect();
-        self.store_schema_set(&pushed.to_descriptor_set(), &names, merged).await?;
+        if !actor.is_dry_run {
+            self.store_schema_set(actor, &pushed.to_descriptor_set(), &names, merged).await?;
+        }
         Ok(summaries)
     }
 
     /// Writes the set to the database, then shows it to everybody.
     pub(super) async fn store_schema_set(
         &self,
+        actor: &Actor,
         pushed: &[u8],
         names: &[String],
         merged: SchemaSet,
     ) -> Result<(), ControlError> {
-        self.db.put_schema_set(pushed, names, &merged.to_descriptor_set()).await?;
+        self.db.put_schema_set(actor, pushed, names, &merged.to_descriptor_set()).await?;
         *self.schemas.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Arc::new(merged);
         Ok(())
     }

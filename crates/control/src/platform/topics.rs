@@ -1,6 +1,7 @@
 //! Topics: making, listing, publishing to.
 
 use super::Platform;
+use crate::access::{Actor, Permission};
 use crate::error::ControlError;
 use crate::records::{self, RecordDraft, RecordOutcome};
 use crate::resource::{Kind, Metadata, Resource, check_name};
@@ -63,31 +64,37 @@ impl ProducedRecords {
 }
 
 impl Platform {
-    pub async fn create_topic(&self, metadata: &Metadata, spec: &TopicSpec) -> Result<TopicStatus, ControlError> {
+    pub async fn create_topic(
+        &self,
+        actor: &Actor,
+        metadata: &Metadata,
+        spec: &TopicSpec,
+    ) -> Result<TopicStatus, ControlError> {
         let _change = self.changes.lock().await;
+        actor.require(Permission::WriteTopics, &metadata.group)?;
         if self.db.get(Kind::Topic, &metadata.name).await?.is_some() {
             return Err(ControlError::conflict(
                 "topic_exists",
                 format!("the topic `{}` exists already", metadata.name),
             ));
         }
-        self.create_topic_locked(metadata, spec).await?;
+        self.create_topic_locked(actor, metadata, spec).await?;
         self.topic(&metadata.name).await
     }
 
     /// Makes a topic, or changes what can be changed of one that is there.
     pub async fn apply_topic(
         &self,
+        actor: &Actor,
         metadata: &Metadata,
         spec: &TopicSpec,
     ) -> Result<(TopicStatus, Change), ControlError> {
         let _change = self.changes.lock().await;
-        let change = match self.db.get(Kind::Topic, &metadata.name).await? {
-            None => {
-                self.create_topic_locked(metadata, spec).await?;
-                Change::Created
-            }
+        actor.require(Permission::WriteTopics, &metadata.group)?;
+        let (resource, change) = match self.db.get(Kind::Topic, &metadata.name).await? {
+            None => (self.create_topic_locked(actor, metadata, spec).await?, Change::Created),
             Some(existing) => {
+                actor.require(Permission::WriteTopics, &existing.metadata.group)?;
                 let old = TopicSpec::from_json(&existing.spec)?;
                 let fixed =
                     TopicSpec { schema: spec.schema.clone(), description: spec.description.clone(), ..old.clone() };
@@ -100,23 +107,32 @@ impl Platform {
                 }
                 self.check_topic_schema(spec)?;
                 self.check_group(metadata).await?;
-                self.db.put(Kind::Topic, metadata, &spec.to_json()).await?.1
+                self.db.put(actor, Kind::Topic, metadata, &spec.to_json()).await?
             }
         };
-        Ok((self.topic(&metadata.name).await?, change))
+        let description = self.log.topic(&metadata.name).await.ok();
+        Ok((TopicStatus { resource, spec: spec.clone(), description }, change))
     }
 
     /// The row first: if the process ends in between, [`Self::reconcile_topics`] makes the topic at the next start.
-    pub(super) async fn create_topic_locked(&self, metadata: &Metadata, spec: &TopicSpec) -> Result<(), ControlError> {
+    pub(super) async fn create_topic_locked(
+        &self,
+        actor: &Actor,
+        metadata: &Metadata,
+        spec: &TopicSpec,
+    ) -> Result<Resource, ControlError> {
         log::check_topic_name(&metadata.name)?;
         check_name("the topic's name", &metadata.name)?;
         self.check_group(metadata).await?;
         self.check_topic_schema(spec)?;
-        self.db.put(Kind::Topic, metadata, &spec.to_json()).await?;
+        let (resource, _) = self.db.put(actor, Kind::Topic, metadata, &spec.to_json()).await?;
+        if actor.is_dry_run {
+            return Ok(resource);
+        }
         match self.log.create_topic(&metadata.name, spec.to_log()).await {
-            Ok(()) | Err(LogError::TopicExists { .. }) => Ok(()),
+            Ok(()) | Err(LogError::TopicExists { .. }) => Ok(resource),
             Err(error) => {
-                self.db.delete(Kind::Topic, &metadata.name).await?;
+                self.db.delete(&actor.unconditional(), Kind::Topic, &metadata.name).await?;
                 Err(error.into())
             }
         }
@@ -129,17 +145,19 @@ impl Platform {
         }
     }
 
-    pub async fn delete_topic(&self, name: &str) -> Result<(), ControlError> {
+    pub async fn delete_topic(&self, actor: &Actor, name: &str) -> Result<(), ControlError> {
         let _change = self.changes.lock().await;
-        if self.db.get(Kind::Topic, name).await?.is_none() {
+        let Some(resource) = self.db.get(Kind::Topic, name).await? else {
             return Err(self.not_found(Kind::Topic, name).await);
-        }
+        };
+        actor.require(Permission::WriteTopics, &resource.metadata.group)?;
+        actor.check_generation(&format!("the topic `{name}`"), Some(resource.generation))?;
         self.check_topic_unused(name).await?;
         match self.log.delete_topic(name).await {
             Ok(()) | Err(LogError::UnknownTopic { .. }) => {}
             Err(error) => return Err(error.into()),
         }
-        self.db.delete(Kind::Topic, name).await?;
+        self.db.delete(actor, Kind::Topic, name).await?;
         Ok(())
     }
 
@@ -276,9 +294,8 @@ impl Platform {
         }
         in_log.retain(|name, _| !super::replay::is_replay_topic(name));
         for (name, description) in in_log {
-            self.db
-                .put(Kind::Topic, &Metadata::named(name), &TopicSpec::from_log(&description.config).to_json())
-                .await?;
+            let spec = TopicSpec::from_log(&description.config).to_json();
+            self.db.put(&Actor::server(), Kind::Topic, &Metadata::named(name), &spec).await?;
         }
         Ok(())
     }

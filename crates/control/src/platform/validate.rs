@@ -2,7 +2,7 @@
 
 use super::Platform;
 use crate::dagger_plan;
-use crate::dagger_spec::{DaggerSpec, SinkSpec};
+use crate::dagger_spec::{DaggerDocument, DaggerSpec, SinkSpec};
 use crate::duration::format_duration;
 use crate::error::ControlError;
 use crate::resource::Kind;
@@ -40,7 +40,12 @@ impl Platform {
             warnings: Vec::new(),
             errors: Vec::new(),
         };
-        let (metadata, mut spec) = match DaggerSpec::parse(text) {
+        let read = async {
+            let (metadata, document) = DaggerDocument::parse(text)?;
+            let spec = self.complete(&metadata, document).await?;
+            Ok::<_, ControlError>((metadata, spec))
+        };
+        let (metadata, mut spec) = match read.await {
             Ok(read) => read,
             Err(error) => {
                 validation.errors.push(error);
@@ -49,8 +54,7 @@ impl Platform {
         };
         validation.tables = self.tables(&mut spec).await;
         let judged = async {
-            self.check_group(&metadata).await?;
-            let planned = self.check_dagger(&metadata.name, &mut spec).await?;
+            let planned = self.check_dagger(&metadata, &mut spec).await?;
             let warnings = self.warnings(&metadata, &spec, &planned).await?;
             Ok::<_, ControlError>((planned, warnings))
         };

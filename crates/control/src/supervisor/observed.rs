@@ -1,6 +1,7 @@
 //! How a dagger is: its phase, since when, why, and its numbers.
 
 use crate::platform::{RunningDagger, SinkStatus};
+use crate::supervisor::history::History;
 use crate::time_text::{millis, now_ms};
 use flow::DaggerStatus;
 use serde_json::{Value, json};
@@ -15,6 +16,8 @@ const RATE_WINDOW: Duration = Duration::from_secs(2);
 pub enum Phase {
     Deploying,
     Running,
+    /// It was told to, and makes its last checkpoint.
+    Stopping,
     /// It failed and will be tried again.
     Failing,
     Suspended,
@@ -29,6 +32,7 @@ impl Phase {
         match self {
             Phase::Deploying => "deploying",
             Phase::Running => "running",
+            Phase::Stopping => "stopping",
             Phase::Failing => "failing",
             Phase::Suspended => "suspended",
             Phase::Stopped => "stopped",
@@ -40,9 +44,16 @@ impl Phase {
 #[derive(Clone)]
 pub struct Observed {
     pub phase: Phase,
+    dagger: String,
+    history: History,
+    /// What the history knows last.
+    noted: Option<&'static str>,
+    pub(super) generation: i64,
     since_ms: i64,
     last_error: Option<String>,
     last_error_ms: Option<i64>,
+    /// Why it is to be stopped, if somebody has decided so.
+    refusal: Option<String>,
     failures: u64,
     /// Of the last run; its numbers are those of this moment.
     status: Option<watch::Receiver<Arc<DaggerStatus>>>,
@@ -52,12 +63,17 @@ pub struct Observed {
 }
 
 impl Observed {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(dagger: &str, history: History) -> Self {
         Self {
             phase: Phase::Deploying,
+            dagger: dagger.to_owned(),
+            history,
+            noted: None,
+            generation: 0,
             since_ms: now_ms(),
             last_error: None,
             last_error_ms: None,
+            refusal: None,
             failures: 0,
             status: None,
             sinks: Vec::new(),
@@ -79,6 +95,34 @@ impl Observed {
             self.last_error = Some(error);
             self.last_error_ms = Some(now_ms());
             self.failures += 1;
+        }
+        self.keep_history();
+    }
+
+    pub(super) fn refuse(&mut self, reason: String) {
+        self.refusal = Some(reason);
+    }
+
+    pub(super) fn refusal(&mut self) -> String {
+        self.refusal.take().unwrap_or_default()
+    }
+
+    /// The state as it is shown, and why it is not well.
+    fn state(&self) -> (&'static str, Option<String>) {
+        let problem = self.status.as_ref().and_then(|status| status.borrow().problem.clone());
+        match (self.phase, problem) {
+            // It runs and does not get on.
+            (Phase::Deploying | Phase::Running, Some(problem)) => ("degraded", Some(problem)),
+            (Phase::Failing | Phase::Failed, _) => (self.phase.as_str(), self.last_error.clone()),
+            (phase, _) => (phase.as_str(), None),
+        }
+    }
+
+    fn keep_history(&mut self) {
+        let (state, reason) = self.state();
+        if self.noted != Some(state) {
+            self.noted = Some(state);
+            self.history.note(&self.dagger, state, reason.as_deref(), self.generation);
         }
     }
 
@@ -110,15 +154,20 @@ impl Observed {
         }
         self.sinks = running.sinks.clone();
         self.status = Some(running.handle.watch_status());
+        self.keep_history();
+    }
+
+    /// Memory of its state; nothing while it does not run.
+    pub fn state_bytes(&self) -> usize {
+        match self.phase {
+            Phase::Deploying | Phase::Running => self.status.as_ref().map_or(0, |status| status.borrow().state_bytes),
+            _ => 0,
+        }
     }
 
     pub fn to_json(&self) -> Value {
         let status = self.status.as_ref().map(|status| Arc::clone(&status.borrow())).unwrap_or_default();
-        let (state, problem) = match (self.phase, &status.problem) {
-            (Phase::Deploying | Phase::Running, Some(problem)) => ("paused", Some(problem)),
-            (Phase::Failing | Phase::Failed, _) => (self.phase.as_str(), self.last_error.as_ref()),
-            (phase, _) => (phase.as_str(), None),
-        };
+        let (state, problem) = self.state();
         let partitions: Vec<Value> = status
             .lanes
             .iter()
@@ -145,6 +194,7 @@ impl Observed {
             "lag": status.lanes.iter().map(|lane| lane.lag).sum::<i64>(),
             "watermark": status.watermark_ms.map(millis),
             "rows": status.rows,
+            "stateBytes": status.state_bytes,
             "ledger": status.ledger(),
             "checkpoint": { "epoch": status.checkpoint_epoch, "at": checkpoint_ms.map(millis) },
             "sinks": self.sinks.iter().map(SinkStatus::to_json).collect::<Vec<_>>(),

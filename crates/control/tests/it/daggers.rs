@@ -1,5 +1,6 @@
 use crate::open_platform::{open, open_with_topics, publish, push, rows, until};
 use bytes::Bytes;
+use control::access::{Actor, Caller};
 use control::records::{DraftValue, RecordDraft};
 use control::{Change, Metadata, Platform, SchemaPush, SourceFile, TopicSpec};
 use serde_json::{Value, json};
@@ -22,13 +23,13 @@ fn state(dagger: &Value) -> &str {
 async fn what_should_run_runs_again_after_a_restart_and_what_should_not_does_not() {
     let directory = tempfile::tempdir().unwrap();
     let platform = open_with_topics(directory.path(), &["events"]).await;
-    let applied = platform.apply_dagger(COPY).await.unwrap();
+    let applied = platform.apply_dagger(&Actor::server(), COPY).await.unwrap();
     assert_eq!((applied.change, state(&applied.resource)), (Change::Created, "running"), "{}", applied.resource);
     assert_eq!(applied.resource["spec"]["streams"][0]["schema"], "t.Event");
-    let again = platform.apply_dagger(COPY).await.unwrap();
+    let again = platform.apply_dagger(&Actor::server(), COPY).await.unwrap();
     assert_eq!(again.change, Change::Unchanged);
-    platform.apply_dagger(&COPY.replace("name: copy", "name: asleep")).await.unwrap();
-    assert_eq!(state(&platform.stop_dagger("asleep").await.unwrap()), "suspended");
+    platform.apply_dagger(&Actor::server(), &COPY.replace("name: copy", "name: asleep")).await.unwrap();
+    assert_eq!(state(&platform.stop_dagger(&Actor::server(), "asleep").await.unwrap()), "suspended");
     publish(&platform, "events", "{\"name\": \"a\", \"amount\": 1}").await;
     until(|| rows(&platform, "SELECT name FROM copy"), |rows| rows.len() == 1).await;
     platform.close().await.unwrap();
@@ -51,14 +52,16 @@ async fn what_should_run_runs_again_after_a_restart_and_what_should_not_does_not
 async fn another_query_starts_anew_and_says_so() {
     let directory = tempfile::tempdir().unwrap();
     let platform = open_with_topics(directory.path(), &["events"]).await;
-    platform.apply_dagger(COPY).await.unwrap();
+    platform.apply_dagger(&Actor::server(), COPY).await.unwrap();
     publish(&platform, "events", "{\"name\": \"a\", \"amount\": 1}").await;
     until(|| rows(&platform, "SELECT name FROM copy"), |rows| rows.len() == 1).await;
     // Only a setting: the state stays.
-    let applied =
-        platform.apply_dagger(&COPY.replace("timestamp: record", "timestamp: record, late: keep")).await.unwrap();
+    let applied = platform
+        .apply_dagger(&Actor::server(), &COPY.replace("timestamp: record", "timestamp: record, late: keep"))
+        .await
+        .unwrap();
     assert_eq!((applied.change, applied.warnings.len()), (Change::Updated, 0));
-    let applied = platform.apply_dagger(&COPY.replace("amount > 0", "amount >= 0")).await.unwrap();
+    let applied = platform.apply_dagger(&Actor::server(), &COPY.replace("amount > 0", "amount >= 0")).await.unwrap();
     assert!(applied.warnings[0].contains("state of the former one is dropped"), "{:?}", applied.warnings);
     until(
         || async { platform.dagger("copy").await.unwrap()["status"]["ledger"]["consumed"].clone() },
@@ -74,8 +77,14 @@ async fn another_query_starts_anew_and_says_so() {
 async fn one_that_fails_on_a_bad_record_stays_down_and_says_why() {
     let directory = tempfile::tempdir().unwrap();
     let platform = open_with_topics(directory.path(), &[]).await;
-    platform.create_topic(&control::Metadata::named("events"), &control::TopicSpec::new(1, None)).await.unwrap();
-    platform.apply_dagger(&COPY.replace("topics: [events]", "topics: [events], schema: t.Event")).await.unwrap();
+    platform
+        .create_topic(&Actor::server(), &control::Metadata::named("events"), &control::TopicSpec::new(1, None))
+        .await
+        .unwrap();
+    platform
+        .apply_dagger(&Actor::server(), &COPY.replace("topics: [events]", "topics: [events], schema: t.Event"))
+        .await
+        .unwrap();
     let broken = control::records::RecordDraft {
         value: control::records::DraftValue::Protobuf(bytes::Bytes::from_static(b"\x0a\x09a")),
         ..Default::default()
@@ -85,20 +94,20 @@ async fn one_that_fails_on_a_bad_record_stays_down_and_says_why() {
     let error = failed["status"]["lastError"].as_str().unwrap_or_default();
     assert!(error.contains("events") && error.contains("offset 0"), "{error}");
     // Started without anything having changed, it fails again; with the mended setting it goes on.
-    platform.start_dagger("copy").await.unwrap();
+    platform.start_dagger(&Actor::server(), "copy").await.unwrap();
     until(
         || async { platform.dagger("copy").await.unwrap()["status"]["failures"].as_u64() },
         |failures| *failures >= Some(2),
     )
     .await;
     let mended = COPY.replace("topics: [events]", "topics: [events], schema: t.Event").replace("fail", "skip");
-    platform.apply_dagger(&mended).await.unwrap();
+    platform.apply_dagger(&Actor::server(), &mended).await.unwrap();
     until(
         || async { platform.dagger("copy").await.unwrap()["status"]["ledger"]["dead_lettered"].clone() },
         |dead| *dead == 1,
     )
     .await;
-    assert!(platform.dead_letters(&Default::default(), None, 10).await.unwrap().items.is_empty());
+    assert!(platform.dead_letters(&Caller::server(), &Default::default(), None, 10).await.unwrap().items.is_empty());
     platform.close().await.unwrap();
 }
 
@@ -107,7 +116,10 @@ async fn records_of_several_topics_are_points_of_their_own() {
     let directory = tempfile::tempdir().unwrap();
     let platform = open_with_topics(directory.path(), &["events", "more"]).await;
     platform
-        .apply_dagger(&COPY.replace("[events]", "[events, more]").replace("timestamp: record", "timestamp: at"))
+        .apply_dagger(
+            &Actor::server(),
+            &COPY.replace("[events]", "[events, more]").replace("timestamp: record", "timestamp: at"),
+        )
         .await
         .unwrap();
     for topic in ["events", "more"] {
@@ -125,7 +137,7 @@ async fn records_of_several_topics_are_points_of_their_own() {
 async fn a_schema_that_no_longer_fits_is_the_daggers_failure_at_its_restart() {
     let directory = tempfile::tempdir().unwrap();
     let platform = open_with_topics(directory.path(), &["events"]).await;
-    platform.apply_dagger(COPY).await.unwrap();
+    platform.apply_dagger(&Actor::server(), COPY).await.unwrap();
     push(
         &platform,
         "syntax = \"proto3\"; package t; message Event { string name = 1; } message Other { string name = 1; }",
@@ -133,8 +145,8 @@ async fn a_schema_that_no_longer_fits_is_the_daggers_failure_at_its_restart() {
     .await;
     // The running one goes on until it is started anew.
     assert_eq!(state(&platform.dagger("copy").await.unwrap()), "running");
-    platform.stop_dagger("copy").await.unwrap();
-    let failed = platform.start_dagger("copy").await.unwrap();
+    platform.stop_dagger(&Actor::server(), "copy").await.unwrap();
+    let failed = platform.start_dagger(&Actor::server(), "copy").await.unwrap();
     assert_eq!(state(&failed), "failed", "{failed}");
     assert!(failed["status"]["lastError"].as_str().unwrap_or_default().contains("amount"), "{failed}");
     platform.close().await.unwrap();
@@ -148,11 +160,14 @@ async fn a_type_is_made_from_one_form_of_columns() {
         COPY.replace("name: copy", &format!("name: {name}"))
             .replace("  sql:", &format!("  sinks: [{{kind: topic, topic: {topic}}}]\n  sql:"))
     };
-    platform.apply_dagger(&writing("one", "out-put")).await.unwrap();
-    platform.apply_dagger(&writing("two", "out-put")).await.unwrap();
+    platform.apply_dagger(&Actor::server(), &writing("one", "out-put")).await.unwrap();
+    platform.apply_dagger(&Actor::server(), &writing("two", "out-put")).await.unwrap();
     // The names of both types would be the same.
-    let error =
-        platform.apply_dagger(&writing("three", "out_put").replace("amount, rowtime", "rowtime")).await.err().unwrap();
+    let error = platform
+        .apply_dagger(&Actor::server(), &writing("three", "out_put").replace("amount, rowtime", "rowtime"))
+        .await
+        .err()
+        .unwrap();
     assert!(error.code == "topic_sink_refused" && error.detail.contains("`one`"), "{error}");
     platform.close().await.unwrap();
 }
@@ -189,18 +204,18 @@ async fn replayed_after(mended: &str) -> Value {
     let directory = tempfile::tempdir().unwrap();
     let platform = open_with_topics(directory.path(), &[]).await;
     let proto = |text: String| SourceFile { path: "raw.proto".to_owned(), text };
-    platform.push_schemas(SchemaPush::Sources(vec![proto(raw("string", "int64"))])).await.unwrap();
-    platform.create_topic(&Metadata::named("raw"), &TopicSpec::new(1, None)).await.unwrap();
-    platform.apply_dagger(&COUNTS.replace("idle: 2s", "idle: 1h")).await.unwrap();
+    platform.push_schemas(&Actor::server(), SchemaPush::Sources(vec![proto(raw("string", "int64"))])).await.unwrap();
+    platform.create_topic(&Actor::server(), &Metadata::named("raw"), &TopicSpec::new(1, None)).await.unwrap();
+    platform.apply_dagger(&Actor::server(), &COUNTS.replace("idle: 2s", "idle: 1h")).await.unwrap();
     publish_raw(&platform).await;
     until(
         || async { platform.dagger("counts").await.unwrap()["status"]["ledger"].clone() },
         |ledger| ledger["dead_lettered"] == 1 && ledger["held"] == 1,
     )
     .await;
-    platform.push_schemas(SchemaPush::Sources(vec![proto(mended.to_owned())])).await.unwrap();
-    platform.apply_dagger(COUNTS).await.unwrap();
-    platform.replay_dead_letters(None, &Default::default()).await.unwrap();
+    platform.push_schemas(&Actor::server(), SchemaPush::Sources(vec![proto(mended.to_owned())])).await.unwrap();
+    platform.apply_dagger(&Actor::server(), COUNTS).await.unwrap();
+    platform.replay_dead_letters(&Caller::server(), None, &Default::default()).await.unwrap();
     let rows = until(|| rows(&platform, "SELECT amount, names FROM counts"), |rows| !rows.is_empty()).await;
     until(|| async { platform.dagger("counts").await.unwrap()["status"]["ledger"]["held"].clone() }, |held| *held == 0)
         .await;
@@ -218,15 +233,16 @@ async fn a_replay_reads_by_the_mended_type_and_counts_once() {
 async fn an_edit_drops_what_was_refused_and_reads_it_again() {
     let directory = tempfile::tempdir().unwrap();
     let platform = open_with_topics(directory.path(), &[]).await;
-    platform.create_topic(&Metadata::named("events"), &TopicSpec::new(1, None)).await.unwrap();
+    platform.create_topic(&Actor::server(), &Metadata::named("events"), &TopicSpec::new(1, None)).await.unwrap();
     let copy = COPY.replace("topics: [events]", "topics: [events], schema: t.Event").replace("fail", "deadLetter");
-    platform.apply_dagger(&copy).await.unwrap();
+    platform.apply_dagger(&Actor::server(), &copy).await.unwrap();
     let value = DraftValue::Protobuf(Bytes::from_static(b"\x0a\x01\xff\x10\x01"));
     platform.produce("events", vec![Ok(RecordDraft { value, ..Default::default() })], None).await.unwrap();
-    let letters = || async { platform.dead_letters(&Default::default(), None, 10).await.unwrap().items };
+    let letters =
+        || async { platform.dead_letters(&Caller::server(), &Default::default(), None, 10).await.unwrap().items };
     until(letters, |letters| letters.len() == 1).await;
     // What the new query does not look at cannot be broken.
-    platform.apply_dagger(&copy.replace("name, amount", "amount")).await.unwrap();
+    platform.apply_dagger(&Actor::server(), &copy.replace("name, amount", "amount")).await.unwrap();
     until(|| rows(&platform, "SELECT amount FROM copy"), |rows| rows.len() == 1).await;
     assert!(letters().await.is_empty());
     platform.close().await.unwrap();
@@ -236,7 +252,7 @@ async fn an_edit_drops_what_was_refused_and_reads_it_again() {
 async fn what_cannot_be_is_refused_and_leaves_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let platform = open_with_topics(directory.path(), &["events"]).await;
-    let refused = async |yaml: String| match platform.apply_dagger(&yaml).await {
+    let refused = async |yaml: String| match platform.apply_dagger(&Actor::server(), &yaml).await {
         Ok(applied) => panic!("{}", applied.resource),
         Err(error) => error.to_string(),
     };

@@ -2,4 +2,5 @@
 
 mod daggers;
 mod open_platform;
+mod test_database;
 mod topics;

@@ -1,6 +1,7 @@
 //! A platform in a directory of its own, with one message type and one topic.
 
 use bytes::Bytes;
+use control::access::{Actor, Caller};
 use control::records::{DraftValue, RecordDraft};
 use control::{Metadata, Platform, PlatformOptions, SchemaPush, SourceFile, TopicSpec};
 use serde_json::Value;
@@ -16,21 +17,26 @@ message Event { string name = 1; int64 amount = 2; google.protobuf.Timestamp at 
 message Other { string name = 1; }";
 
 pub async fn open(directory: &Path) -> Arc<Platform> {
-    Platform::open(PlatformOptions { data_dir: directory.to_path_buf() }).await.unwrap()
+    let database_url = crate::test_database::url(directory);
+    let options = PlatformOptions { database_url, ..PlatformOptions::in_directory(directory) };
+    Platform::open(options).await.unwrap()
 }
 
 pub async fn open_with_topics(directory: &Path, topics: &[&str]) -> Arc<Platform> {
     let platform = open(directory).await;
     push(&platform, PROTO).await;
     for topic in topics {
-        platform.create_topic(&Metadata::named(*topic), &TopicSpec::new(1, Some("t.Event".to_owned()))).await.unwrap();
+        platform
+            .create_topic(&Actor::server(), &Metadata::named(*topic), &TopicSpec::new(1, Some("t.Event".to_owned())))
+            .await
+            .unwrap();
     }
     platform
 }
 
 pub async fn push(platform: &Platform, proto: &str) {
     let file = SourceFile { path: "t.proto".to_owned(), text: proto.to_owned() };
-    platform.push_schemas(SchemaPush::Sources(vec![file])).await.unwrap();
+    platform.push_schemas(&Actor::server(), SchemaPush::Sources(vec![file])).await.unwrap();
 }
 
 pub async fn publish(platform: &Platform, topic: &str, json: &str) {
@@ -41,7 +47,7 @@ pub async fn publish(platform: &Platform, topic: &str, json: &str) {
 }
 
 pub async fn rows(platform: &Platform, sql: &str) -> Vec<Value> {
-    let Ok(result) = platform.query(sql).await else { return Vec::new() };
+    let Ok(result) = platform.query(&Caller::server(), sql).await else { return Vec::new() };
     let mut lines = Vec::new();
     for batch in &result.batches {
         rows::write_rows(batch, &mut lines).unwrap();

@@ -1,6 +1,6 @@
 //! How a dagger is, for people and for the control plane.
 
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use delivery::Ledger;
 
@@ -16,6 +16,8 @@ pub struct DaggerStatus {
     pub lanes: Vec<LaneStatus>,
     pub checkpoint_epoch: u64,
     pub checkpoint_at: Option<SystemTime>,
+    /// Memory of its windows' state in bytes, as of the last second or so.
+    pub state_bytes: usize,
     /// What keeps it from going on, if something does: a sink that does not take rows, a full disk.
     pub problem: Option<String>,
 }
@@ -51,6 +53,8 @@ pub(crate) struct Totals {
     pub rows: u64,
     pub checkpoint_epoch: u64,
     pub checkpoint_at: Option<SystemTime>,
+    pub state_bytes: usize,
+    pub state_measured: Option<Instant>,
     /// Per lane.
     pub removed_unread: Vec<i64>,
 }
@@ -73,6 +77,7 @@ pub(crate) fn describe(engine: &Engine, watermark: i64, totals: &Totals, problem
         lanes: lanes.collect(),
         checkpoint_epoch: totals.checkpoint_epoch,
         checkpoint_at: totals.checkpoint_at,
+        state_bytes: totals.state_bytes,
         problem,
     }
 }

@@ -4,7 +4,7 @@ use crate::arguments::UpArguments;
 use crate::failure::Failure;
 use crate::output::{Output, note};
 use crate::server_location::ServerFile;
-use api::{Server, ServerOptions};
+use api::{OidcConfig, Reached, Server, ServerOptions};
 use control::{DemoOptions, Platform, PlatformOptions};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -19,13 +19,11 @@ pub async fn run(arguments: UpArguments, data_dir: &Path, output: Output) -> Res
     drop(output);
     start_logging();
     let mut signals = Signals::listen()?;
-    if !arguments.listen.ip().is_loopback() {
-        note(format!(
-            "warning: {} can be reached from other machines, and there are no passwords yet",
-            arguments.listen
-        ));
-    }
-    let opened = Platform::open(PlatformOptions { data_dir: data_dir.to_path_buf() });
+    let opened = Platform::open(PlatformOptions {
+        data_dir: data_dir.to_path_buf(),
+        database_url: arguments.database.clone(),
+        admin_token: arguments.admin_token.clone(),
+    });
     let platform = tokio::select! {
         platform = opened => platform?,
         () = signals.next() => return Ok(()),
@@ -37,10 +35,20 @@ pub async fn run(arguments: UpArguments, data_dir: &Path, output: Output) -> Res
 }
 
 async fn serve(arguments: &UpArguments, platform: &Arc<Platform>, signals: &mut Signals) -> Result<(), Failure> {
-    let server = Server::start(Arc::clone(platform), ServerOptions { listen: arguments.listen }).await?;
-    let url = format!("http://{}", server.address());
+    let reached = match (&arguments.tls_cert, &arguments.tls_key) {
+        (Some(certificate), Some(key)) => Reached::ByTls { certificate: certificate.clone(), key: key.clone() },
+        _ if arguments.behind_proxy => Reached::BehindProxy,
+        _ => Reached::Directly,
+    };
+    let oidc = arguments.oidc.as_deref().map(read_oidc).transpose()?;
+    let scheme = if matches!(reached, Reached::ByTls { .. }) { "https" } else { "http" };
+    let server = Server::start(Arc::clone(platform), ServerOptions { listen: arguments.listen, reached, oidc }).await?;
+    let url = format!("{scheme}://{}", server.address());
     let _file = ServerFile { url: url.clone(), pid: std::process::id() }.write(platform.directory().root())?;
     print_line(&url)?;
+    if let Some(invitation) = platform.first_admin_invitation().await? {
+        note(format!("nobody has a password yet; set the first admin's here: {url}/welcome#{invitation}"));
+    }
     if arguments.demo {
         let demo = DemoOptions { records_per_second: arguments.demo_rate, seed: arguments.demo_seed };
         platform.start_demo(demo).await?;
@@ -51,6 +59,14 @@ async fn serve(arguments: &UpArguments, platform: &Arc<Platform>, signals: &mut 
         stopped = server.stop() => Ok(stopped?),
         () = signals.next() => Err(Failure::error("ended at once, on request; what was acknowledged is on disk")),
     }
+}
+
+/// The file that names the client's secret is looked for beside the configuration.
+fn read_oidc(path: &Path) -> Result<OidcConfig, Failure> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::error(format!("cannot read {}: {error}", path.display())))?;
+    let beside = path.parent().unwrap_or(Path::new("."));
+    Ok(OidcConfig::parse(&text, |secret| std::fs::read_to_string(beside.join(secret)))?)
 }
 
 /// The one line that scripts wait for.

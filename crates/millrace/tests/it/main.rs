@@ -1,5 +1,6 @@
 //! Drives the real binary: one server per test, on a free port of loopback and a directory of its own.
 
+mod access;
 mod bounded;
 mod daggers;
 mod exit_codes;
@@ -7,3 +8,5 @@ mod lifecycle;
 mod publishing;
 mod schemas;
 mod server;
+#[path = "../../../control/tests/it/test_database.rs"]
+mod test_database;

@@ -12,12 +12,36 @@ pub const BINARY: &str = env!("CARGO_BIN_EXE_millrace");
 /// Nothing here takes long; this only ends a test that hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The first admin's token in every test; an `authorization` header given to [`TestServer::http`] takes its place, and an
+/// empty one is nobody.
+pub const TOKEN: &str = "token-of-the-tests-0123456789";
+
 pub struct TestServer {
     child: Child,
     pub url: String,
     pub directory: TempDir,
     /// Kept open: a closed pipe would be an error of the server's.
     _stdout: BufReader<ChildStdout>,
+}
+
+/// What a server answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    /// Status line and headers.
+    pub head: String,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.into_iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or(Value::Null)
+    }
 }
 
 /// What a command printed, and how it ended.
@@ -65,10 +89,14 @@ impl TestServer {
     }
 
     pub fn start_in(directory: TempDir, arguments: &[&str]) -> Self {
+        let data_dir = directory.path().join("data");
+        let database = crate::test_database::url(&data_dir);
         let mut child = Command::new(BINARY)
             .args(["up", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(directory.path().join("data"))
+            .arg(&data_dir)
             .args(arguments)
+            .args(database.iter().flat_map(|url| ["--database", url]))
+            .env("MILLRACE_ADMIN_TOKEN", TOKEN)
             .env_remove("MILLRACE_URL")
             .env_remove("MILLRACE_DATA_DIR")
             .stdout(Stdio::piped())
@@ -100,11 +128,16 @@ impl TestServer {
     }
 
     pub fn cli_with_input(&self, arguments: &[&str], input: &[u8]) -> Ran {
-        run_with_input(&[&["--server", &self.url], arguments].concat(), Path::new("."), input)
+        run_with_input(&[&["--server", &self.url, "--token", TOKEN], arguments].concat(), Path::new("."), input)
     }
 
     /// One HTTP request, as a program without any client library would send it.
     pub fn http(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, String) {
+        let answer = self.http_with_headers(method, path, headers, body);
+        (answer.status, answer.body)
+    }
+
+    pub fn http_with_headers(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let address = self.url.strip_prefix("http://").unwrap();
         let mut stream = std::net::TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -112,7 +145,10 @@ impl TestServer {
             "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-length: {}\r\n",
             body.len()
         );
-        for (name, value) in headers {
+        if !headers.iter().any(|(name, _)| matches!(*name, "authorization" | "cookie")) {
+            request.push_str(&format!("authorization: Bearer {TOKEN}\r\n"));
+        }
+        for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
             request.push_str(&format!("{name}: {value}\r\n"));
         }
         request.push_str("\r\n");
@@ -124,8 +160,8 @@ impl TestServer {
         let answer = String::from_utf8_lossy(&answer).into_owned();
         let status =
             answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{answer:?}"));
-        let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();
-        (status, body)
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        Answer { status, head: head.to_owned(), body: body.to_owned() }
     }
 
     pub fn http_json(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
@@ -139,7 +175,7 @@ impl TestServer {
         let address = self.url.strip_prefix("http://").unwrap();
         let mut stream = std::net::TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {TOKEN}\r\n\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         let mut buffer = [0; 4096];

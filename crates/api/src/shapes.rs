@@ -1,0 +1,579 @@
+//! What answers look like, for the OpenAPI document. Answers are made of JSON values where they are known; these types only
+//! describe them, and a test holds real answers against them.
+#![allow(dead_code)]
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// An error, as RFC 9457 with the members that Millrace adds.
+#[derive(ToSchema)]
+pub(crate) struct Problem {
+    /// Stable, for programs, such as `dagger_not_found`.
+    code: String,
+    title: String,
+    status: u16,
+    /// What is wrong.
+    detail: String,
+    /// What to do about it.
+    hint: Option<String>,
+    /// Where in the text that was sent, counted from 1.
+    line: Option<u64>,
+    column: Option<u64>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct Metadata {
+    name: String,
+    /// The group that owns it.
+    group: Option<String>,
+    labels: Option<BTreeMap<String, String>>,
+    /// Grows with every change; the ETag.
+    generation: Option<i64>,
+    created: Option<String>,
+    updated: Option<String>,
+    created_by: Option<String>,
+    updated_by: Option<String>,
+}
+
+macro_rules! resource {
+    ($(#[$doc:meta])* $name:ident, $spec:ty, $status:ty, $list:ident, $applied:ident) => {
+        $(#[$doc])*
+        #[derive(ToSchema)]
+        #[schema(rename_all = "camelCase")]
+        pub(crate) struct $name {
+            api_version: String,
+            kind: String,
+            metadata: Metadata,
+            spec: $spec,
+            status: Option<$status>,
+        }
+
+        #[derive(ToSchema)]
+        pub(crate) struct $list {
+            items: Vec<$name>,
+            /// How many match, on all pages.
+            total: Option<u64>,
+            facets: Option<Facets>,
+        }
+
+        #[derive(ToSchema)]
+        pub(crate) struct $applied {
+            /// `created`, `updated` or `unchanged`.
+            change: String,
+            /// What the one who made the change should know.
+            warnings: Option<Vec<String>>,
+            resource: $name,
+        }
+    };
+}
+
+resource!(
+    /// A continuous query over streams, with its sinks.
+    Dagger, DaggerSpec, DaggerStatus, DaggerList, AppliedDagger
+);
+resource!(
+    /// A topic of the log.
+    Topic, TopicSpec, TopicStatus, TopicList, AppliedTopic
+);
+resource!(
+    /// A protobuf message type.
+    Schema, SchemaSpec, Nothing, SchemaList, AppliedSchema
+);
+resource!(
+    /// A team. It owns resources and has members.
+    Group, GroupSpec, GroupStatus, GroupList, AppliedGroup
+);
+resource!(
+    /// Where daggers run.
+    DaggerCluster, ClusterSpec, ClusterStatus, DaggerClusterList, AppliedDaggerCluster
+);
+
+/// What there is to filter a list by.
+#[derive(ToSchema)]
+pub(crate) struct Facets {
+    groups: Vec<String>,
+    states: Vec<String>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct Nothing {}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct DaggerSpec {
+    /// The dagger cluster it runs in.
+    cluster: Option<String>,
+    streams: Vec<StreamSpec>,
+    sql: String,
+    sinks: Option<Vec<SinkSpec>>,
+    parallelism: Option<u64>,
+    checkpoint: Option<CheckpointSpec>,
+    /// `running` or `suspended`. Left out, an existing dagger stays as it is.
+    state: Option<String>,
+}
+
+/// One SQL table: topics, message type and event time.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct StreamSpec {
+    table: Option<String>,
+    schema: Option<String>,
+    topics: Vec<String>,
+    consumer_group: Option<String>,
+    /// The field that is the event time, or `record` for the record's own timestamp.
+    timestamp: Option<String>,
+    watermark: Option<WatermarkSpec>,
+    /// `earliest`, `latest`, or a time.
+    start_from: Option<String>,
+    /// `deadLetter`, `skip` or `fail`.
+    on_bad_record: Option<String>,
+    /// `drop` or `keep`.
+    late: Option<String>,
+}
+
+/// Durations such as `5s`.
+#[derive(ToSchema)]
+pub(crate) struct WatermarkSpec {
+    delay: Option<String>,
+    interval: Option<String>,
+    idle: Option<String>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct CheckpointSpec {
+    interval: Option<String>,
+}
+
+/// Which keys go with which kind is in docs/daggers.md.
+#[derive(ToSchema)]
+pub(crate) struct SinkSpec {
+    /// `series`, `topic` or `log`.
+    kind: String,
+    measurement: Option<String>,
+    retention: Option<String>,
+    topic: Option<String>,
+    schema: Option<String>,
+    partitions: Option<u32>,
+    key: Option<Vec<String>>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct DaggerStatus {
+    /// `deploying`, `running`, `degraded`, `failing`, `suspended`, `stopping`, `stopped` or `failed`.
+    state: String,
+    since: Option<String>,
+    /// Why it is not well.
+    problem: Option<String>,
+    last_error: Option<String>,
+    last_error_at: Option<String>,
+    failures: Option<u64>,
+    records_per_second: Option<f64>,
+    /// Records that wait in its topics.
+    lag: Option<i64>,
+    watermark: Option<String>,
+    /// Result rows since the process started it.
+    rows: Option<u64>,
+    /// Memory of its windows' state.
+    state_bytes: Option<u64>,
+    ledger: Option<Ledger>,
+    checkpoint: Option<CheckpointStatus>,
+    sinks: Option<Vec<SinkStatus>>,
+    partitions: Option<Vec<PartitionStatus>>,
+}
+
+/// consumed = delivered + filtered + late + dead_lettered + held, always.
+#[derive(ToSchema)]
+pub(crate) struct Ledger {
+    consumed: u64,
+    delivered: u64,
+    filtered: u64,
+    late: u64,
+    dead_lettered: u64,
+    held: u64,
+    late_after_idle: u64,
+    late_windows: u64,
+    unknown_enums: u64,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct CheckpointStatus {
+    epoch: u64,
+    at: Option<String>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct SinkStatus {
+    kind: String,
+    measurement: Option<String>,
+    retention: Option<String>,
+    topic: Option<String>,
+    schema: Option<String>,
+    partitions: Option<u32>,
+    key: Option<Vec<String>>,
+    rows: u64,
+    refused: u64,
+    last_refusal: Option<String>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct PartitionStatus {
+    table: String,
+    topic: String,
+    partition: u32,
+    next_offset: i64,
+    lag: i64,
+    watermark: Option<String>,
+    removed_unread: u64,
+    ledger: Ledger,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct TopicSpec {
+    partitions: Option<u32>,
+    /// The message type of every record; without one their bytes are not looked at.
+    schema: Option<String>,
+    /// A duration, or `forever`.
+    retention: Option<String>,
+    retention_bytes: Option<u64>,
+    description: Option<String>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct TopicStatus {
+    records: i64,
+    bytes: u64,
+    partitions: Vec<TopicPartition>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct TopicPartition {
+    partition: u32,
+    start_offset: i64,
+    end_offset: i64,
+    bytes: u64,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct SchemaSpec {
+    file: String,
+    comment: Option<String>,
+    fields: Vec<SchemaField>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct SchemaField {
+    name: String,
+    number: u32,
+    #[schema(rename = "type")]
+    type_name: String,
+    label: String,
+    oneof: Option<String>,
+    comment: Option<String>,
+    /// The full name of the message type, for fields of messages.
+    message: Option<String>,
+    enum_values: Option<Vec<String>>,
+    default: Option<String>,
+    deprecated: Option<bool>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct GroupSpec {
+    description: Option<String>,
+    /// Everybody may read the records of what the group owns.
+    open_records: Option<bool>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct GroupStatus {
+    members: i64,
+    resources: u64,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct ClusterSpec {
+    /// `embedded`.
+    engine: Option<String>,
+    /// Threads of its own; without it, the server's.
+    cores: Option<u64>,
+    /// Of the state of all daggers together, such as `512MiB`.
+    memory: Option<String>,
+    daggers_max: Option<u64>,
+    /// The groups that may run daggers there; `*` is every group.
+    groups: Option<Vec<String>>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct ClusterStatus {
+    daggers: Vec<String>,
+    running: u64,
+    /// Memory of the state of its daggers.
+    state_bytes: u64,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct Session {
+    /// Nobody is an answer, too.
+    user: Option<SessionUser>,
+    via: Option<String>,
+    /// Nobody has a password yet.
+    setup_needed: bool,
+    login: WaysIn,
+    groups: Vec<Membership>,
+    /// By permission the groups in which the caller has it; null is all groups.
+    permissions: BTreeMap<String, Option<Vec<String>>>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct SessionUser {
+    name: String,
+    display_name: String,
+    admin: bool,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct WaysIn {
+    local: bool,
+    oidc: Vec<IdentityProvider>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct IdentityProvider {
+    name: String,
+    label: String,
+    url: String,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct Membership {
+    name: String,
+    role: String,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct MemberList {
+    items: Vec<Member>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct Member {
+    user: String,
+    role: String,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct UserList {
+    items: Vec<User>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct User {
+    name: String,
+    display_name: String,
+    admin: bool,
+    has_password: bool,
+    created: String,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct Invited {
+    user: User,
+    invitation: String,
+    /// The page on which the password is set.
+    link: String,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct TokenList {
+    items: Vec<Token>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct Token {
+    id: String,
+    name: String,
+    user: String,
+    created: String,
+    scopes: Option<Vec<String>>,
+    expires: Option<String>,
+    last_used: Option<String>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct NewToken {
+    token: Token,
+    /// Shown this once.
+    secret: String,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct SecretList {
+    items: Vec<Secret>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct Secret {
+    name: String,
+    group: String,
+    updated: String,
+    updated_by: String,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct AuditPage {
+    items: Vec<AuditEntry>,
+    /// `before` of the next page.
+    next: Option<i64>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct AuditEntry {
+    id: i64,
+    at: String,
+    actor: String,
+    via: String,
+    action: String,
+    kind: String,
+    name: String,
+    group: String,
+    before: Option<Value>,
+    after: Option<Value>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct RevisionList {
+    items: Vec<Revision>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct Revision {
+    generation: i64,
+    at: String,
+    by: String,
+    /// Null when the change was its deletion.
+    spec: Option<DaggerSpec>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct StateList {
+    items: Vec<State>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct State {
+    at: String,
+    state: String,
+    reason: Option<String>,
+    generation: i64,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct Applied {
+    items: Vec<Value>,
+    dry_run: bool,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct Validation {
+    ok: bool,
+    /// The dagger with its defaults.
+    dagger: Option<Dagger>,
+    tables: Vec<Table>,
+    columns: Vec<Column>,
+    sentence: Option<String>,
+    warnings: Vec<String>,
+    errors: Vec<QueryError>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct Table {
+    name: String,
+    columns: Vec<Column>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct Column {
+    name: String,
+    #[schema(rename = "type")]
+    type_name: String,
+    comment: Option<String>,
+    #[schema(no_recursion)]
+    children: Option<Vec<Column>>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct QueryError {
+    code: String,
+    message: String,
+    hint: Option<String>,
+    line: Option<u64>,
+    column: Option<u64>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct Preview {
+    plan: String,
+    warnings: Vec<String>,
+    ledger: Ledger,
+    truncated: bool,
+    rows: Vec<BTreeMap<String, Value>>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct QueryResult {
+    columns: Vec<Column>,
+    rows: Vec<BTreeMap<String, Value>>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct FunctionList {
+    items: Vec<Value>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct Published {
+    acknowledged: u64,
+    refused: u64,
+    /// One for each record, in order.
+    records: Vec<PublishedRecord>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct PublishedRecord {
+    partition: Option<u32>,
+    offset: Option<i64>,
+    timestamp: Option<String>,
+    error: Option<Problem>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct DeadLetterPage {
+    items: Vec<Value>,
+    next: Option<String>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct Replayed {
+    replayed: u64,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct Version {
+    version: String,
+}

@@ -1,0 +1,95 @@
+//! Making a dagger of another one: a fork in a group of one's own, and a topic as one more sink.
+
+use super::{AppliedDagger, Platform};
+use crate::access::Actor;
+use crate::error::ControlError;
+use crate::resource::{API_VERSION, Kind, Resource, check_name};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// What `publish` adds to a dagger.
+#[derive(Debug, Clone, Default)]
+pub struct PublishTo {
+    pub topic: String,
+    /// The message type; without one it is made from the query's columns.
+    pub schema: Option<String>,
+    pub key: Vec<String>,
+    pub partitions: Option<u32>,
+}
+
+impl Platform {
+    /// A suspended copy in another group. It has a measurement of its own and no other sinks: what the original writes to
+    /// topics is written once.
+    pub async fn fork_dagger(
+        self: &Arc<Self>,
+        actor: &Actor,
+        name: &str,
+        copy: &str,
+        group: &str,
+    ) -> Result<AppliedDagger, ControlError> {
+        check_name("the copy's name", copy)?;
+        let original = self.dagger_resource(name).await?;
+        if self.db.get(Kind::Dagger, copy).await?.is_some() {
+            return Err(ControlError::conflict("dagger_exists", format!("there is a dagger `{copy}` already"))
+                .with_hint("choose another name for the copy"));
+        }
+        let mut spec = original.spec.clone();
+        if let Some(spec) = spec.as_object_mut() {
+            spec.insert("state".into(), json!("suspended"));
+            spec.insert("sinks".into(), json!([{ "kind": "series", "measurement": copy }]));
+            for stream in spec.get_mut("streams").and_then(Value::as_array_mut).into_iter().flatten() {
+                // The original's name stands in it; the copy has its own.
+                stream.as_object_mut().map(|stream| stream.remove("consumerGroup"));
+            }
+        }
+        let mut labels = original.metadata.labels.clone();
+        labels.insert("forked-from".to_owned(), name.to_owned());
+        let document = json!({
+            "apiVersion": API_VERSION, "kind": Kind::Dagger.as_str(),
+            "metadata": { "name": copy, "group": group, "labels": labels }, "spec": spec,
+        });
+        self.apply_dagger(actor, &document.to_string()).await
+    }
+
+    /// One more sink: a topic with the dagger's results. Its state and its other sinks stay.
+    pub async fn publish_dagger(
+        self: &Arc<Self>,
+        actor: &Actor,
+        name: &str,
+        publish: PublishTo,
+    ) -> Result<AppliedDagger, ControlError> {
+        let dagger = self.dagger_resource(name).await?;
+        let mut spec = dagger.spec.clone();
+        let mut sink = json!({ "kind": "topic", "topic": publish.topic });
+        if let Some(sink) = sink.as_object_mut() {
+            if let Some(schema) = publish.schema {
+                sink.insert("schema".into(), json!(schema));
+            }
+            if let Some(partitions) = publish.partitions {
+                sink.insert("partitions".into(), json!(partitions));
+            }
+            if !publish.key.is_empty() {
+                sink.insert("key".into(), json!(publish.key));
+            }
+        }
+        let sinks = spec.get_mut("sinks").and_then(Value::as_array_mut);
+        let Some(sinks) = sinks else { return Err(ControlError::internal("the stored dagger has no sinks")) };
+        if sinks.iter().any(|sink| sink.get("topic").and_then(Value::as_str) == Some(publish.topic.as_str())) {
+            return Err(ControlError::conflict(
+                "published_already",
+                format!("the dagger `{name}` writes the topic `{}` already", publish.topic),
+            ));
+        }
+        sinks.push(sink);
+        self.apply_dagger(actor, &document_of(&dagger, &spec)).await
+    }
+}
+
+fn document_of(dagger: &Resource, spec: &Value) -> String {
+    let metadata = &dagger.metadata;
+    json!({
+        "apiVersion": API_VERSION, "kind": Kind::Dagger.as_str(),
+        "metadata": { "name": metadata.name, "group": metadata.group, "labels": metadata.labels }, "spec": spec,
+    })
+    .to_string()
+}
