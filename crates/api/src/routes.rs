@@ -1,6 +1,7 @@
 //! Every route, in one table.
 
 mod apply;
+mod dagger_diff;
 mod daggers;
 mod dead_letters;
 mod functions;
@@ -34,6 +35,7 @@ pub(crate) fn all() -> Router<AppState> {
         .route("/api/v1/daggers/preview", post(daggers::preview))
         .route("/api/v1/daggers/validate", post(daggers::validate))
         .route("/api/v1/daggers/{name}", get(daggers::show).delete(daggers::delete))
+        .route("/api/v1/daggers/{name}/diff", post(dagger_diff::diff))
         .route("/api/v1/daggers/{name}/stop", post(daggers::stop))
         .route("/api/v1/daggers/{name}/start", post(daggers::start))
         .route("/api/v1/daggers/{name}/results", get(daggers::results))

@@ -22,17 +22,19 @@ mod state_identity;
 mod supervisor;
 mod time_text;
 mod topic_spec;
+mod window_words;
 
 pub use data_directory::DataDirectory;
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use error::{ControlError, ErrorKind, Position, nearest};
 pub use functions::{FunctionDoc, FunctionKind, docs as function_docs};
 pub use platform::{
-    AppliedDagger, DeadLetterQuery, DeadLetters, DemoOptions, Follow, Platform, PlatformOptions, Preview,
-    ProducedRecords, QueryResult, Revision, SchemaPush, TailFrom, TailRequest, TopicStatus, Validation,
+    AppliedDagger, ColumnsDiff, DaggerDiff, DeadLetterQuery, DeadLetters, DemoOptions, Follow, Platform, PlatformOptions, Preview,
+    ProducedRecords, QueryResult, Revision, SchemaPush, SettingChange, TailFrom, TailRequest, TopicStatus, Validation,
 };
 pub use resource::{API_VERSION, GROUP_DEFAULT, Kind, Metadata, Resource, document_kind};
 pub use resource_db::Change;
 pub use schema::{MessageSummary, SourceFile};
+pub use state_identity::{StateFate, StateVerdict};
 pub use time_text::{millis as time_text, now_ms, parse_time};
 pub use topic_spec::TopicSpec;
