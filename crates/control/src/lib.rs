@@ -29,8 +29,9 @@ pub use duration::{DurationError, format_duration, parse_duration};
 pub use error::{ControlError, ErrorKind, Position, nearest};
 pub use functions::{FunctionDoc, FunctionKind, docs as function_docs};
 pub use platform::{
-    AppliedDagger, ColumnsDiff, DaggerDiff, DeadLetterQuery, DeadLetters, DemoOptions, Follow, Platform, PlatformOptions, Preview,
-    ProducedRecords, QueryResult, Revision, SchemaPush, SettingChange, TailFrom, TailRequest, TopicStatus, Validation,
+    AppliedDagger, ColumnsDiff, DaggerDiff, DeadLetterQuery, DeadLetters, DemoOptions, Follow, Platform,
+    PlatformOptions, Preview, ProducedRecords, QueryResult, Revision, SchemaPush, SettingChange, TailFrom, TailRequest,
+    TopicStatus, Validation,
 };
 pub use resource::{API_VERSION, GROUP_DEFAULT, Kind, Metadata, Resource, document_kind};
 pub use resource_db::Change;

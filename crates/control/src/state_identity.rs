@@ -101,11 +101,7 @@ impl StateIdentity {
             timestamp: stream.timestamp.clone(),
             topics: stream.topics.clone(),
         });
-        Self {
-            query: planned.plan.explain.clone(),
-            windows: planned.plan.identities(),
-            streams: streams.collect(),
-        }
+        Self { query: planned.plan.explain.clone(), windows: planned.plan.identities(), streams: streams.collect() }
     }
 
     fn tables(&self) -> impl Iterator<Item = &str> {

@@ -137,7 +137,8 @@ impl Snapshots {
             (None, None) => return Err(FlowError::StateMismatch("it does not say which query wrote it".into())),
         };
         let carried = CarryOver::new(&engine.plan, written_by, header.closed_up_to.len())?;
-        let mut parts = RestoredParts { sealed: Vec::new(), waiting: Vec::new(), carried: &carried, lanes: &header.lanes };
+        let mut parts =
+            RestoredParts { sealed: Vec::new(), waiting: Vec::new(), carried: &carried, lanes: &header.lanes };
         parts.sealed.resize_with(engine.windows.len(), Vec::new);
         parts.waiting.resize_with(engine.windows.len(), Vec::new);
         for lane in &header.lanes {
@@ -176,7 +177,9 @@ impl RestoredParts<'_> {
     fn put(&mut self, engine: &mut Engine, id: &str, bytes: &[u8]) -> Result<(), FlowError> {
         let mut path = id.splitn(3, '/');
         let window = path.next().and_then(|window| window.strip_prefix('w')?.parse().ok());
-        let (Some(window), Some(kind), Some(rest)) = (window, path.next(), path.next()) else { return Err(unknown(id)) };
+        let (Some(window), Some(kind), Some(rest)) = (window, path.next(), path.next()) else {
+            return Err(unknown(id));
+        };
         if window >= self.carried.windows_before() {
             return Err(unknown(id));
         }

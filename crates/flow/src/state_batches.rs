@@ -66,12 +66,7 @@ fn read(bytes: &[u8]) -> Result<RecordBatch, FlowError> {
     }
 }
 
-fn partial_of(
-    spec: &AggregateSpec,
-    layout: &Layout,
-    columns: &[ArrayRef],
-    rows: usize,
-) -> Result<Partial, FlowError> {
+fn partial_of(spec: &AggregateSpec, layout: &Layout, columns: &[ArrayRef], rows: usize) -> Result<Partial, FlowError> {
     if columns.len() != layout.width {
         return Err(FlowError::StateMismatch(format!(
             "it has {} state columns, its windows say {}",

@@ -155,11 +155,9 @@ fn is_comparison(op: Operator) -> bool {
 /// The operator that gives the same with its sides swapped.
 fn swapped(op: Operator) -> Option<Operator> {
     match op {
-        Operator::Plus
-        | Operator::Multiply
-        | Operator::BitwiseAnd
-        | Operator::BitwiseOr
-        | Operator::BitwiseXor => Some(op),
+        Operator::Plus | Operator::Multiply | Operator::BitwiseAnd | Operator::BitwiseOr | Operator::BitwiseXor => {
+            Some(op)
+        }
         other => other.swap(),
     }
 }
@@ -241,7 +239,8 @@ fn quoted(value: &str) -> String {
 /// A constant with its type, where it is not the one that such a constant has by itself.
 fn literal(value: &ScalarValue) -> String {
     use ScalarValue::{
-        Boolean, Dictionary, FixedSizeList, Float64, Int64, LargeList, LargeUtf8, List, Map, Null, Struct, Utf8, Utf8View,
+        Boolean, Dictionary, FixedSizeList, Float64, Int64, LargeList, LargeUtf8, List, Map, Null, Struct, Utf8,
+        Utf8View,
     };
     match value {
         Null => "NULL".into(),
@@ -270,7 +269,8 @@ fn elements(array: &dyn Array) -> String {
 
 fn struct_text(row: &arrow::array::StructArray) -> String {
     let fields = row.column_names().into_iter().zip(row.columns()).map(|(name, column)| {
-        let value = ScalarValue::try_from_array(column, 0).map_or_else(|error| error.to_string(), |item| literal(&item));
+        let value =
+            ScalarValue::try_from_array(column, 0).map_or_else(|error| error.to_string(), |item| literal(&item));
         format!("{}: {value}", identifier(name))
     });
     format!("ROW({})", fields.collect::<Vec<_>>().join(", "))

@@ -68,7 +68,9 @@ impl Platform {
         let columns = match self.columns_of(&before) {
             Ok(known) => ColumnsDiff::between(&known, &after),
             Err(error) => {
-                warnings.push(format!("the columns of the former query are not known, it can no longer be planned: {error}"));
+                warnings.push(format!(
+                    "the columns of the former query are not known, it can no longer be planned: {error}"
+                ));
                 ColumnsDiff::default()
             }
         };
@@ -174,15 +176,14 @@ mod tests {
 
     #[test]
     fn settings_by_their_paths() {
-        let before = json!({"sql": "a", "streams": [{"topics": ["x"], "watermark": {"delay": "5s"}}], "parallelism": 1});
+        let before =
+            json!({"sql": "a", "streams": [{"topics": ["x"], "watermark": {"delay": "5s"}}], "parallelism": 1});
         let after = json!({"sql": "b", "streams": [{"topics": ["x", "y"], "watermark": {"delay": "9s"}}]});
         let mut labelled = Metadata::named("d");
         labelled.labels.insert("team".into(), "maps".into());
         let found = settings((&Metadata::named("d"), &before), (&labelled, &after));
-        let found: Vec<String> = found
-            .iter()
-            .map(|change| format!("{} {} {}", change.path, json!(change.from), json!(change.to)))
-            .collect();
+        let found: Vec<String> =
+            found.iter().map(|change| format!("{} {} {}", change.path, json!(change.from), json!(change.to))).collect();
         assert_eq!(
             found,
             [

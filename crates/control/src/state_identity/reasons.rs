@@ -102,9 +102,8 @@ fn input_changes(name: &str, before: &[InputIdentity], after: &[InputIdentity]) 
     Some(if before.len() != after.len() {
         format!("the {name} takes the rows of {} SELECTs, which were {}", after.len(), before.len())
     } else if differ(&|before, after| before.source == after.source) {
-        let of_windows = |inputs: &[InputIdentity]| {
-            inputs.iter().any(|input| matches!(input.source, InputSource::Windows(_)))
-        };
+        let of_windows =
+            |inputs: &[InputIdentity]| inputs.iter().any(|input| matches!(input.source, InputSource::Windows(_)));
         match of_windows(before) || of_windows(after) {
             true => format!("what the {name} takes from the windows before it has changed"),
             false => format!("the {name} reads {}, which was {}", tables(after), tables(before)),

@@ -40,9 +40,7 @@ impl StoredState {
         if let Ok(stored) = serde_json::from_slice::<StoredIdentity>(bytes) {
             let windows: Result<Vec<WindowIdentity>, _> = stored.windows.iter().map(WindowIdentity::try_from).collect();
             return match windows {
-                Ok(windows) => {
-                    Self::Known(StateIdentity { query: stored.query, windows, streams: stored.streams })
-                }
+                Ok(windows) => Self::Known(StateIdentity { query: stored.query, windows, streams: stored.streams }),
                 Err(_) => Self::Unreadable,
             };
         }
@@ -85,8 +83,7 @@ impl FormerIdentity {
     /// It fits the same query over the same types, and no other.
     fn verdict(&self, next: &StateIdentity, planned: &PlannedDagger) -> StateVerdict {
         let columns = planned.plan.windows.iter().flat_map(|window| window.schema.fields());
-        let columns: Vec<String> =
-            columns.map(|column| format!("{} {}", column.name(), column.data_type())).collect();
+        let columns: Vec<String> = columns.map(|column| format!("{} {}", column.name(), column.data_type())).collect();
         let reason = obstacle(&self.streams, &next.streams).or_else(|| {
             let is_same = self.query == next.query && self.windows == columns;
             let why = "its state was written by an earlier version of Millrace, which says of it only that it is of the same \

@@ -63,11 +63,15 @@ fn what_follows_the_window_and_how_it_is_written_keeps_the_state() {
             "select  name, kind, count(*) AS n, max(amount) AS most, tumble_end(rowtime, interval '1' minute) AS e -- same\n\
              from data_stream where ((place.area = 'it''s')) and 10 < amount {group}"
         ),
-        format!("SELECT d.name, COUNT(1) AS n, d.kind, MAX(d.amount) AS most, TUMBLE_END(d.rowtime, INTERVAL '1' MINUTE) AS e \
+        format!(
+            "SELECT d.name, COUNT(1) AS n, d.kind, MAX(d.amount) AS most, TUMBLE_END(d.rowtime, INTERVAL '1' MINUTE) AS e \
                  FROM data_stream AS d WHERE d.amount > 10 AND d.place.area = 'it''s' \
-                 GROUP BY TUMBLE(d.rowtime, INTERVAL '1' MINUTE), d.name, d.kind"),
+                 GROUP BY TUMBLE(d.rowtime, INTERVAL '1' MINUTE), d.name, d.kind"
+        ),
         format!("SELECT {all} FROM (SELECT kind, name, amount, rowtime {from}) {group}"),
-        format!("SELECT {all} FROM (SELECT * FROM data_stream WHERE place.area = 'it''s') AS x WHERE amount > 10 {group}"),
+        format!(
+            "SELECT {all} FROM (SELECT * FROM data_stream WHERE place.area = 'it''s') AS x WHERE amount > 10 {group}"
+        ),
         "SELECT name, kind, COUNT(*) AS n, MAX(amount) AS most, window_end AS e \
          FROM TABLE(TUMBLE(TABLE data_stream, DESCRIPTOR(rowtime), INTERVAL '1' MINUTE)) \
          WHERE amount > 10 AND place.area = 'it''s' GROUP BY window_start, window_end, name, kind"
@@ -108,8 +112,11 @@ fn what_the_window_takes_and_adds_up_loses_it() {
         ("'it''s'", "'its'", "the filter before the window of 1 minute has changed"),
         ("AND place", "OR place", "the filter before the window of 1 minute has changed"),
         ("'1' MINUTE", "'5' MINUTE", "the window of 1 minute has become a window of 5 minutes"),
-        ("rowtime, INTERVAL '1' MINUTE", "rowtime, INTERVAL '1' MINUTE, INTERVAL '10' SECOND",
-         "the window of 1 minute begins at another time"),
+        (
+            "rowtime, INTERVAL '1' MINUTE",
+            "rowtime, INTERVAL '1' MINUTE, INTERVAL '10' SECOND",
+            "the window of 1 minute begins at another time",
+        ),
     ] {
         loses(BASE, &BASE.replace(from, to), why);
     }
@@ -118,11 +125,7 @@ fn what_the_window_takes_and_adds_up_loses_it() {
         &BASE.replace("name, kind, COUNT", "kind, COUNT").replace(", name, kind", ", kind"),
         "the window of 1 minute no longer has the key name",
     );
-    loses(
-        BASE,
-        &format!("{BASE} HAVING AVG(weight) > 3"),
-        "the window of 1 minute has a new aggregate avg(weight)",
-    );
+    loses(BASE, &format!("{BASE} HAVING AVG(weight) > 3"), "the window of 1 minute has a new aggregate avg(weight)");
     loses(
         BASE,
         &BASE.replace("amount > 10", "amount > 12").replace("COUNT(*)", "SUM(weight)"),
@@ -154,7 +157,9 @@ fn texts_in_constants_are_not_taken_for_sql() {
 fn a_query_without_windows_keeps_its_positions_and_says_what_that_means() {
     let before = "SELECT name, rowtime FROM data_stream WHERE amount > 0";
     assert_eq!(keeps(before, before).warnings(), [""; 0]);
-    for after in ["SELECT name, amount, rowtime FROM data_stream WHERE amount > 0", "SELECT name, rowtime FROM data_stream"] {
+    for after in
+        ["SELECT name, amount, rowtime FROM data_stream WHERE amount > 0", "SELECT name, rowtime FROM data_stream"]
+    {
         let verdict = keeps(before, after);
         assert_eq!(verdict.kept, ["the positions in `events`"]);
         assert!(verdict.warnings()[0].contains("are not read again"), "{verdict:?}");
@@ -255,8 +260,14 @@ fn lists_taken_apart() {
                 CROSS JOIN UNNEST(items) AS i(label, price) WHERE amount > 1 \
                 GROUP BY TUMBLE(rowtime, INTERVAL '1' MINUTE), label";
     keeps(base, &base.replace("i(label", "j(label").replace("AS total", "AS t"));
-    keeps(base, &base.replace("i(label, price)", "i(l, p)").replace("SELECT label", "SELECT l").replace(
-        ", label", ", l").replace("SUM(price)", "SUM(p)"));
+    keeps(
+        base,
+        &base
+            .replace("i(label, price)", "i(l, p)")
+            .replace("SELECT label", "SELECT l")
+            .replace(", label", ", l")
+            .replace("SUM(price)", "SUM(p)"),
+    );
     loses(base, &base.replace("amount > 1", "price > 1"), "the filter before the window of 1 minute has changed");
 }
 
@@ -266,7 +277,11 @@ fn streams() {
     let edits: [Edit; 5] = [
         (r#"["events"]"#, r#"["more", "events"]"#, None),
         (r#"["events"]"#, r#"["more"]"#, Some("the stream `data_stream` no longer reads the topic `events`")),
-        (r#""topics""#, r#""timestamp": "record", "topics""#, Some("the event time of the stream `data_stream` has changed")),
+        (
+            r#""topics""#,
+            r#""timestamp": "record", "topics""#,
+            Some("the event time of the stream `data_stream` has changed"),
+        ),
         (r#""topics""#, r#""startFrom": "latest", "late": "keep", "watermark": {"delay": "9s"}, "topics""#, None),
         (
             r#""t.Event""#,
@@ -274,8 +289,10 @@ fn streams() {
             Some("the message type of the stream `data_stream` has changed from t.Event to t.Other"),
         ),
     ];
-    let proto = format!("{PROTO} message Other {{ string name = 1; Kind kind = 5; int64 amount = 2; \
-                         google.protobuf.Timestamp at = 3; Place place = 6; }}");
+    let proto = format!(
+        "{PROTO} message Other {{ string name = 1; Kind kind = 5; int64 amount = 2; \
+                         google.protobuf.Timestamp at = 3; Place place = 6; }}"
+    );
     let before = identity_of(BASE, STREAM, &proto).0;
     for (from, to, why) in edits {
         let verdict = before.verdict(&identity_of(BASE, &STREAM.replace(from, to), &proto).0);

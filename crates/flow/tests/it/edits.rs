@@ -9,7 +9,7 @@ use sql::DaggerPlan;
 
 use crate::events::{delimited, encode, events, plan, settings};
 
-const EDITS: [(&str, &str); 6] = [
+const EDITS: [(&str, &str); 9] = [
     // Fewer aggregates in another order, other keys' order, HAVING, a computed column.
     (
         "SELECT `key` AS k, kind, sum(weight) AS w, DistinctCount(amount) AS d, avg(weight) AS a, TUMBLE_END(rowtime, INTERVAL '20' SECOND) AS e FROM t GROUP BY TUMBLE(rowtime, INTERVAL '20' SECOND), `key`, kind",
@@ -37,6 +37,20 @@ const EDITS: [(&str, &str); 6] = [
     (
         "SELECT a.k, a.n, b.w, a.e FROM (SELECT `key` AS k, count(*) AS n, TUMBLE_END(rowtime, INTERVAL '20' SECOND) AS e FROM t GROUP BY TUMBLE(rowtime, INTERVAL '20' SECOND), `key`) AS a JOIN (SELECT `key` AS k, sum(weight) AS w, max(amount) AS m, TUMBLE_END(rowtime, INTERVAL '20' SECOND) AS e FROM t WHERE kind = 'APPLE' GROUP BY TUMBLE(rowtime, INTERVAL '20' SECOND), `key`) AS b ON a.e = b.e AND a.k = b.k",
         "SELECT a.k, b.n, a.w, a.e FROM (SELECT `key` AS k, sum(weight) AS w, TUMBLE_END(rowtime, INTERVAL '20' SECOND) AS e FROM t WHERE kind = 'APPLE' GROUP BY TUMBLE(rowtime, INTERVAL '20' SECOND), `key`) AS a JOIN (SELECT `key` AS k, count(*) AS n, TUMBLE_END(rowtime, INTERVAL '20' SECOND) AS e FROM t GROUP BY TUMBLE(rowtime, INTERVAL '20' SECOND), `key`) AS b ON a.e = b.e AND a.k = b.k",
+    ),
+    // One window goes on as two.
+    (
+        "SELECT `key` AS k, count(*) AS n, sum(weight) AS w, TUMBLE_END(rowtime, INTERVAL '20' SECOND) AS e FROM t GROUP BY TUMBLE(rowtime, INTERVAL '20' SECOND), `key`",
+        "SELECT a.k, a.n, b.w, a.e FROM (SELECT `key` AS k, count(*) AS n, sum(weight) AS w, TUMBLE_END(rowtime, INTERVAL '20' SECOND) AS e FROM t GROUP BY TUMBLE(rowtime, INTERVAL '20' SECOND), `key`) AS a JOIN (SELECT `key` AS k, sum(weight) AS w, TUMBLE_END(rowtime, INTERVAL '20' SECOND) AS e FROM t GROUP BY TUMBLE(rowtime, INTERVAL '20' SECOND), `key`) AS b ON a.e = b.e AND a.k = b.k",
+    ),
+    (
+        "SELECT `key` AS k, sum(weight) AS w, SESSION_END(rowtime, INTERVAL '2' SECOND) AS e FROM t GROUP BY SESSION(rowtime, INTERVAL '2' SECOND), `key`",
+        "SELECT `key` AS k, sum(weight) AS w, SESSION_END(rowtime, INTERVAL '2' SECOND) AS e FROM t GROUP BY SESSION(rowtime, INTERVAL '2' SECOND), `key` UNION ALL SELECT `key` AS k, sum(weight) AS w, SESSION_END(rowtime, INTERVAL '2' SECOND) AS e FROM t GROUP BY SESSION(rowtime, INTERVAL '2' SECOND), `key`",
+    ),
+    // Two windows of which one goes.
+    (
+        "SELECT a.k, a.n, b.w, a.e FROM (SELECT `key` AS k, count(*) AS n, sum(weight) AS w, TUMBLE_END(rowtime, INTERVAL '20' SECOND) AS e FROM t GROUP BY TUMBLE(rowtime, INTERVAL '20' SECOND), `key`) AS a JOIN (SELECT `key` AS k, sum(weight) AS w, HOP_END(rowtime, INTERVAL '10' SECOND, INTERVAL '20' SECOND) AS e FROM t GROUP BY HOP(rowtime, INTERVAL '10' SECOND, INTERVAL '20' SECOND), `key`) AS b ON a.e = b.e AND a.k = b.k",
+        "SELECT `key` AS k, sum(weight) AS w, TUMBLE_END(rowtime, INTERVAL '20' SECOND) AS e FROM t GROUP BY TUMBLE(rowtime, INTERVAL '20' SECOND), `key`",
     ),
 ];
 

@@ -2,6 +2,7 @@
 
 mod bounded;
 mod daggers;
+mod edits;
 mod exit_codes;
 mod lifecycle;
 mod publishing;
