@@ -26,7 +26,8 @@ fn with_mean() -> String {
 
 impl TestServer {
     fn send_booking(&self, city: &str, amount: i64, time: &str) {
-        let record = json!([{"value": {"city": city, "amount": amount, "eventTimestamp": format!("2026-01-05T{time}Z")}}]);
+        let record =
+            json!([{"value": {"city": city, "amount": amount, "eventTimestamp": format!("2026-01-05T{time}Z")}}]);
         let (status, answer) = self.http_json("POST", "/api/v1/topics/bookings/records", record);
         assert_eq!(status, 200, "{answer}");
     }
@@ -65,7 +66,8 @@ fn an_edited_window_is_whole_after_kill_9() {
     server.send_booking("Bandung", 1, "01:02:00");
     server.ledger_of_counts_until(3, 1);
     let rows = server.cli(&["-o", "ndjson", "dagger", "results", "counts", "--last", "1d"]).lines();
-    let expected = json!({"time": "2026-01-05T01:01:00Z", "tag_city": "Jakarta", "bookings": 2, "amount": 30, "mean": 15});
+    let expected =
+        json!({"time": "2026-01-05T01:01:00Z", "tag_city": "Jakarta", "bookings": 2, "amount": 30, "mean": 15});
     assert_eq!(rows, [expected]);
 
     // What loses the state says so, in the same words before and while it is done.
@@ -83,7 +85,11 @@ fn an_edited_window_is_whole_after_kill_9() {
 fn a_draft_that_is_wrong_is_a_problem() {
     let server = TestServer::with_bookings(1);
     let (status, diff) = server.diff_of("counts", COUNTS);
-    assert_eq!((status, &diff["change"], &diff["state"]["verdict"]), (200, &json!("created"), &json!("none")), "{diff}");
+    assert_eq!(
+        (status, &diff["change"], &diff["state"]["verdict"]),
+        (200, &json!("created"), &json!("none")),
+        "{diff}"
+    );
     let (status, problem) = server.diff_of("others", COUNTS);
     assert_eq!((status, &problem["code"]), (422, &json!("dagger_invalid")), "{problem}");
     let (status, problem) = server.diff_of("counts", &COUNTS.replace("city AS", "town AS"));
