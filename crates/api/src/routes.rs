@@ -4,6 +4,7 @@
 mod answers;
 mod apply;
 mod clusters;
+mod dagger_diff;
 mod daggers;
 mod dead_letters;
 mod events;
@@ -291,6 +292,15 @@ pub(crate) fn table() -> Vec<Route> {
             says("daggers", "Makes a suspended copy in a group of one's own")
                 .takes::<daggers::Fork>()
                 .answers::<shapes::AppliedDagger>(201),
+        ),
+        route(
+            POST,
+            "/api/v1/daggers/{name}/diff",
+            Find,
+            post(dagger_diff::diff),
+            says("daggers", "What applying a draft would change, and what becomes of the state")
+                .takes_document::<shapes::Dagger>()
+                .answers::<shapes::DaggerDiff>(200),
         ),
         route(
             GET,

@@ -527,6 +527,48 @@ pub(crate) struct QueryError {
 }
 
 #[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct DaggerDiff {
+    change: String,
+    sql_changed: bool,
+    columns: ColumnsDiff,
+    /// Everything but the SQL.
+    settings: Vec<SettingChange>,
+    state: StateVerdict,
+    warnings: Vec<String>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct ColumnsDiff {
+    added: Vec<Column>,
+    removed: Vec<Column>,
+    changed: Vec<ColumnChange>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct ColumnChange {
+    name: String,
+    from: String,
+    to: String,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct SettingChange {
+    path: String,
+    from: Option<Value>,
+    to: Option<Value>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct StateVerdict {
+    /// `none`, `kept` or `lost`.
+    verdict: String,
+    kept: Vec<String>,
+    lost: Vec<String>,
+    reason: Option<String>,
+}
+
+#[derive(ToSchema)]
 pub(crate) struct Preview {
     plan: String,
     warnings: Vec<String>,

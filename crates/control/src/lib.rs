@@ -26,6 +26,7 @@ mod supervisor;
 mod test_database;
 mod time_text;
 mod topic_spec;
+mod window_words;
 
 pub use data_directory::DataDirectory;
 pub use duration::{DurationError, format_duration, parse_duration};
@@ -33,12 +34,14 @@ pub use error::{ControlError, ErrorKind, Position, nearest};
 pub use events::{Event, Events};
 pub use functions::{FunctionDoc, FunctionKind, docs as function_docs};
 pub use platform::{
-    Answer, AppliedDagger, ClusterSpec, DeadLetterQuery, DeadLetters, DemoOptions, FirstAnswer, Follow, GroupSpec,
-    IdempotencyKey, Invited, Platform, PlatformOptions, Preview, ProducedRecords, PublishTo, QueryResult, Revision,
-    SchemaPush, TailFrom, TailRequest, TopicStatus, Validation, idempotency_key,
+    Answer, AppliedDagger, ClusterSpec, ColumnsDiff, DaggerDiff, DeadLetterQuery, DeadLetters, DemoOptions,
+    FirstAnswer, Follow, GroupSpec, IdempotencyKey, Invited, Platform, PlatformOptions, Preview, ProducedRecords,
+    PublishTo, QueryResult, Revision, SchemaPush, SettingChange, TailFrom, TailRequest, TopicStatus, Validation,
+    idempotency_key,
 };
 pub use resource::{API_VERSION, GROUP_DEFAULT, Kind, Metadata, Resource, document_kind, parse_document};
 pub use resource_db::Change;
 pub use schema::{MessageSummary, SourceFile};
+pub use state_identity::{StateFate, StateVerdict};
 pub use time_text::{millis as time_text, now_ms, parse_time};
 pub use topic_spec::TopicSpec;

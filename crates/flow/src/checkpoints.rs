@@ -10,15 +10,21 @@ use delivery::Ledger;
 use serde::{Deserialize, Serialize};
 
 use crate::FlowError;
+use crate::carry_over::{CarryOver, Layout, WrittenBy};
 use crate::engine::{Engine, WindowOperator};
 use crate::lane::WindowLane;
 use crate::state_batches::{decode, decode_sessions, encode, encode_sessions};
+use crate::stored_window::StoredWindow;
 
 /// The small part of the state.
 #[derive(Serialize, Deserialize)]
 struct Header {
-    /// What the query computes; state of another query does not fit.
-    query: String,
+    /// What the state of each window belongs to: where it is another, the state does not fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    windows: Option<Vec<StoredWindow>>,
+    /// The plan's text, in checkpoints that do not tell their windows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    query: Option<String>,
     lanes: Vec<LaneHeader>,
     /// Per window: what is closed.
     closed_up_to: Vec<i64>,
@@ -120,64 +126,133 @@ impl Snapshots {
     }
 
     /// Puts a checkpoint into an engine that has its lanes and has taken nothing. Lanes that the checkpoint does not know,
-    /// such as partitions that were added, start where they were told to.
+    /// such as partitions that were added, start where they were told to. The checkpoint may be of another query, as long as
+    /// it holds all that the windows of this one need.
     pub fn restore(&mut self, engine: &mut Engine, restored: Restored) -> Result<(), FlowError> {
-        let mismatch = |what: String| FlowError::StateMismatch(what);
         let header: Header = serde_json::from_value(restored.header)
-            .map_err(|error| mismatch(format!("its header cannot be read: {error}")))?;
-        if header.query != engine.plan.explain || header.closed_up_to.len() != engine.windows.len() {
-            return Err(mismatch("it was written by another query".into()));
+            .map_err(|error| FlowError::StateMismatch(format!("its header cannot be read: {error}")))?;
+        let written_by = match (&header.windows, &header.query) {
+            (Some(windows), _) => WrittenBy::Windows(windows),
+            (None, Some(query)) => WrittenBy::Plan(query),
+            (None, None) => return Err(FlowError::StateMismatch("it does not say which query wrote it".into())),
+        };
+        let carried = CarryOver::new(&engine.plan, written_by, header.closed_up_to.len())?;
+        let mut parts =
+            RestoredParts { sealed: Vec::new(), waiting: Vec::new(), carried: &carried, lanes: &header.lanes };
+        parts.sealed.resize_with(engine.windows.len(), Vec::new);
+        parts.waiting.resize_with(engine.windows.len(), Vec::new);
+        for lane in &header.lanes {
+            engine.restore_lane(lane, &carried)?;
         }
-        for lane in header.lanes {
-            engine.restore_lane(lane)?;
-        }
-        engine.restore_closed(&header.closed_up_to);
-        let mut sealed: Vec<Vec<(i64, i64, operators::Partial)>> = engine.windows.iter().map(|_| Vec::new()).collect();
-        let mut waiting: Vec<Vec<(u32, operators::SessionPartial)>> =
-            engine.windows.iter().map(|_| Vec::new()).collect();
+        let closed_up_to = carried.by_window(&header.closed_up_to);
+        engine.restore_closed(&closed_up_to);
         for (id, bytes) in restored.parts {
-            let unknown = || mismatch(format!("part `{id}` is not of this query"));
-            let mut path = id.splitn(3, '/');
-            let index: usize = path.next().and_then(|w| w.strip_prefix('w')?.parse().ok()).ok_or_else(unknown)?;
-            let spec = engine.plan.windows.get(index).ok_or_else(unknown)?.aggregate.clone();
-            let kind = path.next().ok_or_else(unknown)?;
-            let rest = path.next().ok_or_else(unknown)?;
-            match kind {
-                "open" => {
-                    let mut rest = rest.splitn(3, '/');
-                    let mut number = || rest.next().and_then(|text| text.parse::<i64>().ok()).ok_or_else(unknown);
-                    let (first_end, slice) = (number()?, number()?);
-                    let lane = engine.window_lane(index, rest.next().ok_or_else(unknown)?).ok_or_else(unknown)?;
-                    if let WindowLane::Sliced(lane) = lane {
-                        lane.restore(first_end, slice, &decode(&spec, &bytes)?)?;
-                    }
-                }
-                "sealed" => {
-                    let (first_end, slice) = rest.split_once('/').ok_or_else(unknown)?;
-                    let number = |text: &str| text.parse::<i64>().map_err(|_| unknown());
-                    sealed[index].push((number(slice)?, number(first_end)?, decode(&spec, &bytes)?));
-                }
-                "sessions" => {
-                    let lane = engine.window_lane(index, rest).ok_or_else(unknown)?;
-                    if let WindowLane::Session(lane) = lane {
-                        lane.restore(&decode_sessions(&spec, &bytes)?)?;
-                    }
-                }
-                "waiting" => {
-                    let lane = rest.split('/').next().and_then(|lane| lane.parse().ok()).ok_or_else(unknown)?;
-                    waiting[index].push((lane, decode_sessions(&spec, &bytes)?));
-                }
-                _ => return Err(unknown()),
+            parts.put(engine, &id, &bytes)?;
+            if carried.is_same {
+                self.written.insert(id);
             }
-            self.written.insert(id);
         }
+        // Parts that lie otherwise than this plan writes them are not named again.
+        self.all_anew |= !carried.is_same;
+        let RestoredParts { sealed, waiting, .. } = parts;
         for (index, (sealed, waiting)) in sealed.into_iter().zip(waiting).enumerate() {
             match &mut engine.windows[index].operator {
-                WindowOperator::Sliced(operator) => operator.restore(header.closed_up_to[index], sealed),
-                WindowOperator::Session(operator) => operator.restore(header.closed_up_to[index], waiting),
+                WindowOperator::Sliced(operator) => operator.restore(closed_up_to[index], sealed),
+                WindowOperator::Session(operator) => operator.restore(closed_up_to[index], waiting),
             }
         }
         Ok(())
+    }
+}
+
+/// The parts of a checkpoint on their way into an engine: those of lanes go there at once, the others are collected.
+struct RestoredParts<'a> {
+    sealed: Vec<Vec<(i64, i64, operators::Partial)>>,
+    waiting: Vec<Vec<(u32, operators::SessionPartial)>>,
+    carried: &'a CarryOver,
+    lanes: &'a [LaneHeader],
+}
+
+impl RestoredParts<'_> {
+    fn put(&mut self, engine: &mut Engine, id: &str, bytes: &[u8]) -> Result<(), FlowError> {
+        let mut path = id.splitn(3, '/');
+        let window = path.next().and_then(|window| window.strip_prefix('w')?.parse().ok());
+        let (Some(window), Some(kind), Some(rest)) = (window, path.next(), path.next()) else {
+            return Err(unknown(id));
+        };
+        if window >= self.carried.windows_before() {
+            return Err(unknown(id));
+        }
+        let carried = self.carried;
+        // The state of a window that the query no longer has goes with it.
+        for (heir, layout) in carried.heirs(window) {
+            self.put_into(engine, window, heir, layout, kind, rest, bytes)?.ok_or_else(|| unknown(id))?;
+        }
+        Ok(())
+    }
+
+    /// `None` when the part's name makes no sense.
+    #[expect(clippy::too_many_arguments, reason = "a part's name, taken apart")]
+    fn put_into(
+        &mut self,
+        engine: &mut Engine,
+        window: usize,
+        heir: usize,
+        layout: &Layout,
+        kind: &str,
+        rest: &str,
+        bytes: &[u8],
+    ) -> Result<Option<()>, FlowError> {
+        let spec = engine.plan.windows[heir].aggregate.clone();
+        match kind {
+            "open" => {
+                let mut rest = rest.splitn(3, '/');
+                let mut number = || rest.next()?.parse::<i64>().ok();
+                let (Some(first_end), Some(slice)) = (number(), number()) else { return Ok(None) };
+                let lane = rest.next().and_then(|name| engine.window_lane(heir, name));
+                let Some(WindowLane::Sliced(lane)) = lane else { return Ok(None) };
+                lane.restore(first_end, slice, &decode(&spec, layout, bytes)?)?;
+            }
+            "sealed" => {
+                let numbers = rest.split_once('/').map(|(first_end, slice)| (first_end.parse(), slice.parse()));
+                let Some((Ok(first_end), Ok(slice))) = numbers else { return Ok(None) };
+                self.sealed[heir].push((slice, first_end, decode(&spec, layout, bytes)?));
+            }
+            "sessions" => {
+                let Some(WindowLane::Session(lane)) = engine.window_lane(heir, rest) else { return Ok(None) };
+                lane.restore(&decode_sessions(&spec, layout, bytes)?)?;
+            }
+            "waiting" => {
+                let number = rest.split('/').next().and_then(|number| number.parse().ok());
+                let Some(lane) = number.and_then(|number| self.session_lane(engine, window, heir, number)) else {
+                    return Ok(None);
+                };
+                self.waiting[heir].push((lane, decode_sessions(&spec, layout, bytes)?));
+            }
+            _ => return Ok(None),
+        }
+        Ok(Some(()))
+    }
+
+    /// The number that a lane has now among those of a session window; lanes that were added may stand before it.
+    fn session_lane(&self, engine: &Engine, window: usize, heir: usize, number: u32) -> Option<u32> {
+        if engine.windows[heir].results_lane.is_some() {
+            return Some(number);
+        }
+        let mut before = self.lanes.iter().filter(|lane| self.carried.reads(window, &lane.table));
+        let name = before.nth(number as usize)?.name();
+        let mut now = engine.lanes.iter().filter(|lane| lane.windows[heir].is_some());
+        now.position(|lane| lane_name(lane) == name).and_then(|position| u32::try_from(position).ok())
+    }
+}
+
+fn unknown(id: &str) -> FlowError {
+    FlowError::StateMismatch(format!("part `{id}` is not of this query"))
+}
+
+impl LaneHeader {
+    fn name(&self) -> String {
+        format!("{}/{}/{}", self.table, self.topic, self.partition)
     }
 }
 
@@ -201,10 +276,15 @@ impl Engine {
             held_until: lane.held_until.clone(),
             held_sessions: lane.held_sessions.clone(),
         });
-        Header { query: self.plan.explain.clone(), lanes: lanes.collect(), closed_up_to: closed_up_to.collect() }
+        Header {
+            windows: Some(self.plan.windows.iter().map(|window| StoredWindow::from(&window.identity)).collect()),
+            query: None,
+            lanes: lanes.collect(),
+            closed_up_to: closed_up_to.collect(),
+        }
     }
 
-    fn restore_lane(&mut self, header: LaneHeader) -> Result<(), FlowError> {
+    fn restore_lane(&mut self, header: &LaneHeader, carried: &CarryOver) -> Result<(), FlowError> {
         let lane = self.lanes.iter_mut().find(|lane| {
             lane.table() == header.table && *lane.topic == *header.topic && lane.partition == header.partition
         });
@@ -218,9 +298,13 @@ impl Engine {
         lane.end_offset = header.next_offset;
         lane.watermark.greatest_ms = header.greatest_ms;
         lane.ledger = header.ledger;
-        lane.held_until = header.held_until;
-        if header.held_sessions.len() == lane.held_sessions.len() {
-            lane.held_sessions = header.held_sessions;
+        lane.held_until = header.held_until.clone();
+        for (window, records) in header.held_sessions.iter().enumerate().take(carried.windows_before()) {
+            match carried.holder(window, &self.plan) {
+                Some(holder) => lane.held_sessions[holder] += records,
+                // The query no longer has these sessions, so it has no use for their records.
+                None => lane.ledger.filtered += records,
+            }
         }
         Ok(())
     }

@@ -6,6 +6,7 @@
 //! Architecture invariant: this crate does not know how SQL was planned, what a schema registry is, or any one sink.
 
 mod bounded;
+mod carry_over;
 mod checkpoints;
 mod engine;
 mod error;
@@ -17,6 +18,7 @@ mod record_file;
 mod refused;
 mod rows_step;
 mod state_batches;
+mod stored_window;
 
 pub use checkpoints::Snapshots;
 
@@ -28,3 +30,4 @@ pub use live::{
 };
 pub use record_file::{DelimitedFile, NdjsonFile, RecordFile};
 pub use refused::{OnBadRecord, Refusal, RefusedRecord, RefusedRecords, RefusedStoreError};
+pub use stored_window::StoredWindow;

@@ -9,14 +9,16 @@ use arrow::ipc::writer::StreamWriter;
 use operators::{AggregateSpec, Partial, SessionPartial};
 
 use crate::FlowError;
+use crate::carry_over::Layout;
 
 pub(crate) fn encode(spec: &AggregateSpec, partial: &Partial) -> Result<Vec<u8>, FlowError> {
     write(columns(spec, partial)?, partial.rows)
 }
 
-pub(crate) fn decode(spec: &AggregateSpec, bytes: &[u8]) -> Result<Partial, FlowError> {
+/// What a table wrote whose columns lay as `layout` says.
+pub(crate) fn decode(spec: &AggregateSpec, layout: &Layout, bytes: &[u8]) -> Result<Partial, FlowError> {
     let batch = read(bytes)?;
-    partial_of(spec, batch.columns(), batch.num_rows())
+    partial_of(spec, layout, batch.columns(), batch.num_rows())
 }
 
 pub(crate) fn encode_sessions(spec: &AggregateSpec, sessions: &SessionPartial) -> Result<Vec<u8>, FlowError> {
@@ -25,10 +27,14 @@ pub(crate) fn encode_sessions(spec: &AggregateSpec, sessions: &SessionPartial) -
     write(columns, sessions.partial.rows)
 }
 
-pub(crate) fn decode_sessions(spec: &AggregateSpec, bytes: &[u8]) -> Result<SessionPartial, FlowError> {
+pub(crate) fn decode_sessions(
+    spec: &AggregateSpec,
+    layout: &Layout,
+    bytes: &[u8],
+) -> Result<SessionPartial, FlowError> {
     let batch = read(bytes)?;
     let width = batch.num_columns().saturating_sub(3);
-    let partial = partial_of(spec, &batch.columns()[..width], batch.num_rows())?;
+    let partial = partial_of(spec, layout, &batch.columns()[..width], batch.num_rows())?;
     Ok(SessionPartial::from_columns(partial, &batch.columns()[width..])?)
 }
 
@@ -60,21 +66,15 @@ fn read(bytes: &[u8]) -> Result<RecordBatch, FlowError> {
     }
 }
 
-fn partial_of(spec: &AggregateSpec, columns: &[ArrayRef], rows: usize) -> Result<Partial, FlowError> {
-    let widths: Vec<usize> = spec.state_widths().collect();
-    let expected = spec.key_count() + widths.iter().sum::<usize>();
-    if columns.len() != expected {
+fn partial_of(spec: &AggregateSpec, layout: &Layout, columns: &[ArrayRef], rows: usize) -> Result<Partial, FlowError> {
+    if columns.len() != layout.width {
         return Err(FlowError::StateMismatch(format!(
-            "it has {} state columns, the query needs {expected}",
-            columns.len()
+            "it has {} state columns, its windows say {}",
+            columns.len(),
+            layout.width
         )));
     }
-    let (keys, mut rest) = columns.split_at(spec.key_count());
-    let mut states = Vec::with_capacity(widths.len());
-    for width in widths {
-        let (state, left) = rest.split_at(width);
-        states.push(state.to_vec());
-        rest = left;
-    }
-    Ok(Partial { rows, keys: spec.keys_from_store(keys)?, states })
+    let keys: Vec<ArrayRef> = layout.keys.iter().map(|at| Arc::clone(&columns[*at])).collect();
+    let states = layout.calls.iter().map(|call| columns[call.clone()].to_vec()).collect();
+    Ok(Partial { rows, keys: spec.keys_from_store(&keys)?, states })
 }

@@ -115,6 +115,16 @@ impl AggregateSpec {
         &self.keys
     }
 
+    /// Types of the key columns as they are held.
+    pub fn key_types(&self) -> impl Iterator<Item = &DataType> {
+        self.key_schema.fields().iter().map(|field| field.data_type())
+    }
+
+    /// Types of the state columns of each call.
+    pub fn state_types(&self) -> impl Iterator<Item = impl Iterator<Item = &DataType>> {
+        self.state_fields.iter().map(|fields| fields.iter().map(|field| field.data_type()))
+    }
+
     /// Number of state columns of each call.
     pub fn state_widths(&self) -> impl Iterator<Item = usize> + '_ {
         self.state_fields.iter().map(Vec::len)

@@ -74,6 +74,11 @@ impl WindowSpec {
         self.kind
     }
 
+    /// How far its boundaries are shifted from the epoch.
+    pub fn offset_ms(&self) -> i64 {
+        self.offset_ms
+    }
+
     /// Whether windows are per key rather than aligned to the clock.
     pub fn is_session(&self) -> bool {
         matches!(self.kind, WindowKind::Session { .. })

@@ -27,6 +27,8 @@ use crate::graph::{
     BranchPlan, BranchTarget, DaggerPlan, OutputPlan, SourcePlan, Step, WindowColumn, WindowPlan, WindowRowsPlan,
     WindowSource, set_lags,
 };
+use crate::identity::{HeldIdentity, WindowIdentity, rows_text};
+use crate::input_text::{InputText, WindowRowsText};
 use crate::lanes::{Chain, LogicalStep, scanned_table};
 use crate::limits::OUTPUT_COLUMNS_MAX;
 use crate::members;
@@ -112,6 +114,10 @@ struct LogicalWindow {
     key_texts: Vec<Option<Arc<datafusion::logical_expr::ScalarUDF>>>,
     columns: Vec<WindowColumn>,
     schema: DFSchemaRef,
+    /// Without the types of what it holds and without its lag, which are not known yet.
+    identity: WindowIdentity,
+    /// For the identity of what reads its results.
+    rows_text: WindowRowsText,
 }
 
 struct LogicalRows {
@@ -568,6 +574,7 @@ impl Cutter<'_> {
     ) -> Result<Relation, SqlError> {
         let (spec, columns) = (grouped[0].spec, grouped[0].columns.clone());
         let mut rows: Vec<LogicalRows> = grouped.into_iter().map(|grouped| grouped.rows).collect();
+        let (identity, rows_text) = self.identity(spec, &columns, &rows, &source).map_err(|error| self.fail(error))?;
         let keys = rows[0].keys.len();
         let mut key_texts = vec![None; keys];
         for (key, text) in key_texts.iter_mut().enumerate() {
@@ -597,9 +604,60 @@ impl Cutter<'_> {
             })
             .collect();
         let plan = leaf_plan(index, &input, &schema).map_err(|error| self.fail(error))?;
-        self.windows.push(LogicalWindow { spec, rows, source, key_texts, columns, schema });
+        self.windows.push(LogicalWindow { spec, rows, source, key_texts, columns, schema, identity, rows_text });
         let calls = vec![None; self.windows[index].columns.len()];
         Ok(Relation::Windowed(Windowed { plan, inputs: vec![(index, input)], bounds, calls, row_wise: true }))
+    }
+
+    /// What a window is, from what is known of its input and of the calls.
+    fn identity(
+        &self,
+        spec: WindowSpec,
+        columns: &[WindowColumn],
+        rows: &[LogicalRows],
+        source: &LogicalSource,
+    ) -> Result<(WindowIdentity, WindowRowsText), DataFusionError> {
+        let inputs: Vec<InputText> = match source {
+            LogicalSource::Chains(chains) => {
+                let chains = chains.iter().map(|chain| &self.chains[*chain]);
+                chains.map(|chain| InputText::of_chain(chain, &self.streams[chain.stream].table)).collect()
+            }
+            LogicalSource::Results(windowed) => {
+                let window = |table: &str| {
+                    let index: usize = table.strip_prefix(LEAF)?.parse().ok()?;
+                    self.windows.get(index).map(|window| &window.rows_text)
+                };
+                vec![InputText::of_results(&windowed.plan, &window)?]
+            }
+        };
+        let mut parts: Vec<(&InputText, &LogicalRows, _)> =
+            inputs.iter().zip(rows).map(|(input, rows)| (input, rows, input.identity(&rows.time))).collect();
+        // The parts of a UNION ALL have no order.
+        parts.sort_by(|(_, _, one), (_, _, other)| one.cmp(other));
+        let held = |count: usize, expr: &dyn Fn(&LogicalRows, usize) -> Expr| -> Vec<HeldIdentity> {
+            let text = |at: usize| {
+                let mut texts: Vec<String> = parts.iter().map(|(input, rows, _)| input.text(&expr(rows, at))).collect();
+                let is_one = texts.iter().all(|text| *text == texts[0]);
+                if is_one { texts.swap_remove(0) } else { format!("[{}]", texts.join(" | ")) }
+            };
+            (0..count).map(|at| HeldIdentity { text: text(at), types: Vec::new() }).collect()
+        };
+        let identity = WindowIdentity {
+            spec,
+            lag_ms: 0,
+            keys: held(rows[0].keys.len(), &|rows, at| rows.keys[at].clone()),
+            aggregates: held(rows[0].calls.len(), &|rows, at| rows.calls[at].clone()),
+            inputs: parts.iter().map(|(_, _, identity)| identity.clone()).collect(),
+        };
+        let columns = columns.iter().map(|column| match column {
+            WindowColumn::Start => "window_start".to_string(),
+            WindowColumn::End => "window_end".to_string(),
+            WindowColumn::Time => "window_time".to_string(),
+            WindowColumn::Key(key) => format!("[{}]", identity.keys[*key].text),
+            WindowColumn::Aggregate(call) => format!("[{}]", identity.aggregates[*call].text),
+        });
+        let rows_text = WindowRowsText { rows: rows_text(&identity), columns: columns.collect() };
+        Ok((identity, rows_text))
     }
 
     fn join(&mut self, plan: &LogicalPlan, join: &datafusion::logical_expr::Join) -> Result<Relation, SqlError> {
@@ -834,6 +892,7 @@ impl Cutter<'_> {
             rows_plans.push(compiled.plan);
         }
         let Some(aggregate) = aggregate else { return Err(self.places.error(&[], "a window without input")) };
+        let identity = with_types(window.identity, &aggregate);
         let columns = window.columns;
         let source = match window.source {
             LogicalSource::Chains(indices) => {
@@ -862,8 +921,24 @@ impl Cutter<'_> {
             source,
             schema: leaf_schema(&window.schema, &columns),
             columns,
+            identity,
         })
     }
+}
+
+/// An identity with the types of what the state keeps.
+fn with_types(mut identity: WindowIdentity, aggregate: &AggregateSpec) -> WindowIdentity {
+    for ((held, key), data_type) in identity.keys.iter_mut().zip(aggregate.keys()).zip(aggregate.key_types()) {
+        held.types = vec![match key {
+            KeyColumn::Plain => data_type.to_string(),
+            KeyColumn::Interned(_) => "text".to_string(),
+            KeyColumn::Derived(text) => format!("{data_type} of {}", text.name()),
+        }];
+    }
+    for (held, types) in identity.aggregates.iter_mut().zip(aggregate.state_types()) {
+        held.types = types.map(ToString::to_string).collect();
+    }
+    identity
 }
 
 struct Grouped {

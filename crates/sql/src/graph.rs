@@ -7,6 +7,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use operators::{AggregateSpec, WindowSpec};
 
 use crate::fragment::Fragment;
+use crate::identity::WindowIdentity;
 use crate::metadata::MetadataColumn;
 
 /// A planned query, ready to run. It holds no state and can be shared.
@@ -113,6 +114,15 @@ pub struct WindowPlan {
     /// The result's columns.
     pub columns: Vec<WindowColumn>,
     pub schema: SchemaRef,
+    /// What its state belongs to.
+    pub identity: WindowIdentity,
+}
+
+impl DaggerPlan {
+    /// What the state of each window belongs to.
+    pub fn identities(&self) -> Vec<WindowIdentity> {
+        self.windows.iter().map(|window| window.identity.clone()).collect()
+    }
 }
 
 /// What the dagger's result is made of.
@@ -143,6 +153,7 @@ pub(crate) fn set_lags(windows: &mut [WindowPlan], output: &OutputPlan) -> bool 
         if lags == before {
             for (window, lag_ms) in windows.iter_mut().zip(lags) {
                 window.lag_ms = lag_ms;
+                window.identity.lag_ms = lag_ms;
             }
             return true;
         }

@@ -26,6 +26,8 @@ pub(crate) enum LogicalStep {
 pub(crate) struct Chain {
     pub stream: usize,
     pub steps: Vec<LogicalStep>,
+    /// The stream's own columns.
+    pub scanned: DFSchemaRef,
     pub base: DFSchemaRef,
     pub filters: Vec<Expr>,
     pub outputs: Vec<Expr>,
@@ -38,6 +40,7 @@ impl Chain {
         Chain {
             stream,
             steps: Vec::new(),
+            scanned: Arc::clone(schema),
             base: Arc::clone(schema),
             filters: Vec::new(),
             outputs,

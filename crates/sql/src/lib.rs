@@ -9,8 +9,11 @@ mod columns;
 mod convert;
 mod dialect;
 mod error;
+mod expression_text;
 mod fragment;
 mod graph;
+mod identity;
+mod input_text;
 mod intervals;
 mod lanes;
 mod limits;
@@ -31,6 +34,7 @@ pub use graph::{
     BranchPlan, BranchTarget, DaggerPlan, OutputPlan, SourcePlan, Step, WindowColumn, WindowPlan, WindowRowsPlan,
     WindowSource,
 };
+pub use identity::{HeldIdentity, InputIdentity, InputSource, WindowIdentity, carry_over};
 pub use metadata::MetadataColumn;
 pub use planner::{RowtimeField, StreamTable, plan};
 pub use session::query_session;

@@ -118,6 +118,7 @@ async fn answers_are_as_the_document_says() {
             (Method::POST, "/api/v1/daggers" | "/api/v1/daggers/validate" | "/api/v1/daggers/preview") => {
                 client.post(address).json(&dagger)
             }
+            (Method::POST, path) if path.ends_with("/diff") => client.post(address).json(&dagger),
             (Method::POST, "/api/v1/apply") => client.post(address).json(&dagger),
             (Method::POST, "/api/v1/tokens") => client.post(address).json(&json!({ "name": "another" })),
             (Method::POST, "/api/v1/sql") => client.post(address).json(&json!({ "sql": "SELECT 1 AS one" })),

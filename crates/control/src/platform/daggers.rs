@@ -7,7 +7,6 @@ use crate::dagger_spec::{DaggerDocument, DaggerSpec, DesiredState, SinkSpec};
 use crate::error::ControlError;
 use crate::resource::{Kind, Metadata, Resource};
 use crate::resource_db::Change;
-use crate::state_identity::StateIdentity;
 use crate::supervisor::{Desired, Phase};
 use crate::topic_spec::TopicSpec;
 use delivery::DeadLetterFilter;
@@ -134,14 +133,7 @@ impl Platform {
         spec: &DaggerSpec,
         planned: &PlannedDagger,
     ) -> Result<Vec<String>, ControlError> {
-        let mut warnings = Vec::new();
-        let stored = self.stored_identity(&metadata.name).await?;
-        if let Some(obstacle) = stored.and_then(|stored| stored.obstacle(&StateIdentity::of(spec, planned))) {
-            warnings.push(format!(
-                "{obstacle}: the state of the former one is dropped, and the streams are read again from where `startFrom` \
-                 says"
-            ));
-        }
+        let mut warnings = self.state_verdict(&metadata.name, spec, planned).await?.warnings();
         for resource in self.db.list(Kind::Dagger).await? {
             let Ok(other) = DaggerSpec::from_json(&resource.metadata.name, &resource.spec) else { continue };
             if resource.metadata.name == metadata.name {

@@ -4,10 +4,10 @@ use super::Platform;
 use crate::dagger_plan::PlannedDagger;
 use crate::dagger_spec::{DaggerSpec, StartFrom};
 use crate::error::ControlError;
-use crate::state_identity::StateIdentity;
+use crate::state_identity::{StateFate, StateIdentity, StateVerdict, StoredState};
 use delivery::DeadLetterFilter;
 use log::{LogError, TopicLog};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 const IDENTITY_FILE: &str = "identity.json";
@@ -22,10 +22,20 @@ impl Platform {
         self.directory.checkpoints().join("dropped").join(dagger)
     }
 
-    /// What the state of a dagger that is there belongs to.
-    pub(super) async fn stored_identity(&self, dagger: &str) -> Result<Option<StateIdentity>, ControlError> {
+    /// What applying a dagger does to the state that is there. What is told before is what then happens: the start of a
+    /// dagger asks the same.
+    pub(super) async fn state_verdict(
+        &self,
+        name: &str,
+        spec: &DaggerSpec,
+        planned: &PlannedDagger,
+    ) -> Result<StateVerdict, ControlError> {
+        Ok(self.stored_state(name).await?.verdict(&StateIdentity::of(spec, planned), planned))
+    }
+
+    async fn stored_state(&self, dagger: &str) -> Result<StoredState, ControlError> {
         let directory = self.state_dir(dagger);
-        tokio::task::spawn_blocking(move || read_identity(&directory)).await?
+        tokio::task::spawn_blocking(move || read_state(&directory)).await?
     }
 
     /// Before a dagger starts: state that its query and streams do not fit goes, as `apply` has said.
@@ -36,16 +46,17 @@ impl Platform {
         planned: &PlannedDagger,
     ) -> Result<(), ControlError> {
         let next = StateIdentity::of(spec, planned);
-        let stored = self.stored_identity(name).await?;
-        if stored.as_ref() == Some(&next) {
-            return Ok(());
-        }
-        if let Some(stored) = &stored
-            && let Some(obstacle) = stored.obstacle(&next)
-        {
-            tracing::warn!(dagger = name, obstacle, "the dagger starts anew, without the state of the former one");
+        let stored = self.stored_state(name).await?;
+        let verdict = stored.verdict(&next, planned);
+        if verdict.fate == StateFate::Lost {
+            let reason = verdict.reason.as_deref().unwrap_or_default();
+            tracing::warn!(dagger = name, reason, "the dagger starts anew, without the state of the former one");
             // What is read again is judged again, so what was replayed or refused before would be there twice.
-            for table in stored.tables() {
+            let mut tables = stored.tables();
+            if tables.is_empty() {
+                tables.extend(spec.streams.iter().map(|stream| stream.table.as_str()));
+            }
+            for table in tables {
                 let start = spec.streams.iter().find(|stream| stream.table == table).map(|stream| stream.start_from);
                 if start != Some(StartFrom::Latest) {
                     self.forget_dead_letters(DeadLetterFilter {
@@ -91,22 +102,42 @@ impl Platform {
     }
 }
 
-/// One that cannot be read is as good as none: the checkpoint itself says which query it is of, too.
-fn read_identity(directory: &Path) -> Result<Option<StateIdentity>, ControlError> {
+fn read_state(directory: &Path) -> Result<StoredState, ControlError> {
+    if !has_entries(&directory.join("epochs")).map_err(|error| unusable(directory, &error))? {
+        return Ok(StoredState::None);
+    }
     match std::fs::read(directory.join(IDENTITY_FILE)) {
-        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Ok(bytes) => Ok(StoredState::read(&bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(StoredState::Unreadable),
         Err(error) => Err(unusable(directory, &error)),
     }
 }
 
+fn has_entries(directory: &Path) -> std::io::Result<bool> {
+    match std::fs::read_dir(directory) {
+        Ok(mut entries) => Ok(entries.next().is_some()),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Nothing is written where it stands already.
 fn write_identity(directory: &Path, identity: &StateIdentity) -> Result<(), ControlError> {
     let beside = directory.join("identity.new");
-    let bytes = serde_json::to_vec_pretty(identity).map_err(|error| ControlError::internal(error.to_string()))?;
-    std::fs::create_dir_all(directory)
-        .and_then(|()| std::fs::write(&beside, bytes))
-        .and_then(|()| std::fs::rename(&beside, directory.join(IDENTITY_FILE)))
-        .map_err(|error| unusable(directory, &error))
+    let bytes = identity.to_bytes().map_err(|error| ControlError::internal(error.to_string()))?;
+    if std::fs::read(directory.join(IDENTITY_FILE)).is_ok_and(|known| known == bytes) {
+        return Ok(());
+    }
+    let write = || {
+        std::fs::create_dir_all(directory)?;
+        let mut file = std::fs::File::create(&beside)?;
+        file.write_all(&bytes)?;
+        // A checkpoint that is newer than this would be taken for one of the former query.
+        file.sync_all()?;
+        std::fs::rename(&beside, directory.join(IDENTITY_FILE))?;
+        std::fs::File::open(directory)?.sync_all()
+    };
+    write().map_err(|error| unusable(directory, &error))
 }
 
 fn remove(directory: &Path) -> Result<(), ControlError> {

@@ -3,14 +3,12 @@
 use super::Platform;
 use crate::dagger_plan;
 use crate::dagger_spec::{DaggerDocument, DaggerSpec, SinkSpec};
-use crate::duration::format_duration;
 use crate::error::ControlError;
 use crate::resource::Kind;
 use crate::topic_spec::TopicSpec;
+use crate::window_words::windows_of;
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
-use operators::WindowKind;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 /// Nested messages are described this deep; a type can hold itself.
 const NESTING_SHOWN_MAX: usize = 8;
@@ -166,7 +164,7 @@ pub(super) fn type_name(data_type: &DataType) -> String {
 
 fn sentence(spec: &DaggerSpec, plan: &sql::DaggerPlan) -> String {
     let topics: Vec<&str> = spec.streams.iter().flat_map(|stream| &stream.topics).map(String::as_str).collect();
-    let windows: Vec<String> = plan.windows.iter().map(|window| window_text(window.spec.kind())).collect();
+    let windows: Vec<String> = plan.windows.iter().map(|window| windows_of(window.spec.kind())).collect();
     let sinks: Vec<String> = spec
         .sinks
         .iter()
@@ -184,18 +182,6 @@ fn sentence(spec: &DaggerSpec, plan: &sql::DaggerPlan) -> String {
     let sinks: Vec<&str> = sinks.iter().map(String::as_str).collect();
     let columns = plan.schema.fields().len();
     format!("Reads {}, {how}, and writes {columns} columns to {}.", list(&topics), list(&sinks))
-}
-
-fn window_text(kind: WindowKind) -> String {
-    let text = |ms: i64| format_duration(Duration::from_millis(ms.unsigned_abs()));
-    match kind {
-        WindowKind::Tumble { size_ms } => format!("windows of {}", text(size_ms)),
-        WindowKind::Hop { slide_ms, size_ms } => format!("windows of {} every {}", text(size_ms), text(slide_ms)),
-        WindowKind::Cumulate { step_ms, size_ms } => {
-            format!("windows that grow by {} up to {}", text(step_ms), text(size_ms))
-        }
-        WindowKind::Session { gap_ms } => format!("sessions that end after {} of silence", text(gap_ms)),
-    }
 }
 
 fn list(words: &[&str]) -> String {

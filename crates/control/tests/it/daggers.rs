@@ -49,27 +49,32 @@ async fn what_should_run_runs_again_after_a_restart_and_what_should_not_does_not
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_query_starts_anew_and_says_so() {
+async fn another_query_of_rows_begins_where_the_former_one_stops_and_says_so() {
     let directory = tempfile::tempdir().unwrap();
     let platform = open_with_topics(directory.path(), &["events"]).await;
     platform.apply_dagger(&Actor::server(), COPY).await.unwrap();
     publish(&platform, "events", "{\"name\": \"a\", \"amount\": 1}").await;
     until(|| rows(&platform, "SELECT name FROM copy"), |rows| rows.len() == 1).await;
-    // Only a setting: the state stays.
+    // Only a setting: nothing to say.
     let applied = platform
         .apply_dagger(&Actor::server(), &COPY.replace("timestamp: record", "timestamp: record, late: keep"))
         .await
         .unwrap();
     assert_eq!((applied.change, applied.warnings.len()), (Change::Updated, 0));
-    let applied = platform.apply_dagger(&Actor::server(), &COPY.replace("amount > 0", "amount >= 0")).await.unwrap();
+    let applied = platform
+        .apply_dagger(&Actor::server(), &COPY.replace("name, amount", "name, amount * 10 AS amount"))
+        .await
+        .unwrap();
+    assert!(applied.warnings[0].contains("are not read again"), "{:?}", applied.warnings);
+    publish(&platform, "events", "{\"name\": \"b\", \"amount\": 2}").await;
+    let found = until(|| rows(&platform, "SELECT name, amount FROM copy ORDER BY name"), |rows| rows.len() == 2).await;
+    assert_eq!(found, [json!({"name": "a", "amount": 1}), json!({"name": "b", "amount": 20})]);
+    let ledger = || async { platform.dagger("copy").await.unwrap()["status"]["ledger"].clone() };
+    until(ledger, |ledger| ledger["consumed"] == 2 && ledger["delivered"] == 2).await;
+    // Another event time: the state is of another stream.
+    let applied =
+        platform.apply_dagger(&Actor::server(), &COPY.replace("timestamp: record", "timestamp: at")).await.unwrap();
     assert!(applied.warnings[0].contains("state of the former one is dropped"), "{:?}", applied.warnings);
-    until(
-        || async { platform.dagger("copy").await.unwrap()["status"]["ledger"]["consumed"].clone() },
-        |consumed| *consumed == 1,
-    )
-    .await;
-    // The same points again are the same points.
-    assert_eq!(rows(&platform, "SELECT name, amount FROM copy").await, [json!({"name": "a", "amount": 1})]);
     platform.close().await.unwrap();
 }
 
@@ -117,6 +122,7 @@ async fn records_of_several_topics_are_points_of_their_own() {
     let platform = open_with_topics(directory.path(), &["events", "more"]).await;
     platform
         .apply_dagger(
+            &Actor::server(),
             &Actor::server(),
             &COPY.replace("[events]", "[events, more]").replace("timestamp: record", "timestamp: at"),
         )
@@ -234,16 +240,18 @@ async fn an_edit_drops_what_was_refused_and_reads_it_again() {
     let directory = tempfile::tempdir().unwrap();
     let platform = open_with_topics(directory.path(), &[]).await;
     platform.create_topic(&Actor::server(), &Metadata::named("events"), &TopicSpec::new(1, None)).await.unwrap();
-    let copy = COPY.replace("topics: [events]", "topics: [events], schema: t.Event").replace("fail", "deadLetter");
-    platform.apply_dagger(&Actor::server(), &copy).await.unwrap();
+    let counts =
+        COUNTS.replace("[raw], schema: t.Raw", "[events], schema: t.Event").replace("at, water", "record, water");
+    platform.apply_dagger(&Actor::server(), &counts).await.unwrap();
     let value = DraftValue::Protobuf(Bytes::from_static(b"\x0a\x01\xff\x10\x01"));
     platform.produce("events", vec![Ok(RecordDraft { value, ..Default::default() })], None).await.unwrap();
     let letters =
         || async { platform.dead_letters(&Caller::server(), &Default::default(), None, 10).await.unwrap().items };
     until(letters, |letters| letters.len() == 1).await;
     // What the new query does not look at cannot be broken.
-    platform.apply_dagger(&Actor::server(), &copy.replace("name, amount", "amount")).await.unwrap();
-    until(|| rows(&platform, "SELECT amount FROM copy"), |rows| rows.len() == 1).await;
+    platform.apply_dagger(&Actor::server(), &counts.replace("count(name)", "count(*)")).await.unwrap();
+    let held = || async { platform.dagger("counts").await.unwrap()["status"]["ledger"].clone() };
+    until(held, |ledger| ledger["consumed"] == 1 && ledger["dead_lettered"] == 0).await;
     assert!(letters().await.is_empty());
     platform.close().await.unwrap();
 }

@@ -1,6 +1,7 @@
 //! The platform without HTTP: what is desired is made so, again after a restart, and what cannot be is said.
 
 mod daggers;
+mod edits;
 mod open_platform;
 mod test_database;
 mod topics;

@@ -1,6 +1,7 @@
 //! The engine against a model that is written from the definitions, record by record and window by window.
 
 mod clauses;
+mod edits;
 mod events;
 mod invariance;
 mod metadata;

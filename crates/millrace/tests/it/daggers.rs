@@ -73,7 +73,7 @@ impl TestServer {
 
     /// Asks again until it is so; the last answer is in the panic.
     #[track_caller]
-    fn until<T: std::fmt::Debug>(&self, ask: impl Fn() -> T, is_so: impl Fn(&T) -> bool) -> T {
+    pub fn until<T: std::fmt::Debug>(&self, ask: impl Fn() -> T, is_so: impl Fn(&T) -> bool) -> T {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let answer = ask();

@@ -3,6 +3,7 @@
 mod access;
 mod bounded;
 mod daggers;
+mod edits;
 mod exit_codes;
 mod lifecycle;
 mod publishing;
