@@ -19,12 +19,14 @@ export const daggerRules: LocalRules<Dagger> = {
   matches: (dagger, query) =>
     (!query.search || [dagger.metadata.name, dagger.spec.sql, ...topicsOf(dagger)].some((text) => includes(text, query.search ?? ''))) &&
     (!query.group || dagger.metadata.group === query.group) &&
-    (!query.state || dagger.status.state === query.state),
+    (!query.state || dagger.status.state === query.state) &&
+    (!query.cluster || dagger.spec.cluster === query.cluster),
   value: (dagger, sort) => {
     switch (sort) {
       case 'state': return dagger.status.state
       case 'topics': return topicsOf(dagger).join()
       case 'group': return dagger.metadata.group
+      case 'measurement': return measurementOf(dagger) ?? ''
       case 'cluster': return dagger.spec.cluster
       case 'rate': return dagger.status.recordsPerSecond
       case 'lag': return dagger.status.lag

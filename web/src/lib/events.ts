@@ -1,7 +1,9 @@
 // What the server says by itself. A page that shows it asks anew at once instead of at its next turn.
 
 export interface ServerEvent {
-  kind: string
+  /** `change`: a resource was written or deleted. `state`: a dagger is in another state. */
+  event: string
+  kind?: string
   name?: string
 }
 
@@ -14,15 +16,45 @@ export function onServerEvent(listen: (event: ServerEvent) => void): () => void 
   return () => heard.removeEventListener('change', relay)
 }
 
-/** A server without events closes the stream for good; polling goes on either way. */
-export function listenToServer(): void {
-  const source = new EventSource('/api/v1/events')
-  const tell = (event: MessageEvent<string>) => {
+/** Changes that come together are told together. */
+const TOGETHER_MS = 200
+/** A stream that the server has closed for good is asked for again. */
+const AGAIN_MS = 15_000
+
+/** Polling goes on either way; call the result to stop. */
+export function listenToServer(): () => void {
+  let source: EventSource | null = null
+  let again: ReturnType<typeof setTimeout> | undefined
+  const told = new Map<string, ReturnType<typeof setTimeout>>()
+
+  function tell(event: MessageEvent<string>): void {
+    let what: ServerEvent
     try {
-      heard.dispatchEvent(new CustomEvent('change', { detail: JSON.parse(event.data) as ServerEvent }))
+      what = JSON.parse(event.data) as ServerEvent
     } catch {
       // A line that is not JSON is nothing that a page waits for.
+      return
+    }
+    const key = `${event.type} ${what.kind} ${what.name}`
+    if (told.has(key)) return
+    told.set(key, setTimeout(() => {
+      told.delete(key)
+      heard.dispatchEvent(new CustomEvent('change', { detail: { ...what, event: event.type } }))
+    }, TOGETHER_MS))
+  }
+
+  function open(): void {
+    source = new EventSource('/api/v1/events')
+    for (const name of ['change', 'state']) source.addEventListener(name, tell)
+    source.onerror = () => {
+      if (source?.readyState === EventSource.CLOSED) again = setTimeout(open, AGAIN_MS)
     }
   }
-  for (const name of ['message', 'row', 'change']) source.addEventListener(name, tell)
+
+  open()
+  return () => {
+    source?.close()
+    clearTimeout(again)
+    for (const timer of told.values()) clearTimeout(timer)
+  }
 }

@@ -37,7 +37,10 @@ export class Live<T> {
       }
       document.addEventListener('visibilitychange', wake)
       addEventListener('online', wake)
-      const deaf = onServerEvent(wake)
+      const deaf = onServerEvent(() => {
+        // Not more often than the page would ask by itself when a busy server changes all the time.
+        if (Date.now() - this.at > 700) wake()
+      })
       return () => {
         this.#alive = false
         document.removeEventListener('visibilitychange', wake)

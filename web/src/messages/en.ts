@@ -1,5 +1,7 @@
 // Every text of the portal. `Messages` is its type; the other languages must have all of it.
 
+import type { Permission, Role } from '$lib/api/types'
+
 export const en = {
   nav: {
     home: 'Home', daggers: 'Daggers', explore: 'Explore', topics: 'Topics', schemas: 'Schemas', deadLetters: 'Dead letters',
@@ -18,10 +20,10 @@ export const en = {
     noAnswer: 'The server does not answer.', noAnswerHint: 'The page asks again by itself.',
     unexpected: (status: number) => `The server answered with status ${status} and no explanation.`,
     notFound: 'There is nothing at this address.', notFoundHint: 'It may have been deleted, or the link is mistyped.', toHome: 'Go home',
-    pageFailed: 'This page could not be shown.', sessionEnded: 'The session has ended. Log in to go on.', noWebgl: 'This browser offers no WebGL 2, so there is no map. The table has the same numbers.',
+    pageFailed: 'This page could not be shown.', noWebgl: 'This browser offers no WebGL 2, so there is no map. The table has the same numbers.',
   },
   states: {
-    running: 'running', degraded: 'degraded', failing: 'failing', suspended: 'suspended', stopping: 'stopping', deploying: 'deploying', failed: 'failed', stopped: 'stopped',
+    running: 'running', degraded: 'degraded', failing: 'failing', suspended: 'suspended', stopping: 'stopping', paused: 'paused', deploying: 'deploying', failed: 'failed', stopped: 'stopped',
   },
   keys: {
     title: 'Keys', palette: 'find and do anything', search: 'search this list', move: 'move down and up', open: 'open', mark: 'choose the row', make: 'new', help: 'these keys', go: 'go to', preview: 'preview the query', leave: 'leave the editor with Tab',
@@ -33,7 +35,7 @@ export const en = {
   },
   daggers: {
     title: 'Daggers', make: 'New dagger', search: 'Name, topic, SQL', noneTitle: 'No daggers yet', none: 'A dagger is one SQL query that runs all the time over a stream. Its result is a chart, a map and a table.',
-    first: 'Make your first dagger', noMatch: 'No dagger matches.', noMatchHint: 'Take a filter away to see more.', state: 'State', topics: 'Topics', cluster: 'Cluster', rate: 'Rate', lag: 'Lag', lastResult: 'Last result', by: 'Created by',
+    first: 'Make your first dagger', noMatch: 'No dagger matches.', noMatchHint: 'Take a filter away to see more.', state: 'State', topics: 'Topics', cluster: 'Cluster', rate: 'Rate', lag: 'Lag', lastResult: 'Last result', by: 'Created by', measurement: 'Measurement', anyCluster: 'Any cluster', someFailed: (n: number) => `${n} did not.`,
     stop: 'Stop', start: 'Start', edit: 'Edit', clone: 'Clone', remove: 'Delete', chosen: (n: number) => `${n} chosen`, chooseAll: 'Choose all on this page', choose: (name: string) => `Choose ${name}`,
     stopped: (name: string) => `${name} is stopped. It goes on where it was when started.`, started: (name: string) => `${name} runs.`, removed: (name: string) => `${name} is deleted.`,
     stoppedMany: (n: number) => `${n} daggers are stopped.`, startedMany: (n: number) => `${n} daggers run.`,
@@ -46,7 +48,7 @@ export const en = {
     consumed: 'consumed', delivered: 'delivered', filtered: 'filtered', late: 'late', deadLettered: 'dead-lettered', held: 'held', sums: 'adds up', differs: (n: string) => `${n} unaccounted for`,
     consumedTip: 'Every record that was read', deliveredTip: 'Went into a result that was written', filteredTip: 'WHERE let it not through', lateTip: 'Came after every window it belonged to had closed',
     deadTip: 'Could not be read; kept as a dead letter', heldTip: 'In a window that is still open',
-    notWell: { failing: 'It failed and tries again by itself.', failed: 'It failed, and trying again would not help. Edit it or start it.', degraded: 'It runs, but not as it should.', suspended: 'It is stopped. Start it to go on where it was.', stopped: 'It has ended.' } as Record<string, string>,
+    notWell: { failing: 'It failed and tries again by itself.', failed: 'It failed, and trying again would not help. Edit it or start it.', degraded: 'It runs, but not as it should.', paused: 'It waits, and goes on by itself.', suspended: 'It is stopped. Start it to go on where it was.', stopped: 'It has ended.' } as Record<string, string>,
     failures: (n: number) => `${n} failures`, lastError: 'Last error', watermark: 'Watermark', watermarkTip: 'Windows that end before this time are closed', checkpoint: 'Checkpoint', rows: 'Rows written', lagLabel: 'Lag', rateLabel: 'Rate',
     behind: (d: string) => `${d} behind`, chart: 'Chart', table: 'Table', map: 'Map', measure: 'Show', by: 'by', agg: 'as', range: 'over', noGroup: 'nothing', editQuery: 'Edit query', madeQuery: 'Back to the made query', runQuery: 'Run', openExplore: 'Open in Explore',
     aggs: { sum: 'sum', avg: 'average', max: 'maximum', min: 'minimum' } as Record<string, string>,
@@ -56,7 +58,7 @@ export const en = {
     mapLabel: 'Map of the cells', mapKeys: 'Arrow keys move the map, plus and minus zoom',
     query: 'query', partitions: 'Partitions', table1: 'Table', topic: 'Topic', partition: 'Partition', offset: 'Next offset', lagCol: 'Lag', noErrors: 'No dead letters', noErrorsText: 'Records that this dagger cannot read are kept here, with the bytes and the reason.',
     cloneName: (name: string) => `${name}_copy`, sink: 'Result goes to', streams: 'Streams', schema: 'Schema', eventTime: 'Event time', group: 'Consumer group', delay: 'Waits for late records', idle: 'Idle after', interval: 'Watermark every', startFrom: 'Starts from', bad: 'Bad records', lateRecords: 'Late records', parallelism: 'Parallelism', checkpoints: 'Checkpoint every', labels: 'Labels', cluster: 'Cluster', created: 'Created', updated: 'Changed', generation: 'Generation',
-    curl: 'curl', cli: 'CLI', yamlHint: 'The whole dagger. Save it to a file and `millrace apply -f` makes it anywhere.', rollback: 'Roll back to this', rollbackTitle: (n: number) => `Roll back to generation ${n}?`, rollbackText: 'The dagger is deployed anew with this query. It becomes the newest revision; nothing is lost from the list.', rolledBack: (n: number) => `Generation ${n} is deployed again.`, current: 'current', firstRevision: 'The first revision.',
+    curl: 'curl', cli: 'CLI', yamlHint: 'The whole dagger. Save it to a file and `millrace apply -f` makes it anywhere.', rollback: 'Roll back to this', rollbackTitle: (n: number) => `Roll back to generation ${n}?`, rollbackText: 'The dagger is deployed anew with this query. It becomes the newest revision; nothing is lost from the list.', rolledBack: (n: number) => `Generation ${n} is deployed again.`, current: 'current', firstRevision: 'The first revision', revisionBy: (who: string) => `by ${who}`, changesOf: (n: number, before: number) => `What ${n} changed since ${before}`,
     refused: (n: string) => `${n} rows refused by the sink`, deleted: 'This dagger is not there any more.', deletedHint: 'It may have been deleted meanwhile.', showing: (agg: string, measure: string) => `${agg} of ${measure}`, ranges: { '5m': '5 min', '15m': '15 min', '1h': '1 h', '6h': '6 h', '24h': '24 h', '7d': '7 d' } as Record<string, string>,
   },
   form: {
@@ -91,12 +93,53 @@ export const en = {
     title: 'Explore', run: 'Run', running: (d: string) => `Running, ${d}`, hint: 'One SELECT over the measurements. Ctrl Enter runs it.', chart: 'Chart', table: 'Table', measurements: 'Measurements', none: 'No measurements yet', noneText: 'A dagger with the series sink writes one. Make a dagger, and ask about its results here.', took: (rows: string, ms: string) => `${rows} rows in ${ms}`, csv: 'CSV', noChart: 'A chart needs a column of time and one of numbers.', more: (n: string) => `Shown are the first ${n}.`, empty: 'The query gave no rows.', y: 'Value', last: 'Asked before',
   },
   home: {
-    title: 'Home', wrong: 'Needs attention', allWell: 'Everything runs.', mine: 'Daggers', newDead: (n: string) => `${n} dead letters`, first: 'Make your first dagger', firstText: 'Pick what you want to know about, write the SQL, see it move.', demo: 'The demo city is running', demoText: 'A made-up city sends bookings, drivers and requests. Five daggers already read them.', seeMap: 'See it on the map', streams: 'Streams', lagOf: (n: string) => `${n} records behind`, all: 'All daggers', allTopics: 'All topics', empty: 'Nothing here yet',
+    title: 'Home', wrong: 'Needs attention', allWell: 'Everything runs.', mine: 'Mine', fresh: 'New this week', madeBy: (who: string, group: string) => (who ? `by ${who}, in ${group}` : group), city: 'The demo city', newDead: (n: string) => `${n} dead letters`, first: 'Make your first dagger', firstText: 'Pick what you want to know about, write the SQL, see it move.', demo: 'The demo city is running', demoText: 'A made-up city sends bookings, drivers and requests. Five daggers already read them.', seeMap: 'See it on the map', streams: 'Streams', lagOf: (n: string) => `${n} records behind`, all: 'All daggers', allTopics: 'All topics', empty: 'Nothing here yet',
+  },
+  access: {
+    roles: { viewer: 'viewer', editor: 'editor', admin: 'admin' } as Record<Role, string>, platformAdmin: 'platform admin',
+    can: { viewer: 'reads records, results and dead letters', editor: 'also makes and changes daggers, topics, schemas and secrets, and replays', admin: 'also decides who is in the group, and reads its audit log' } as Record<Role, string>,
+    needs: (role: string, group: string) => `This needs the role ${role} in the group ${group}. An admin of the group can give it.`, needsPlatform: 'Only an admin of the platform can do this.', orFork: 'Or fork it into your own group.', anyGroup: 'Any group',
+    permissions: { 'find:resources': 'Find everything', 'read:records': 'Read records and results', 'write:records': 'Publish records', 'write:daggers': 'Write daggers', 'write:topics': 'Write topics', 'write:schemas': 'Write schemas', 'replay:dead-letters': 'Replay dead letters', 'write:secrets': 'Write secrets', 'write:members': 'Manage members', 'read:audit': 'Read the audit log', 'write:platform': 'Manage the platform' } as Record<Permission, string>,
+  },
+  publish: {
+    open: 'Publish to a topic', title: (name: string) => `Publish ${name} to a topic`, verb: 'Publish', text: 'Every new row of the result also becomes a record of a topic, for other daggers and services. The chart and the state stay as they are.', topic: 'Topic', chooseType: 'a message type that is there already', keyHelp: 'Records with the same key stay in order, in one partition.', done: (topic: string) => `The result is published to ${topic}.`, seeTopic: 'See topic', published: 'Published to',
+  },
+  fork: {
+    open: 'Fork', title: (name: string) => `Fork ${name}`, verb: 'Fork', text: 'A copy of your own: same streams and query, its own measurement, its own place in the topics. It is suspended until you start it; the original notices nothing.', noTopics: 'Sinks to topics are left out.', nameHelp: 'It names the measurement of the copy too.', group: 'Into the group', done: (name: string, group: string) => (group ? `${name} is in ${group}, suspended.` : `${name} is there, suspended.`),
+  },
+  history: { title: 'History', none: 'No history yet' },
+  conflict: {
+    title: 'Changed meanwhile', text: (who: string, name: string) => `${who} has changed ${name} while you were editing.`, somebody: 'Somebody', theirSql: 'Their change of the SQL', theirSettings: 'Their change of the settings', onlyState: 'Only whether it runs was changed.', choice: 'Take their version and lose yours, or overwrite theirs.', copyMine: 'Copy my SQL', take: 'Take their version', overwrite: 'Overwrite with mine',
+  },
+  review: {
+    state: 'State', asking: 'The server compares the state', kept: 'kept:', lost: 'lost:', verdicts: { none: 'There is no state to keep', kept: 'The state is kept', lost: 'State is lost' } as Record<string, string>, columns: 'Columns of the result', sameColumns: 'The same columns.', added: 'added', removed: 'removed', changed: 'changed',
+  },
+  tour: {
+    open: 'Tour of the demo city', title: 'Tour', step: (n: number, of: number) => `${n} of ${of}`, back: 'Back', next: 'Next', done: 'Done', close: 'Close the tour', take: 'Take the tour',
+    steps: [
+      ['A city that streams', 'Bookings, drivers and requests of a made-up city come in as topics. This page says what is wrong, what is yours and what is new.'],
+      ['A dagger and its result', 'A dagger is one SQL query that runs all the time. This one counts drivers in each square kilometre: the chart moves every minute, the map shows where.'],
+      ['The records behind it', 'A topic holds what was sent, decoded by its schema. Read the newest, go to a time, or watch them come in.'],
+      ['Your own question', 'Pick a schema, change the SQL, preview it over the records that are there. Nothing is written before you deploy.'],
+      ['Ask the results', 'What daggers have found stays here. Any SELECT over it becomes a table or a chart.'],
+    ] as [title: string, text: string][],
   },
   settings: {
-    title: 'Settings', appearance: 'Appearance', theme: 'Theme', density: 'Rows', language: 'Language', groups: 'Groups', members: 'Members', tokens: 'Tokens', secrets: 'Secrets', clusters: 'Clusters', audit: 'Audit', none: 'Nothing here yet.', notThere: 'This server has no accounts: whoever reaches it may do everything. Groups, tokens, secrets and the audit log appear here with a server that has them.', add: (what: string) => `Add ${what}`, created: 'Created', removeTitle: (what: string) => `Delete ${what}?`, removeButton: 'Delete', removeText: 'Whoever uses it can no longer do so.', tokenOnce: 'Copy the token now. It is not shown again.', role: 'Role', expires: 'Expires', value: 'Value', user: 'User', scope: 'Scopes', when: 'When', who: 'Who', what: 'What', addMember: 'Add member', addGroup: 'Add group', addToken: 'Add token', addSecret: 'Add secret', added: (name: string) => `${name} is there.`, removed: (name: string) => `${name} is deleted.`, noGroupChosen: 'Choose a group to see who is in it.',
+    title: 'Settings', appearance: 'Appearance', theme: 'Theme', density: 'Rows', language: 'Language', groups: 'Groups', members: 'Members', people: 'People', tokens: 'Tokens', secrets: 'Secrets', clusters: 'Dagger clusters', audit: 'Audit', none: 'Nothing here yet.', notThere: 'This server has no accounts: whoever reaches it may do everything. Groups, tokens, secrets and the audit log appear here with a server that has them.',
+    created: 'Created', removeTitle: (what: string) => `Delete ${what}?`, removeButton: 'Delete', removeText: 'Whoever uses it can no longer do so, from now on.', added: (name: string) => `${name} is there.`, changed: (name: string) => `${name} is changed.`, removed: (name: string) => `${name} is deleted.`, save: 'Save', editOf: (name: string) => `Edit ${name}`, since: 'Since', you: 'you', onceDone: 'I have copied it', user: 'User', role: 'Role', changedBy: 'Changed by',
+    addGroup: 'Make group', groupCounts: (members: string, resources: string) => `${members} members, ${resources} resources`, groupsByAdmin: 'An admin of the platform makes new groups.', open: 'Everybody here may read its records', closed: 'Only members may read its records', openHelp: 'Names, queries and owners can always be found by everybody; this is about the records and results.', removeGroup: 'Delete group', removeGroupText: 'Its members lose what they could do through it. A group that still owns something cannot be deleted.',
+    addMember: 'Add member', noMembers: 'Nobody is in this group', noMembersText: 'What it owns can be changed only by an admin of the platform.', isNow: (user: string, role: string, group: string) => `${user} is ${role} in ${group}.`, dismiss: 'Take out', dismissTitle: (user: string, group: string) => `Take ${user} out of ${group}?`, dismissText: 'What they made stays. They can no longer change what the group owns.', dismissed: (user: string, group: string) => `${user} is no longer in ${group}.`,
+    peopleText: 'Everybody who has an account on this server. Who comes through a login provider appears here by themselves.', addPerson: 'Invite somebody', addPersonVerb: 'Make the link', loginName: 'Name to log in with', displayName: 'Display name', account: 'Account', active: 'active', invitedOnly: 'invited, no password yet', resetPassword: 'Link for a new password', inviteAgain: 'New invitation link', removePerson: 'Delete account', removePersonText: 'They are logged out and their tokens stop working. What they made stays.', adminHelp: 'May do everything: groups, people, clusters, and whatever any group owns.', linkTitle: (name: string) => `Link for ${name}`, linkText: 'Send them this link. It works once, and they choose their own password there. It is not shown again.',
+    tokensText: 'For scripts and the command line. A token is you, or less of you.', addToken: 'Make token', noTokens: 'No tokens yet', noTokensText: 'The command line on another machine, or a script, logs in with one.', scope: 'May', allScopes: 'everything that I may', someScopes: 'only this', expires: 'Ends', expiries: { '7d': 'in 7 days', '30d': 'in 30 days', '90d': 'in 90 days', '365d': 'in a year', never: 'never' } as Record<string, string>, lastUsed: 'Last used', neverUsed: 'not yet', never: 'never', revoke: 'Revoke', tokenPlace: 'nightly deploy', tokenTitle: (name: string) => `Token ${name}`, tokenOnce: 'Copy the token now. It is not shown again.',
+    secretsText: 'Passwords and keys that sinks and clusters refer to by name. A value goes in and never comes out.', addSecret: 'Add secret', noSecrets: 'No secrets yet', noSecretsText: 'A sink that needs a password names a secret; the value stands nowhere else.', value: 'Value', replace: 'Replace value', replaceTitle: (name: string) => `New value for ${name}`, secretHelp: 'It is encrypted where it lies, and nobody can read it back, not even you.', removeSecret: 'Delete secret', removeSecretText: 'What refers to it fails the next time it needs the value.',
+    addCluster: 'Make cluster', clusterUse: (n: string, of: string) => `${n} of ${of} daggers`, cores: 'Cores', memory: 'Memory', daggersMax: 'Daggers at most', stateSize: 'State', engine: 'Engine', givenTo: 'Given to', everyGroup: 'every group', someGroups: 'these groups', runsThere: 'Daggers here', nothingRuns: 'No dagger is in this cluster.', removeCluster: 'Delete cluster', removeClusterText: 'A cluster with daggers in it cannot be deleted.',
+    kind: 'Kind', anyKind: 'Any kind', noAuditMatch: 'No change matches.', newest: 'Newest', older: 'Older', actions: { create: 'made', update: 'changed', apply: 'wrote', delete: 'deleted', start: 'started', stop: 'stopped', rollback: 'rolled back', fork: 'forked', publish: 'published', replay: 'replayed dead letters of', put: 'wrote', 'put-member': 'changed the members of', 'delete-member': 'took a member out of', 'create-user': 'invited to', 'delete-user': 'deleted an account in', invite: 'invited' } as Record<string, string>,
   },
-  login: { name: 'Name', password: 'Password', button: 'Log in', with: (name: string) => `Log in with ${name}`, setup: 'This server has no account yet. Open the one-time link that it printed when it started.', logout: 'Log out', working: 'Logging in' },
+  login: {
+    title: 'Log in', name: 'Name', password: 'Password', button: 'Log in', or: 'or', as: (name: string) => `Logged in as ${name}`, with: (name: string) => `Log in with ${name}`, logout: 'Log out', working: 'Logging in', setupTitle: 'Almost ready', setup: 'This server has no account yet. Open the one-time link that it printed when it started.', setupHow: 'A server that runs in the background has it in its log. Each start prints a new link until a password is set.',
+    againTitle: 'Log in to go on', againText: 'The session has ended. What you have typed is still there, and goes on after this.', leave: 'Log in as somebody else', doneTitle: 'You are logged in', doneText: 'Go back to the page where you were; it goes on by itself. This window can be closed.',
+    welcome: 'Welcome', welcomeText: 'Choose a password. It is yours alone; nobody here can read it.', noInvitation: 'This link is not complete', noInvitationText: 'The part behind # is missing. Copy the whole link, or ask for a new one.', newPassword: 'New password', repeat: 'The same once more', ruleLong: (n: number) => `at least ${n} characters`, ruleSame: 'both the same', show: 'Show', setAndGo: 'Set password and log in', changePassword: 'Change password', currentPassword: 'Password now', passwordChanged: 'The password is changed.',
+  },
 }
 
 export type Messages = typeof en
