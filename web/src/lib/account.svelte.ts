@@ -67,7 +67,12 @@ class Account {
   }
 
   async logout(): Promise<void> {
-    await session.logout()
+    try {
+      await session.logout()
+    } catch (error) {
+      // Somebody whose session is over already is logged out.
+      if (toProblem(error).status !== 401) throw error
+    }
     await this.load()
   }
 
