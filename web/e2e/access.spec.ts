@@ -27,7 +27,7 @@ test('a session that ends under a form: log in, and the form goes on as it was',
   await expect(dialog).toBeVisible()
   await page.screenshot({ path: 'test-results/access-expired.png' })
   await dialog.getByLabel('Password').fill(PASSWORD)
-  await dialog.getByRole('button', { name: 'Log in' }).click()
+  await dialog.getByRole('button', { name: 'Log in', exact: true }).click()
   await expect(dialog).toHaveCount(0)
   await expect(page.locator('.cm-content')).toContainText('tag_mine')
   // What was asked before the login is answered after it.

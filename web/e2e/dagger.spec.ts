@@ -89,7 +89,7 @@ test('create, preview, deploy, chart, map, edit, publish, read it again, fork, s
     await expect(page.locator('[data-checks="ok"]')).toBeVisible()
     await page.getByRole('button', { name: 'Review and deploy' }).click()
     const review = page.getByRole('dialog')
-    await expect(review.locator('.in')).toContainText('-- Drivers in each square kilometre')
+    await expect(review.locator('.in').first()).toContainText('-- Drivers in each square kilometre')
     await expect(review.locator('[data-verdict="kept"]')).toContainText('The state is kept')
     await expect(review.getByText('The same columns.')).toBeVisible()
     await shot(page, 'review')

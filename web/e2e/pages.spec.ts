@@ -1,7 +1,7 @@
 // Every page at both widths and in both themes: it has its heading, nothing overflows, axe finds nothing.
 import AxeBuilder from '@axe-core/playwright'
 import { expect, test } from '@playwright/test'
-import { stateOf, TOKEN } from './people'
+import { NOBODY, stateOf, TOKEN } from './people'
 
 const pages: [name: string, path: string, heading: string | RegExp][] = [
   ['home', '/', 'Home'], ['daggers', '/daggers', 'Daggers'], ['dagger', '/daggers/driver_count_demo', 'driver_count_demo'], ['flow', '/daggers/surge?tab=flow', 'surge'], ['new', '/daggers/new?topic=driver-location-ping', 'New dagger'], ['edit', '/daggers/surge/edit', 'Edit surge'],
@@ -16,9 +16,9 @@ for (const width of [1440, 390]) {
   for (const colorScheme of ['light', 'dark'] as const) {
     test.describe(`${width} ${colorScheme}`, () => {
       test.use({ viewport: { width, height: width < 500 ? 844 : 900 }, colorScheme })
-      for (const [list, storageState] of [[pages, TOKEN ? stateOf('admin') : undefined], [outside, { cookies: [], origins: [] }]] as const) {
+      for (const [list, storageState] of [[pages, TOKEN ? stateOf('admin') : undefined], [outside, NOBODY]] as const) {
         test.describe(list === pages ? 'inside' : 'outside', () => {
-          test.use(storageState === undefined ? {} : { storageState })
+          if (storageState) test.use({ storageState })
           for (const [name, path, heading] of list) {
             test(name, async ({ page }) => {
               await page.goto(path)

@@ -7,13 +7,15 @@ export const PASSWORD = 'correct horse battery'
 /** A group of the analyst's own, beside the one in which the demo city runs. */
 export const LAB = 'lab'
 
+export const NOBODY = { cookies: [], origins: [] }
+
 /** Where the cookies of somebody who is logged in are kept between the files of tests. */
-export const stateOf = (name: 'admin' | 'analyst' | 'reader') => fileURLToPath(new URL(`../test-results/state/${name}.json`, import.meta.url))
+export const stateOf = (name: 'admin' | 'analyst' | 'reader') => fileURLToPath(new URL(`./.state/${name}.json`, import.meta.url))
 
 /** The API with the admin's token: to prepare and to clean up, never for what a test is about. */
 export function api(): Promise<APIRequestContext> {
   const baseURL = process.env.MILLRACE_URL ?? 'http://127.0.0.1:8080'
-  return request.newContext({ baseURL, ...(TOKEN ? { extraHTTPHeaders: { authorization: `Bearer ${TOKEN}` } } : {}) })
+  return request.newContext({ baseURL, storageState: NOBODY, ...(TOKEN ? { extraHTTPHeaders: { authorization: `Bearer ${TOKEN}` } } : {}) })
 }
 
 export async function remove(...paths: string[]): Promise<void> {
