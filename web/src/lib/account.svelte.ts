@@ -99,7 +99,7 @@ class Account {
   /** Why a button is missing, and who can help; empty when it is not. */
   why(permission: Permission, group: string): string {
     if (this.may(permission, group)) return ''
-    return permission === 'write:platform' ? t.access.needsPlatform : t.access.needs(t.access.roles[roleFor(permission)], group)
+    return permission === 'write:platform' ? t.access.needsPlatform : t.access.needs(t.access.roles[roleOf(permission)], group)
   }
 
   /** Which groups are mine: where I am a member. */
@@ -129,6 +129,7 @@ class Account {
   }
 }
 
-const roleFor = (permission: Permission): Role => (/^(find|read:records)/.test(permission) ? 'viewer' : /^(write:members|read:audit)/.test(permission) ? 'admin' : 'editor')
+/** The least role that has the permission in its group. */
+const roleOf = (permission: Permission): Role => (/^(find|read:records)/.test(permission) ? 'viewer' : /^(write:members|read:audit)/.test(permission) ? 'admin' : 'editor')
 
 export const account = new Account()
