@@ -57,6 +57,8 @@ class Account {
 
   async accept(invitation: string, password: string): Promise<void> {
     await session.accept(invitation, password)
+    // Whoever was logged in before, it is the invited one now.
+    this.session = null
     await this.load()
     windows.postMessage('in')
   }
