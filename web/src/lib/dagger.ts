@@ -12,6 +12,8 @@ export function lastResult(dagger: Dagger): string | null {
 export const measurementOf = (dagger: Dagger) => dagger.spec.sinks.find((sink) => sink.kind === 'series')?.measurement ?? null
 export const sinkTopicOf = (dagger: Dagger) => dagger.spec.sinks.find((sink) => sink.kind === 'topic')?.topic ?? null
 
+export const forkedFrom = (dagger: Dagger) => dagger.metadata.labels['forked-from'] ?? null
+
 export const isDown = (dagger: Dagger) => ['suspended', 'failed', 'stopped'].includes(dagger.status.state)
 export const isUnwell = (dagger: Dagger) => ['failing', 'failed', 'degraded'].includes(dagger.status.state) || !!dagger.status.problem
 

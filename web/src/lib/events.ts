@@ -1,8 +1,8 @@
 // What the server says by itself. A page that shows it asks anew at once instead of at its next turn.
 
 export interface ServerEvent {
-  /** `change`: a resource was written or deleted. `state`: a dagger is in another state. */
-  event: string
+  /** `change`: a resource was written or deleted. `state`: a dagger is in another state. `missed`: some were not heard. */
+  event: 'change' | 'state' | 'missed'
   kind?: string
   name?: string
 }
@@ -35,17 +35,17 @@ export function listenToServer(): () => void {
       // A line that is not JSON is nothing that a page waits for.
       return
     }
-    const key = `${event.type} ${what.kind} ${what.name}`
+    const key = `${what.event} ${what.kind} ${what.name}`
     if (told.has(key)) return
     told.set(key, setTimeout(() => {
       told.delete(key)
-      heard.dispatchEvent(new CustomEvent('change', { detail: { ...what, event: event.type } }))
+      heard.dispatchEvent(new CustomEvent('change', { detail: what }))
     }, TOGETHER_MS))
   }
 
   function open(): void {
     source = new EventSource('/api/v1/events')
-    for (const name of ['change', 'state']) source.addEventListener(name, tell)
+    for (const name of ['row', 'change', 'state']) source.addEventListener(name, tell)
     source.onerror = () => {
       if (source?.readyState === EventSource.CLOSED) again = setTimeout(open, AGAIN_MS)
     }

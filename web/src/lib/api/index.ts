@@ -184,7 +184,7 @@ export const audit = {
 export const clusters = {
   /** `null` from a server that has no clusters. */
   list: (signal?: AbortSignal) => callIfThere<All<DaggerCluster>>('/dagger-clusters', { signal }).then((page) => page?.items ?? null),
-  apply: (cluster: { name: string; cores: number; memory: string; daggersMax: number; groups: string[] }, ifMatch?: number) => {
+  apply: (cluster: { name: string; cores?: number; memory?: string; daggersMax: number; groups: string[] }, ifMatch?: number) => {
     const { name, ...spec } = cluster
     return press<unknown>('/dagger-clusters', { apiVersion: 'millrace/v1', kind: 'DaggerCluster', metadata: { name }, spec: { engine: 'embedded', ...spec } }, { ifMatch })
   },

@@ -302,8 +302,9 @@ export interface AuditEntry {
 
 export type DaggerCluster = Resource<
   'DaggerCluster',
-  { engine: string; cores: number; memory: string; daggersMax: number; groups: string[] },
-  { daggers: string[]; running: number; cores: number; stateBytes: number }
+  /** Without `cores` it shares those of the server; without `memory` there is no limit of its own. */
+  { engine: string; cores?: number | null; memory?: string | null; daggersMax: number; groups: string[] },
+  { daggers: string[]; running: number; cores?: number; stateBytes?: number }
 >
 
 export interface Revision {
