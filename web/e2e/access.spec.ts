@@ -18,7 +18,7 @@ test('a session that ends under a form: log in, and the form goes on as it was',
   await expect(page.locator('[data-checks="ok"]')).toBeVisible()
   await page.locator('.cm-content').click()
   await page.keyboard.press('Control+a')
-  await page.keyboard.insertText('SELECT driver_id AS tag_mine, rowtime AS window_timestamp FROM driver_location_ping')
+  await page.keyboard.insertText('SELECT driver_id AS tag_mine, speed_kmh, rowtime AS window_timestamp FROM driver_location_ping')
   await context.clearCookies()
   await page.keyboard.press('Control+Enter')
   const dialog = page.getByRole('dialog', { name: 'Log in to go on' })
