@@ -1,10 +1,12 @@
 // Who is logged in and what they may do. A server without accounts lets everybody do everything.
-import { askToLogIn, type Problem } from './api/client'
+import { askToLogIn } from './api/client'
 import { session, toProblem, type Permission, type Role, type Session } from './api'
 import { t } from './i18n'
 
 /** Windows of one browser share one session: each tells the others when somebody has logged in. */
 const windows = new BroadcastChannel('millrace-session')
+
+const AGAIN_MS = 3000
 
 class Account {
   session = $state.raw<Session | null>(null)
@@ -12,7 +14,6 @@ class Account {
   isKnown = $state(false)
   /** The session has ended under a page, which stays as it is while somebody logs in again. */
   hasExpired = $state(false)
-  problem = $state.raw<Problem | null>(null)
   #waiting = new Set<() => void>()
 
   constructor() {
@@ -39,11 +40,11 @@ class Account {
       if (this.hasExpired && found?.user === null) return
       if (before && found?.user && before.name !== found.user.name) return location.reload()
       this.session = found
-      this.problem = null
       if (found?.user) this.#goOn()
     } catch (error) {
-      // A server that is down is said by the page that asks it for something.
-      this.problem = toProblem(error)
+      // A server that is down is said by the page that asks it for something; here it is only asked again.
+      const problem = toProblem(error)
+      if (problem.isOffline) setTimeout(() => void this.load(), AGAIN_MS)
     } finally {
       this.isKnown = true
     }

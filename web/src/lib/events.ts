@@ -20,6 +20,7 @@ export function onServerEvent(listen: (event: ServerEvent) => void): () => void 
 const TOGETHER_MS = 200
 /** A stream that the server has closed for good is asked for again. */
 const AGAIN_MS = 15_000
+const HIDDEN_MS = 10_000
 
 /** Polling goes on either way; call the result to stop. */
 export function listenToServer(): () => void {
@@ -44,6 +45,8 @@ export function listenToServer(): () => void {
   }
 
   function open(): void {
+    clearTimeout(again)
+    source?.close()
     source = new EventSource('/api/v1/events')
     for (const name of ['row', 'change', 'state']) source.addEventListener(name, tell)
     source.onerror = () => {
@@ -51,8 +54,17 @@ export function listenToServer(): () => void {
     }
   }
 
+  // A browser has few connections to one server: a window that nobody sees gives its one back.
+  function look(): void {
+    clearTimeout(again)
+    if (!document.hidden) return source?.readyState === EventSource.OPEN ? undefined : open()
+    again = setTimeout(() => source?.close(), HIDDEN_MS)
+  }
+
   open()
+  document.addEventListener('visibilitychange', look)
   return () => {
+    document.removeEventListener('visibilitychange', look)
     source?.close()
     clearTimeout(again)
     for (const timer of told.values()) clearTimeout(timer)
