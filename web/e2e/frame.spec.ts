@@ -26,6 +26,14 @@ test('everything by keyboard', async ({ page }) => {
   await expect(page.getByRole('option', { name: /^api_health/ })).toBeVisible()
   await page.keyboard.press('Enter')
   await expect(page).toHaveURL(/\/daggers\/api_health$/)
+  // Whatever can be done with a dagger can be begun from anywhere.
+  await page.keyboard.press('Control+k')
+  await page.keyboard.type('publish surge')
+  await expect(page.getByRole('option', { name: /^Publish surge/ })).toBeVisible()
+  await page.keyboard.press('Enter')
+  await expect(page.getByRole('dialog', { name: 'Publish surge to a topic' })).toBeVisible()
+  await page.keyboard.press('Escape')
+  await expect(page).toHaveURL(/\/daggers\/surge$/)
 })
 
 test('a server that is gone is said, and the page recovers', async ({ page }) => {

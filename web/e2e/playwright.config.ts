@@ -1,5 +1,6 @@
-// Against a server that runs: MILLRACE_URL says where. Chromium is the system's, or the one in CHROMIUM.
+// Against a server that runs: MILLRACE_URL says where, MILLRACE_ADMIN_TOKEN lets the tests make their accounts. Chromium is the system's, or the one in CHROMIUM.
 import { defineConfig } from '@playwright/test'
+import { stateOf, TOKEN } from './people'
 
 export default defineConfig({
   testDir: '.',
@@ -11,6 +12,10 @@ export default defineConfig({
   // Shown as flaky when the second try passes.
   retries: process.env.CI ? 1 : 0,
   reporter: [['list']],
+  projects: [
+    ...(TOKEN ? [{ name: 'login', testMatch: '**/login.setup.ts' }] : []),
+    { name: 'portal', testMatch: '**/*.spec.ts', ...(TOKEN ? { dependencies: ['login'], use: { storageState: stateOf('analyst') } } : {}) },
+  ],
   use: {
     baseURL: process.env.MILLRACE_URL ?? 'http://127.0.0.1:8080',
     locale: 'en-GB',

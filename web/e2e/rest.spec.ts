@@ -1,11 +1,10 @@
 // What else can be done: topics, records, schemas, dead letters, Explore.
 import { expect, test } from '@playwright/test'
+import { remove } from './people'
 
 const TOPIC = `e2e-topic-${Date.now().toString(36)}`
 
-test.afterAll(async ({ request }) => {
-  await request.delete(`/api/v1/topics/${TOPIC}`)
-})
+test.afterAll(() => remove(`topics/${TOPIC}`))
 
 test('a topic is made, written by hand, read, filtered and deleted', async ({ page }) => {
   await page.goto('/topics')

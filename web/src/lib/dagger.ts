@@ -12,6 +12,8 @@ export function lastResult(dagger: Dagger): string | null {
 export const measurementOf = (dagger: Dagger) => dagger.spec.sinks.find((sink) => sink.kind === 'series')?.measurement ?? null
 export const sinkTopicOf = (dagger: Dagger) => dagger.spec.sinks.find((sink) => sink.kind === 'topic')?.topic ?? null
 
+export const forkedFrom = (dagger: Dagger) => dagger.metadata.labels['forked-from'] ?? null
+
 export const isDown = (dagger: Dagger) => ['suspended', 'failed', 'stopped'].includes(dagger.status.state)
 export const isUnwell = (dagger: Dagger) => ['failing', 'failed', 'degraded'].includes(dagger.status.state) || !!dagger.status.problem
 
@@ -19,12 +21,14 @@ export const daggerRules: LocalRules<Dagger> = {
   matches: (dagger, query) =>
     (!query.search || [dagger.metadata.name, dagger.spec.sql, ...topicsOf(dagger)].some((text) => includes(text, query.search ?? ''))) &&
     (!query.group || dagger.metadata.group === query.group) &&
-    (!query.state || dagger.status.state === query.state),
+    (!query.state || dagger.status.state === query.state) &&
+    (!query.cluster || dagger.spec.cluster === query.cluster),
   value: (dagger, sort) => {
     switch (sort) {
       case 'state': return dagger.status.state
       case 'topics': return topicsOf(dagger).join()
       case 'group': return dagger.metadata.group
+      case 'measurement': return measurementOf(dagger) ?? ''
       case 'cluster': return dagger.spec.cluster
       case 'rate': return dagger.status.recordsPerSecond
       case 'lag': return dagger.status.lag

@@ -27,3 +27,23 @@ export function diffLines(before: string, after: string): DiffLine[] {
   }
   return lines
 }
+
+/** So many lines that are the same stay before and after a change. */
+const CONTEXT = 2
+/** Fewer are not worth a fold. */
+const FOLD_MIN = 4
+
+/** The lines, with long stretches of the same ones as their number. */
+export function folded(lines: DiffLine[]): (DiffLine | { same: number })[] {
+  const isNear = (index: number) => lines.slice(Math.max(0, index - CONTEXT), index + CONTEXT + 1).some((line) => line.kind !== 'same')
+  const parts: (DiffLine | { same: number })[] = []
+  for (let at = 0; at < lines.length; ) {
+    let end = at
+    while (end < lines.length && !isNear(end)) end++
+    if (end - at >= FOLD_MIN) parts.push({ same: end - at })
+    else parts.push(...lines.slice(at, end))
+    at = end
+    for (; at < lines.length && isNear(at); at++) parts.push(...lines.slice(at, at + 1))
+  }
+  return parts
+}

@@ -31,6 +31,7 @@ export interface FormState {
   keyColumns: string
   /** Sinks that this form does not know; they are kept as they are. */
   otherSinks: SinkSpec[]
+  cluster: string
   parallelism: string
   checkpoint: string
 }
@@ -39,7 +40,7 @@ let nextId = 1
 export const emptyStream = (): StreamDraft => ({ id: nextId++, schema: '', topics: [], table: '', timestamp: '', consumerGroup: '', delay: '', interval: '', idle: '', startFrom: '', onBadRecord: '', late: '' })
 
 export const emptyForm = (): FormState => ({
-  name: '', group: '', labels: {}, streams: [emptyStream()], sql: '', sink: 'series', measurement: '', retention: '', topic: '', topicSchema: '', partitions: '', keyColumns: '', otherSinks: [], parallelism: '', checkpoint: '',
+  name: '', group: '', labels: {}, streams: [emptyStream()], sql: '', sink: 'series', measurement: '', retention: '', topic: '', topicSchema: '', partitions: '', keyColumns: '', otherSinks: [], cluster: '', parallelism: '', checkpoint: '',
 })
 
 export function formOf(dagger: Dagger, name: string): FormState {
@@ -51,7 +52,7 @@ export function formOf(dagger: Dagger, name: string): FormState {
     ...emptyForm(), name, group: metadata.group, labels: { ...metadata.labels }, sql: spec.sql, sink,
     // A clone writes a measurement and reads with a consumer group of its own.
     measurement: isClone ? '' : main?.measurement ?? '', retention: main?.retention ?? '', topic: isClone ? '' : main?.topic ?? '', topicSchema: main?.schema ?? '', partitions: main?.partitions ? String(main.partitions) : '', keyColumns: main?.key?.join(', ') ?? '',
-    otherSinks: isClone ? [] : spec.sinks.slice(1), parallelism: String(spec.parallelism), checkpoint: spec.checkpoint.interval,
+    otherSinks: isClone ? [] : spec.sinks.slice(1), cluster: spec.cluster, parallelism: String(spec.parallelism), checkpoint: spec.checkpoint.interval,
     streams: spec.streams.map((stream) => ({
       id: nextId++, schema: stream.schema ?? '', topics: stream.topics, table: stream.table, timestamp: stream.timestamp, consumerGroup: isClone ? '' : stream.consumerGroup, delay: stream.watermark.delay, interval: stream.watermark.interval, idle: stream.watermark.idle, startFrom: stream.startFrom, onBadRecord: stream.onBadRecord, late: stream.late,
     })),
@@ -74,7 +75,7 @@ export function toDraft(form: FormState, name = form.name): DaggerDraft {
     apiVersion: 'millrace/v1', kind: 'Dagger',
     metadata: { name, ...(form.group ? { group: form.group } : {}), ...(Object.keys(form.labels).length > 0 ? { labels: { ...form.labels } } : {}) },
     spec: {
-      streams, sql: form.sql, sinks: [sink, ...form.otherSinks], ...(form.parallelism ? { parallelism: Number(form.parallelism) } : {}), ...(form.checkpoint ? { checkpoint: { interval: form.checkpoint } } : {}),
+      streams, sql: form.sql, sinks: [sink, ...form.otherSinks], ...(form.cluster ? { cluster: form.cluster } : {}), ...(form.parallelism ? { parallelism: Number(form.parallelism) } : {}), ...(form.checkpoint ? { checkpoint: { interval: form.checkpoint } } : {}),
     },
   }
 }

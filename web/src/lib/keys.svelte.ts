@@ -4,6 +4,7 @@ import { router } from './router.svelte'
 class Keys {
   isPaletteOpen = $state(false)
   isHelpOpen = $state(false)
+  isTourOpen = $state(false)
   #prefix = ''
   #prefixTimer: ReturnType<typeof setTimeout> | undefined
 

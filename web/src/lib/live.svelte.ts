@@ -3,8 +3,8 @@ import { onServerEvent } from './events'
 import { isAbort, toProblem, type Problem } from './api/client'
 
 export interface LiveOptions {
-  /** Milliseconds between two questions; without it there is one. */
-  every?: number
+  /** Milliseconds between two questions; without it there is one. A function is asked anew each time. */
+  every?: number | (() => number)
 }
 
 /**
@@ -21,14 +21,14 @@ export class Live<T> {
   isSlow = $state(false)
   #ask: (signal: AbortSignal) => Promise<T>
   #asking: AbortController | null = null
-  #every: number | undefined
+  #everyOf: LiveOptions['every']
   #timer: ReturnType<typeof setTimeout> | undefined
   #failures = 0
   #alive = true
 
   constructor(ask: (signal: AbortSignal) => Promise<T>, options: LiveOptions = {}) {
     this.#ask = ask
-    this.#every = options.every
+    this.#everyOf = options.every
     $effect(() => {
       this.#alive = true
       void this.#run(true)
@@ -37,7 +37,10 @@ export class Live<T> {
       }
       document.addEventListener('visibilitychange', wake)
       addEventListener('online', wake)
-      const deaf = onServerEvent(wake)
+      const deaf = onServerEvent(() => {
+        // Not more often than the page would ask by itself when a busy server changes all the time.
+        if (Date.now() - this.at > 700) wake()
+      })
       return () => {
         this.#alive = false
         document.removeEventListener('visibilitychange', wake)
@@ -47,6 +50,10 @@ export class Live<T> {
         this.#asking?.abort()
       }
     })
+  }
+
+  get #every(): number | undefined {
+    return typeof this.#everyOf === 'function' ? this.#everyOf() : this.#everyOf
   }
 
   get isLoading(): boolean {
@@ -84,9 +91,10 @@ export class Live<T> {
       clearTimeout(slow)
       if (this.#asking === asking) this.isSlow = false
     }
-    if (!this.#every || !this.#alive || this.isPaused) return
+    const every = this.#every
+    if (!every || !this.#alive || this.isPaused) return
     // A server that does not answer is asked less and less often, but never given up.
-    const wait = Math.min(this.#every * 2 ** Math.min(this.#failures, 4), 15_000)
-    this.#timer = setTimeout(() => (document.hidden ? undefined : this.refresh()), Math.max(wait, this.#every))
+    const wait = Math.min(every * 2 ** Math.min(this.#failures, 4), 15_000)
+    this.#timer = setTimeout(() => (document.hidden ? undefined : this.refresh()), Math.max(wait, every))
   }
 }

@@ -9,6 +9,7 @@ export interface ProblemDocument {
   hint?: string
   line?: number
   column?: number
+  field?: string
 }
 
 /** What the server said is wrong, or that it said nothing (`status` 0). */
@@ -19,6 +20,7 @@ export class Problem extends Error {
   readonly hint: string | undefined
   readonly line: number | undefined
   readonly column: number | undefined
+  readonly field: string | undefined
 
   constructor(document: ProblemDocument) {
     super(document.detail)
@@ -28,6 +30,12 @@ export class Problem extends Error {
     this.hint = document.hint
     this.line = document.line
     this.column = document.column
+    this.field = document.field
+  }
+
+  /** Detail and hint in one line, for a place that has only one. */
+  get text(): string {
+    return [this.detail, this.hint].filter(Boolean).join(' ')
   }
 
   get isOffline(): boolean {
@@ -43,7 +51,7 @@ export function toProblem(error: unknown): Problem {
 }
 
 export interface Request {
-  method?: 'GET' | 'POST' | 'DELETE'
+  method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** An object goes out as JSON, a text as it is. */
   body?: unknown
   type?: string
@@ -51,12 +59,23 @@ export interface Request {
   signal?: AbortSignal | undefined
   /** A status that is an error but brings an answer of its own, not a problem document. */
   answersWith?: number
+  /** A press of a button: done once, however often it must be sent. */
+  isPress?: boolean
+  /** Only when the resource is still of this generation. */
+  ifMatch?: number | undefined
+  /** A question whose 401 is an answer (a wrong password), not the end of the session. */
+  isLogin?: boolean
 }
 
 const BASE = '/api/v1'
 
+/** Somebody has to log in before a question can be answered; the answer waits for it. Set by the account. */
+let logIn: ((signal?: AbortSignal) => Promise<void>) | null = null
+export const askToLogIn = (ask: typeof logIn) => (logIn = ask)
+
 async function send(path: string, request: Request): Promise<Response> {
   const headers = new Headers({ accept: request.accept ?? 'application/json' })
+  if (request.ifMatch !== undefined) headers.set('if-match', `"${request.ifMatch}"`)
   const init: RequestInit = { method: request.method ?? 'GET', headers }
   if (request.signal) init.signal = request.signal
   if (request.body !== undefined) {
@@ -64,18 +83,51 @@ async function send(path: string, request: Request): Promise<Response> {
     headers.set('content-type', request.type ?? (isText ? 'text/plain' : 'application/json'))
     init.body = isText ? (request.body as string) : JSON.stringify(request.body)
   }
-  let response: Response
+  if (!request.isPress) return answerOf(path, init, request)
+  const press = pressOf(path, init)
+  headers.set('idempotency-key', press.key)
   try {
-    response = await fetch(BASE + path, init)
+    const response = await pressed(path, init, request)
+    press.done()
+    return response
   } catch (error) {
-    if (isAbort(error)) throw error
-    throw new Problem({ code: 'no_answer', status: 0, detail: t.errors.noAnswer, hint: t.errors.noAnswerHint })
+    if (error instanceof Problem && !error.isOffline) press.done()
+    throw error
   }
-  if (response.ok) return response
-  const isAnswer = response.status === request.answersWith && response.headers.get('content-type')?.startsWith('application/json')
-  if (isAnswer) return response
-  if (response.status === 401) dispatchEvent(new CustomEvent('session-ended'))
-  throw await problemOf(response)
+}
+
+/** Pauses before a press that got no answer is sent again, with the same key. */
+const RETRIES_MS = [400, 1000, 2000, 4000]
+
+async function pressed(path: string, init: RequestInit, request: Request): Promise<Response> {
+  for (const wait of RETRIES_MS) {
+    try {
+      return await answerOf(path, init, request)
+    } catch (error) {
+      if (!(error instanceof Problem) || !error.isOffline) throw error
+      await new Promise((resolve) => setTimeout(resolve, wait))
+    }
+  }
+  return answerOf(path, init, request)
+}
+
+async function answerOf(path: string, init: RequestInit, request: Request): Promise<Response> {
+  while (true) {
+    let response: Response
+    try {
+      response = await fetch(BASE + path, init)
+    } catch (error) {
+      if (isAbort(error)) throw error
+      throw new Problem({ code: 'no_answer', status: 0, detail: t.errors.noAnswer, hint: t.errors.noAnswerHint })
+    }
+    if (response.ok) return response
+    const isAnswer = response.status === request.answersWith && response.headers.get('content-type')?.startsWith('application/json')
+    if (isAnswer) return response
+    const problem = await problemOf(response)
+    // The session has ended: once somebody has logged in, the same question goes out again, and nothing is lost.
+    if (response.status !== 401 || request.isLogin || !logIn) throw problem
+    await logIn(request.signal)
+  }
 }
 
 async function problemOf(response: Response): Promise<Problem> {
@@ -91,6 +143,19 @@ async function problemOf(response: Response): Promise<Problem> {
   if (isGone) return new Problem({ code: 'no_answer', status: 0, detail: t.errors.noAnswer, hint: t.errors.noAnswerHint })
   return new Problem({ code: 'unexpected', status: response.status, detail: t.errors.unexpected(response.status) })
 }
+
+// A press that got no answer at all keeps its key: pressing again sends the same order, not a second one.
+const unanswered = new Map<string, string>()
+
+function pressOf(path: string, init: RequestInit): { key: string; done: () => void } {
+  const order = `${init.method} ${path} ${typeof init.body === 'string' ? init.body : ''}`
+  const key = unanswered.get(order) ?? newKey()
+  unanswered.set(order, key)
+  return { key, done: () => unanswered.delete(order) }
+}
+
+/** `crypto.randomUUID` needs a secure page; this does not. */
+const newKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('')
 
 export async function call<T>(path: string, request: Request = {}): Promise<T> {
   const response = await send(path, request)

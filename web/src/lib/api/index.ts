@@ -1,7 +1,7 @@
 // Every question to the server, by what it is about.
 import { call, callIfThere, lines, Problem } from './client'
 import type {
-  Dagger, DaggerDraft, DaggerState, DeadLetter, Preview, QueryResult, Row, Schema, Session, SqlFunction, Topic, TopicRecord, Validation,
+  Applied, AuditEntry, Dagger, DaggerCluster, DaggerDiff, DaggerDraft, DeadLetter, Group, Member, Permission, Person, Preview, QueryResult, Revision, Role, Schema, Secret, Session, SqlFunction, StateChange, Token, Topic, TopicRecord, Validation,
 } from './types'
 
 export * from './types'
@@ -11,6 +11,9 @@ export interface ListQuery {
   search?: string
   group?: string
   state?: string
+  topic?: string
+  schema?: string
+  cluster?: string
   sort?: string
   limit?: number
   offset?: number
@@ -20,6 +23,7 @@ export interface ListQuery {
 export interface Page<T> {
   items: T[]
   total?: number
+  facets?: { groups?: string[]; states?: string[]; clusters?: string[] }
 }
 
 function search(query: object): string {
@@ -31,37 +35,27 @@ function search(query: object): string {
 
 const at = (name: string) => encodeURIComponent(name)
 
+/** An order made by a button: it carries a key, so that it is done once even when it is sent twice. */
+const press = <T>(path: string, body?: unknown, more: object = {}) => call<T>(path, { method: 'POST', body, isPress: true, ...more })
+
 export const daggers = {
   list: (query: ListQuery, signal?: AbortSignal) => call<Page<Dagger>>(`/daggers${search(query)}`, { signal }),
   get: (name: string, signal?: AbortSignal) => call<Dagger>(`/daggers/${at(name)}`, { signal }),
-  apply: (draft: DaggerDraft) =>
-    call<{ change: string; warnings: string[]; resource: Dagger }>('/daggers', { method: 'POST', body: draft }),
-  applyYaml: (yaml: string) =>
-    call<{ items: { change: string }[] }>('/apply', { method: 'POST', body: yaml, type: 'application/yaml' }),
-  start: (name: string) => call<Dagger>(`/daggers/${at(name)}/start`, { method: 'POST' }),
-  stop: (name: string) => call<Dagger>(`/daggers/${at(name)}/stop`, { method: 'POST' }),
+  /** With a generation, only when nobody has changed the dagger since. */
+  apply: (draft: DaggerDraft, ifMatch?: number) => press<Applied>('/daggers', draft, { ifMatch }),
+  diff: (draft: DaggerDraft, signal?: AbortSignal) => callIfThere<DaggerDiff>(`/daggers/${at(draft.metadata.name)}/diff`, { method: 'POST', body: draft, signal }),
+  start: (name: string) => press<Dagger>(`/daggers/${at(name)}/start`),
+  stop: (name: string) => press<Dagger>(`/daggers/${at(name)}/stop`),
+  publish: (name: string, sink: { topic: string; schema?: string; key?: string[]; partitions?: number }) => press<Applied>(`/daggers/${at(name)}/publish`, sink),
+  fork: (name: string, into: { name: string; group: string }) => press<Applied>(`/daggers/${at(name)}/fork`, into),
   remove: (name: string) => call<void>(`/daggers/${at(name)}`, { method: 'DELETE' }),
   preview: (draft: DaggerDraft, signal?: AbortSignal) => call<Preview>('/daggers/preview', { method: 'POST', body: draft, signal }),
   validate,
   revisions: (name: string, signal?: AbortSignal) =>
     callIfThere<{ items: Revision[] } | Revision[]>(`/daggers/${at(name)}/revisions`, { signal }).then(items),
-  rollback: (name: string, generation: number) =>
-    call<Dagger>(`/daggers/${at(name)}/rollback`, { method: 'POST', body: { generation } }),
+  rollback: (name: string, generation: number, ifMatch: number) => press<Applied>(`/daggers/${at(name)}/rollback`, { generation }, { ifMatch }),
   history: (name: string, signal?: AbortSignal) =>
     callIfThere<{ items: StateChange[] } | StateChange[]>(`/daggers/${at(name)}/history`, { signal }).then(items),
-}
-
-export interface Revision {
-  generation: number
-  at: string
-  by: string | null
-  spec_yaml: string
-}
-
-export interface StateChange {
-  at: string
-  state: DaggerState
-  reason: string | null
 }
 
 /** Lists come bare or under `items`; a server without them gives `null`. */
@@ -99,20 +93,20 @@ async function validate(draft: DaggerDraft, signal: AbortSignal): Promise<Valida
 export const topics = {
   list: (query: ListQuery, signal?: AbortSignal) => call<Page<Topic>>(`/topics${search(query)}`, { signal }),
   get: (name: string, signal?: AbortSignal) => call<Topic>(`/topics/${at(name)}`, { signal }),
-  create: (topic: object) => call<Topic>('/topics', { method: 'POST', body: topic }),
+  create: (topic: object) => press<Topic>('/topics', topic),
   remove: (name: string) => call<void>(`/topics/${at(name)}`, { method: 'DELETE' }),
   records: (name: string, query: { from?: string; limit?: number; follow?: boolean; partition?: number; offset?: number }, signal: AbortSignal) =>
     lines<TopicRecord>(`/topics/${at(name)}/records${search(query)}`, signal),
   publish: (name: string, record: object) =>
-    call<{ acknowledged: number; refused: number; records: { partition?: number; offset?: number; error?: { detail: string; hint?: string } }[] }>(
-      `/topics/${at(name)}/records`, { method: 'POST', body: record, answersWith: 422 }),
+    press<{ acknowledged: number; refused: number; records: { partition?: number; offset?: number; error?: { detail: string; hint?: string } }[] }>(
+      `/topics/${at(name)}/records`, record, { answersWith: 422 }),
 }
 
 export const schemas = {
   list: (query: ListQuery = {}, signal?: AbortSignal) => call<Page<Schema>>(`/schemas${search(query)}`, { signal }),
   get: (name: string, signal?: AbortSignal) => call<Schema>(`/schemas/${at(name)}`, { signal }),
-  push: (files: { path: string; text: string }[]) => call<Page<Schema>>('/schemas', { method: 'POST', body: { files } }),
-  pushDescriptorSet: (descriptorSet: string) => call<Page<Schema>>('/schemas', { method: 'POST', body: { descriptorSet } }),
+  push: (files: { path: string; text: string }[]) => press<Page<Schema>>('/schemas', { files }),
+  pushDescriptorSet: (descriptorSet: string) => press<Page<Schema>>('/schemas', { descriptorSet }),
 }
 
 export const deadLetters = {
@@ -120,7 +114,7 @@ export const deadLetters = {
     call<{ items: DeadLetter[]; next: string | null }>(`/dead-letters${search(query)}`, { signal }),
   get: (id: string, signal?: AbortSignal) => call<DeadLetter>(`/dead-letters/${at(id)}`, { signal }),
   replay: (what: { id?: string; dagger?: string; topic?: string; kind?: string }) =>
-    call<{ replayed: number }>('/dead-letters/replay', { method: 'POST', body: what }),
+    press<{ replayed: number }>('/dead-letters/replay', what),
 }
 
 export const sql = {
@@ -130,13 +124,73 @@ export const sql = {
 
 export const session = {
   get: () => callIfThere<Session>('/session'),
-  login: (name: string, password: string) => call<void>('/session', { method: 'POST', body: { name, password } }),
-  logout: () => call<void>('/session', { method: 'DELETE' }),
+  login: (name: string, password: string) => call<void>('/session', { method: 'POST', body: { name, password }, isLogin: true }),
+  logout: () => call<void>('/session', { method: 'DELETE', isLogin: true }),
+  accept: (invitation: string, password: string) => call<void>('/session/invitation', { method: 'POST', body: { invitation, password }, isLogin: true }),
+  setPassword: (current: string, next: string) => call<void>('/session/password', { method: 'POST', body: { current, new: next }, isLogin: true }),
 }
 
-/** Lists behind Settings, each shown only where the server has it. */
-export const settings = {
-  list: (kind: string, signal?: AbortSignal) => callIfThere<Page<Row> | Row[]>(`/${kind}`, { signal }).then(items),
-  add: (kind: string, body: object) => call<Row>(`/${kind}`, { method: 'POST', body }),
-  remove: (kind: string, name: string) => call<void>(`/${kind}/${at(name)}`, { method: 'DELETE' }),
+interface All<T> {
+  items: T[]
+}
+
+export const groups = {
+  list: (signal?: AbortSignal) => call<All<Group>>('/groups', { signal }).then((page) => page.items),
+  create: (group: { name: string; description: string; openRecords: boolean }) => press<Group>('/groups', group),
+  update: (name: string, group: { description: string; openRecords: boolean }) => call<Group>(`/groups/${at(name)}`, { method: 'PUT', body: group }),
+  remove: (name: string) => call<void>(`/groups/${at(name)}`, { method: 'DELETE' }),
+  members: (name: string, signal?: AbortSignal) => call<All<Member>>(`/groups/${at(name)}/members`, { signal }).then((page) => page.items),
+  /** Also changes the role of somebody who is in it already. */
+  put: (name: string, user: string, role: Role) => press<void>(`/groups/${at(name)}/members`, { user, role }),
+  dismiss: (name: string, user: string) => call<void>(`/groups/${at(name)}/members/${at(user)}`, { method: 'DELETE' }),
+}
+
+export interface Invited {
+  invitation: string
+  link?: string
+}
+
+export const people = {
+  list: (signal?: AbortSignal) => call<All<Person>>('/users', { signal }).then((page) => page.items),
+  create: (person: { name: string; displayName?: string; admin?: boolean }) => press<Invited & { user: Person }>('/users', person),
+  invite: (name: string) => press<Invited>(`/users/${at(name)}/invitation`),
+  remove: (name: string) => call<void>(`/users/${at(name)}`, { method: 'DELETE' }),
+}
+
+export const tokens = {
+  list: (signal?: AbortSignal) => call<All<Token>>('/tokens', { signal }).then((page) => page.items),
+  create: (token: { name: string; scopes?: Permission[]; expiresIn?: string }) => press<{ token: Token; secret: string }>('/tokens', token),
+  remove: (id: string) => call<void>(`/tokens/${at(id)}`, { method: 'DELETE' }),
+}
+
+export const secrets = {
+  list: (signal?: AbortSignal) => call<All<Secret>>('/secrets', { signal }).then((page) => page.items),
+  put: (name: string, value: string, group: string) => call<void>(`/secrets/${at(name)}`, { method: 'PUT', body: { value, ...(group ? { group } : {}) } }),
+  remove: (name: string) => call<void>(`/secrets/${at(name)}`, { method: 'DELETE' }),
+}
+
+export interface AuditQuery {
+  before?: string
+  limit?: number
+  group?: string
+  kind?: string
+  name?: string
+}
+
+export const audit = {
+  list: (query: AuditQuery, signal?: AbortSignal) => call<All<AuditEntry> & { next: number | null }>(`/audit${search(query)}`, { signal }),
+}
+
+export const clusters = {
+  /** `null` from a server that has no clusters. */
+  list: (signal?: AbortSignal) => callIfThere<All<DaggerCluster>>('/dagger-clusters', { signal }).then((page) => page?.items ?? null),
+  apply: (cluster: { name: string; cores?: number; memory?: string; daggersMax: number; groups: string[] }, ifMatch?: number) => {
+    const { name, ...spec } = cluster
+    return press<unknown>('/dagger-clusters', { apiVersion: 'millrace/v1', kind: 'DaggerCluster', metadata: { name }, spec: { engine: 'embedded', ...spec } }, { ifMatch })
+  },
+  remove: (name: string) => call<void>(`/dagger-clusters/${at(name)}`, { method: 'DELETE' }),
+}
+
+export const server = {
+  version: (signal?: AbortSignal) => callIfThere<{ version: string }>('/version', { signal }).then((answer) => answer?.version ?? null),
 }

@@ -8,6 +8,7 @@ export interface Metadata {
   created: string
   updated: string
   createdBy?: string
+  updatedBy?: string
 }
 
 export interface Resource<Kind extends string, Spec, Status> {
@@ -19,7 +20,7 @@ export interface Resource<Kind extends string, Spec, Status> {
 }
 
 export type DaggerState =
-  | 'deploying' | 'running' | 'degraded' | 'failing' | 'suspended' | 'stopping' | 'stopped' | 'failed'
+  | 'deploying' | 'running' | 'degraded' | 'paused' | 'failing' | 'suspended' | 'stopping' | 'stopped' | 'failed'
 
 export interface StreamSpec {
   table: string
@@ -112,6 +113,7 @@ export interface DaggerDraft {
     streams: { schema?: string; topics: string[]; table?: string; [more: string]: unknown }[]
     sql: string
     sinks?: SinkSpec[]
+    cluster?: string
     parallelism?: number
     checkpoint?: { interval: string }
     state?: 'running' | 'suspended'
@@ -236,9 +238,101 @@ export interface DeadLetter {
 }
 
 export interface Session {
-  user: { name: string; display_name: string } | null
-  setup_needed: boolean
-  login: { local: boolean; oidc: { name: string; url: string }[] }
-  groups: { name: string; role: string }[]
-  permissions: string[]
+  user: { name: string; displayName: string; admin: boolean } | null
+  via: string | null
+  setupNeeded: boolean
+  login: { local: boolean; oidc: { name: string; label: string; url: string }[] }
+  groups: { name: string; role: Role }[]
+  /** For each permission the groups where it holds; `null` is everywhere. */
+  permissions: Partial<Record<Permission, string[] | null>>
+}
+
+export const ROLES = ['viewer', 'editor', 'admin'] as const
+export type Role = (typeof ROLES)[number]
+
+export const PERMISSIONS = [
+  'find:resources', 'read:records', 'write:records', 'write:daggers', 'write:topics', 'write:schemas', 'replay:dead-letters', 'write:secrets', 'write:members', 'read:audit', 'write:platform',
+] as const
+export type Permission = (typeof PERMISSIONS)[number]
+
+export type Group = Resource<'Group', { description: string | null; openRecords: boolean }, { members: number; resources: number }>
+
+export interface Member {
+  user: string
+  role: Role
+  since?: string
+}
+
+export interface Person {
+  name: string
+  displayName: string
+  admin: boolean
+  hasPassword: boolean
+  created: string
+}
+
+export interface Token {
+  id: string
+  name: string
+  scopes: Permission[] | null
+  created: string
+  expires: string | null
+  lastUsed: string | null
+}
+
+export interface Secret {
+  name: string
+  group: string
+  updated: string
+  updatedBy: string | null
+}
+
+export interface AuditEntry {
+  id: number
+  at: string
+  actor: string
+  via: string | null
+  action: string
+  kind: string
+  name: string
+  group: string | null
+  before: Cell
+  after: Cell
+}
+
+export type DaggerCluster = Resource<
+  'DaggerCluster',
+  /** Without `cores` it shares those of the server; without `memory` there is no limit of its own. */
+  { engine: string; cores?: number | null; memory?: string | null; daggersMax: number; groups: string[] },
+  { daggers: string[]; running: number; cores?: number; stateBytes?: number }
+>
+
+export interface Revision {
+  generation: number
+  at: string
+  by: string | null
+  spec: DaggerSpec
+}
+
+export interface StateChange {
+  at: string
+  state: DaggerState
+  reason: string | null
+  generation: number
+}
+
+export interface Applied {
+  change: 'created' | 'updated' | 'unchanged'
+  warnings: (string | { message: string })[]
+  resource: Dagger
+}
+
+/** What a draft would change, as the server judges it before anything is done. */
+export interface DaggerDiff {
+  change: string
+  sqlChanged: boolean
+  columns: { added: Column[]; removed: Column[]; changed: { name: string; from: string; to: string }[] }
+  settings: { path: string; from: Cell; to: Cell }[]
+  state: { verdict: 'none' | 'kept' | 'lost'; kept: string[]; lost: string[]; reason: string | null }
+  warnings: (string | { message: string })[]
 }
