@@ -26,10 +26,9 @@ server=$!
 for _ in $(seq 300); do [ -s "$work/url" ] && break; sleep 0.1; done
 [ -s "$work/url" ] || { cat "$work/log" >&2; exit 1; }
 # The chart and the map need results of whole minutes.
-url=$(grep -m1 -oE 'https?://[^/ ]+' "$work/url")
+url=$(cat "$work/url")
 for _ in $(seq 180); do
-  curl -fs "$url/api/v1/sql" -H "authorization: Bearer $MILLRACE_ADMIN_TOKEN" -H 'content-type: application/json' \
-    -d '{"sql": "SELECT 1 AS one FROM driver_count_demo LIMIT 1"}' 2>/dev/null | grep -q '"one":' && break
+  target/release/millrace --server "$url" sql "SELECT 1 FROM driver_count_demo LIMIT 1" -o ndjson 2>/dev/null | grep -q . && break
   sleep 1
 done
 cd web
