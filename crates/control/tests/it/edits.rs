@@ -15,7 +15,7 @@ metadata: {name: counts}
 spec:
   streams: [{topics: [events], timestamp: at, watermark: {delay: 1s, idle: 1h}}]
   sql: |
-    SELECT name, COUNT(*) AS n, SUM(amount) AS total, TUMBLE_END(rowtime, INTERVAL '1' MINUTE) AS window_timestamp
+    SELECT name AS tag_name, COUNT(*) AS n, SUM(amount) AS total, TUMBLE_END(rowtime, INTERVAL '1' MINUTE) AS window_timestamp
     FROM data_stream WHERE amount > 0
     GROUP BY TUMBLE(rowtime, INTERVAL '1' MINUTE), name
 ";
@@ -92,8 +92,8 @@ async fn a_window_goes_on_through_an_edit_that_keeps_it() {
     ledger_until(&platform, json!({"consumed": 4, "held": 3})).await;
     the_other_half(&platform).await;
     // `b` has a sum of 3, which HAVING leaves out.
-    let found = until(|| rows(&platform, "SELECT name, n, total, mean FROM counts"), |rows| !rows.is_empty()).await;
-    assert_eq!(found, [json!({"name": "a", "n": 3, "total": 9, "mean": 3})]);
+    let found = until(|| rows(&platform, "SELECT tag_name, n, total, mean FROM counts"), |rows| !rows.is_empty()).await;
+    assert_eq!(found, [json!({"tag_name": "a", "n": 3, "total": 9, "mean": 3})]);
     ledger_until(&platform, json!({"consumed": 7, "delivered": 5, "filtered": 1, "held": 1})).await;
     platform.close().await.unwrap();
 }
@@ -115,8 +115,9 @@ async fn a_window_goes_on_through_edits_and_restarts_in_any_order() {
     platform.start_dagger(&Actor::server(), "counts").await.unwrap();
     the_other_half(&platform).await;
     let found =
-        until(|| rows(&platform, "SELECT name, n, total FROM counts ORDER BY name"), |rows| !rows.is_empty()).await;
-    assert_eq!(found, [json!({"name": "a", "n": 4, "total": 13}), json!({"name": "b", "n": 2, "total": 3})]);
+        until(|| rows(&platform, "SELECT tag_name, n, total FROM counts ORDER BY tag_name"), |rows| !rows.is_empty())
+            .await;
+    assert_eq!(found, [json!({"tag_name": "a", "n": 4, "total": 13}), json!({"tag_name": "b", "n": 2, "total": 3})]);
     ledger_until(&platform, json!({"consumed": 8, "delivered": 6, "filtered": 1, "held": 1})).await;
     platform.close().await.unwrap();
 }
@@ -140,11 +141,15 @@ async fn an_edit_that_needs_more_reads_again_and_gives_whole_windows() {
     assert!(applied.warnings[0].contains("state of the former one is dropped"), "{:?}", applied.warnings);
     ledger_until(&platform, json!({"consumed": 4, "held": 3, "filtered": 1})).await;
     the_other_half(&platform).await;
-    let found =
-        until(|| rows(&platform, "SELECT name, n, total, least FROM counts ORDER BY name"), |rows| !rows.is_empty())
-            .await;
-    let expected =
-        [json!({"name": "a", "n": 3, "total": 9, "least": 1}), json!({"name": "b", "n": 2, "total": 3, "least": 1})];
+    let found = until(
+        || rows(&platform, "SELECT tag_name, n, total, least FROM counts ORDER BY tag_name"),
+        |rows| !rows.is_empty(),
+    )
+    .await;
+    let expected = [
+        json!({"tag_name": "a", "n": 3, "total": 9, "least": 1}),
+        json!({"tag_name": "b", "n": 2, "total": 3, "least": 1}),
+    ];
     assert_eq!(found, expected);
     ledger_until(&platform, json!({"consumed": 7, "delivered": 5, "filtered": 1, "held": 1})).await;
     platform.close().await.unwrap();
@@ -195,7 +200,8 @@ async fn state_that_does_not_say_what_it_is_of_is_dropped_with_a_reason() {
         platform.start_dagger(&Actor::server(), "counts").await.unwrap();
         ledger_until(&platform, json!({"consumed": 4, "held": 3})).await;
         the_other_half(&platform).await;
-        let found = until(|| rows(&platform, "SELECT n FROM counts WHERE name = 'a'"), |rows| !rows.is_empty()).await;
+        let found =
+            until(|| rows(&platform, "SELECT n FROM counts WHERE tag_name = 'a'"), |rows| !rows.is_empty()).await;
         assert_eq!(found, [json!({"n": 3})]);
         platform.close().await.unwrap();
     }

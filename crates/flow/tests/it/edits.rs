@@ -152,6 +152,9 @@ impl Run {
 
 #[test]
 fn an_edited_query_goes_on_as_if_it_had_always_run() {
+    // A UNION ALL of windows is run by DataFusion on a runtime.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+    let _inside = runtime.enter();
     for (before, after) in EDITS {
         let (before, after) = (plan(before, &["t"]), plan(after, &["t"]));
         let (whole_before, whole_after) = (Run::new(&before).end(0), Run::new(&after).end(0));
