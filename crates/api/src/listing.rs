@@ -23,6 +23,9 @@ pub(crate) struct ListQuery {
     group: Option<String>,
     #[serde(default)]
     state: Option<String>,
+    /// Daggers that run in this dagger cluster.
+    #[serde(default)]
+    cluster: Option<String>,
     /// Daggers that read this topic.
     #[serde(default)]
     topic: Option<String>,
@@ -44,7 +47,10 @@ pub(crate) type Column = (&'static str, &'static str);
 /// `{"items": [..], "total": N, "facets": {"groups": [..], "states": [..]}}`: the page, how many match, and what there is
 /// to filter by.
 pub(crate) fn page(mut items: Vec<Value>, query: &ListQuery, columns: &[Column]) -> Result<Value, Problem> {
-    let facets = json!({ "groups": values(&items, "/metadata/group"), "states": values(&items, "/status/state") });
+    let facets = json!({
+        "groups": values(&items, "/metadata/group"), "states": values(&items, "/status/state"),
+        "clusters": values(&items, "/spec/cluster"),
+    });
     let words = words(query)?;
     items.retain(|item| matches(item, query, &words));
     if let Some(sort) = &query.sort {
@@ -99,6 +105,7 @@ fn matches(item: &Value, query: &ListQuery, words: &[String]) -> bool {
     };
     is("/metadata/group", &query.group)
         && is("/status/state", &query.state)
+        && is("/spec/cluster", &query.cluster)
         && query.topic.as_ref().is_none_or(reads)
         && query.schema.as_ref().is_none_or(is_of)
         && (words.is_empty() || {

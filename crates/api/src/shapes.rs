@@ -95,6 +95,7 @@ resource!(
 pub(crate) struct Facets {
     groups: Vec<String>,
     states: Vec<String>,
+    clusters: Vec<String>,
 }
 
 #[derive(ToSchema)]

@@ -31,6 +31,9 @@ const COLUMNS: &[Column] = &[
     ("rate", "/status/recordsPerSecond"),
     ("lag", "/status/lag"),
     ("result", "/status/watermark"),
+    ("by", "/metadata/createdBy"),
+    ("created", "/metadata/created"),
+    ("measurement", "/spec/sinks/0/measurement"),
 ];
 
 pub(crate) async fn list(

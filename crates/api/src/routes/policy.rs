@@ -69,7 +69,7 @@ async fn cast(platform: &Arc<Platform>) -> Vec<Option<String>> {
     let metadata = Metadata { group: GROUP.to_owned(), ..Metadata::named("thing") };
     platform.create_topic(&actor, &metadata, &TopicSpec::new(1, None)).await.unwrap();
     let dagger = r#"{"apiVersion": "millrace/v1", "kind": "Dagger", "metadata": {"name": "thing", "group": "rides"},
-        "spec": {"streams": [{"topics": ["typed"], "table": "t"}], "sql": "SELECT a FROM t", "state": "suspended"}}"#;
+        "spec": {"streams": [{"topics": ["typed"], "table": "t"}], "sql": "SELECT a, rowtime FROM t", "state": "suspended"}}"#;
     let file = control::SourceFile {
         path: "t.proto".to_owned(),
         text: "syntax = \"proto3\"; package t; message T { int64 a = 1; }".to_owned(),

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 pub enum Via {
     /// A browser that logged in.
     Session,
+    /// A link that sets a password, once.
+    Invitation,
     /// A token, by its name.
     Token(String),
     /// The token file of the data directory, which only the server's owner can read.
@@ -21,6 +23,7 @@ impl Via {
     pub fn as_text(&self) -> String {
         match self {
             Via::Session => "session".to_owned(),
+            Via::Invitation => "invitation".to_owned(),
             Via::Token(name) => format!("token {name}"),
             Via::LocalFile => "local".to_owned(),
             Via::Server => "server".to_owned(),
@@ -42,6 +45,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Somebody who holds the link that was made for them.
+    pub fn invited(user: &str) -> Self {
+        Self { user: user.to_owned(), via: Via::Invitation, is_admin: false, ..Self::server() }
+    }
+
     /// The server itself, which may do everything.
     pub fn server() -> Self {
         Self {

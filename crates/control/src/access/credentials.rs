@@ -178,7 +178,7 @@ impl AccessDb {
         .fetch_optional(&self.database.pool)
         .await?;
         let user: String = row.ok_or_else(refused)?.try_get("user_name")?;
-        self.set_password(&Caller::server(), &user, password).await?;
+        self.set_password(&Caller::invited(&user), &user, password).await?;
         let used = sqlx::query("DELETE FROM credentials WHERE secret_hash = $1 AND kind = 'invitation'")
             .bind(&hash)
             .execute(&self.database.pool)

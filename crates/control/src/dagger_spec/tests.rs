@@ -105,11 +105,6 @@ fn wrong_values_are_refused_with_what_to_write() {
         ),
         (with_spec("  sql: x\n  streams: [{topics: [t]}]\n  sinks: []\n"), "would go nowhere", None),
         (with_spec("  sql: x\n  streams: [{topics: [t]}]\n  parallelism: 0\n"), "`spec.parallelism` is 0", None),
-        (
-            with_spec("  sql: x\n  streams: [{topics: [t]}]\n  cluster: flink\n"),
-            "not a dagger cluster",
-            Some("embedded"),
-        ),
         (MINIMAL.replace("millrace/v1", "v1"), "apiVersion is `v1`", Some("millrace/v1")),
         (MINIMAL.replace("name: bookings", "name: a/b"), "is not a name", None),
         (MINIMAL.replace("kind: Dagger", "kind: Topic"), "is a Topic", None),

@@ -18,8 +18,8 @@ pub struct PublishTo {
 }
 
 impl Platform {
-    /// A suspended copy in another group. It has a measurement of its own and no other sinks: what the original writes to
-    /// topics is written once.
+    /// A suspended copy in another group, with a measurement of its own. Topics are left out: what the original writes to
+    /// them is written once. One that writes nothing but topics is copied with the sink `log`.
     pub async fn fork_dagger(
         self: &Arc<Self>,
         actor: &Actor,
@@ -36,13 +36,14 @@ impl Platform {
         let mut spec = original.spec.clone();
         if let Some(spec) = spec.as_object_mut() {
             spec.insert("state".into(), json!("suspended"));
-            spec.insert("sinks".into(), json!([{ "kind": "series", "measurement": copy }]));
+            spec.insert("sinks".into(), Value::Array(sinks_of_copy(&original.spec, copy)));
             for stream in spec.get_mut("streams").and_then(Value::as_array_mut).into_iter().flatten() {
                 // The original's name stands in it; the copy has its own.
                 stream.as_object_mut().map(|stream| stream.remove("consumerGroup"));
             }
         }
         let mut labels = original.metadata.labels.clone();
+        labels.remove("demo");
         labels.insert("forked-from".to_owned(), name.to_owned());
         let document = json!({
             "apiVersion": API_VERSION, "kind": Kind::Dagger.as_str(),
@@ -83,6 +84,28 @@ impl Platform {
         sinks.push(sink);
         self.apply_dagger(actor, &document_of(&dagger, &spec)).await
     }
+}
+
+fn sinks_of_copy(original: &Value, copy: &str) -> Vec<Value> {
+    let sinks = original.get("sinks").and_then(Value::as_array).into_iter().flatten();
+    let mut kept: Vec<Value> = Vec::new();
+    for sink in sinks {
+        match sink.get("kind").and_then(Value::as_str) {
+            Some("series") => {
+                let mut sink = sink.clone();
+                // Several measurements of one dagger stay several.
+                let count = kept.iter().filter(|sink| sink.get("measurement").is_some()).count();
+                let name = if count == 0 { copy.to_owned() } else { format!("{copy}_{}", count + 1) };
+                if let Some(sink) = sink.as_object_mut() {
+                    sink.insert("measurement".into(), json!(name));
+                }
+                kept.push(sink);
+            }
+            Some("log") => kept.push(sink.clone()),
+            _ => {}
+        }
+    }
+    if kept.is_empty() { vec![json!({ "kind": "log" })] } else { kept }
 }
 
 fn document_of(dagger: &Resource, spec: &Value) -> String {
