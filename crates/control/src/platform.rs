@@ -151,7 +151,9 @@ impl Platform {
         });
         platform.make_defaults().await?;
         platform.prepare_access(options.admin_token.as_deref()).await?;
+        platform.forget_unfinished_requests().await?;
         platform.reconcile_topics().await?;
+        platform.remove_leftovers().await?;
         platform.supervise_all().await?;
         let keeping_house =
             [tokio::spawn(expire(platform.series.clone())), tokio::spawn(watch_memory(Arc::downgrade(&platform)))];

@@ -168,6 +168,18 @@ impl ResourceDb {
         Ok(true)
     }
 
+    /// Whether the latest change of a resource was its deletion. One that was never there was not deleted either.
+    pub async fn was_deleted(&self, kind: Kind, name: &str) -> Result<bool, ControlError> {
+        let row = sqlx::query(
+            "SELECT spec_after FROM revisions WHERE kind = $1 AND name = $2 ORDER BY generation DESC LIMIT 1",
+        )
+        .bind(kind.as_str())
+        .bind(name)
+        .fetch_optional(&self.database.pool)
+        .await?;
+        row.map_or(Ok(false), |row| Ok(row.try_get::<Option<String>, _>("spec_after")?.is_none()))
+    }
+
     /// What became of a resource, the latest change first.
     pub async fn revisions(&self, kind: Kind, name: &str) -> Result<Vec<RevisionRow>, ControlError> {
         let rows = sqlx::query(

@@ -129,8 +129,16 @@ impl Platform {
         if actor.is_dry_run {
             return Ok(resource);
         }
-        match self.log.create_topic(&metadata.name, spec.to_log()).await {
-            Ok(()) | Err(LogError::TopicExists { .. }) => Ok(resource),
+        let created = match self.log.create_topic(&metadata.name, spec.to_log()).await {
+            // Records of a topic whose deletion the disk has refused.
+            Err(LogError::TopicExists { .. }) => {
+                self.delete_records(&metadata.name).await?;
+                self.log.create_topic(&metadata.name, spec.to_log()).await
+            }
+            created => created,
+        };
+        match created {
+            Ok(()) => Ok(resource),
             Err(error) => {
                 self.db.delete(&actor.unconditional(), Kind::Topic, &metadata.name).await?;
                 Err(error.into())
@@ -153,12 +161,19 @@ impl Platform {
         actor.require(Permission::WriteTopics, &resource.metadata.group)?;
         actor.check_generation(&format!("the topic `{name}`"), Some(resource.generation))?;
         self.check_topic_unused(name).await?;
-        match self.log.delete_topic(name).await {
-            Ok(()) | Err(LogError::UnknownTopic { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
+        // The row decides: if the process ends before the records are gone, the next start removes them.
         self.db.delete(actor, Kind::Topic, name).await?;
-        Ok(())
+        match actor.is_dry_run {
+            true => Ok(()),
+            false => self.delete_records(name).await,
+        }
+    }
+
+    async fn delete_records(&self, topic: &str) -> Result<(), ControlError> {
+        match self.log.delete_topic(topic).await {
+            Ok(()) | Err(LogError::UnknownTopic { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn check_topic_unused(&self, name: &str) -> Result<(), ControlError> {
@@ -281,8 +296,8 @@ impl Platform {
         Ok(())
     }
 
-    /// Brings log and database together after a start: a topic that was being made is made, one that only the log has
-    /// is taken in.
+    /// Brings log and database together after a start: a topic that was being made is made, one that was being deleted is
+    /// deleted, and another one that only the log has is taken in.
     pub(super) async fn reconcile_topics(&self) -> Result<(), ControlError> {
         let mut in_log: HashMap<String, TopicDescription> =
             self.log.topics().await?.into_iter().map(|topic| (topic.name.clone(), topic)).collect();
@@ -294,6 +309,10 @@ impl Platform {
         }
         in_log.retain(|name, _| !super::replay::is_replay_topic(name));
         for (name, description) in in_log {
+            if self.db.was_deleted(Kind::Topic, &name).await? {
+                self.delete_records(&name).await?;
+                continue;
+            }
             let spec = TopicSpec::from_log(&description.config).to_json();
             self.db.put(&Actor::server(), Kind::Topic, &Metadata::named(name), &spec).await?;
         }
