@@ -154,6 +154,9 @@ impl ResourceDb {
             return Ok(false);
         };
         actor.check_generation(&format!("the {} `{name}`", kind.word()), Some(before.generation))?;
+        if actor.is_dry_run {
+            return Ok(true);
+        }
         sqlx::query("DELETE FROM resources WHERE kind = $1 AND name = $2")
             .bind(kind.as_str())
             .bind(name)

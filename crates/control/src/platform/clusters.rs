@@ -222,7 +222,9 @@ impl Platform {
             .with_hint("delete it, or give it another cluster, first"));
         }
         self.db.delete(actor, Kind::DaggerCluster, name).await?;
-        self.clusters.end(name);
+        if !actor.is_dry_run {
+            self.clusters.end(name);
+        }
         Ok(())
     }
 

@@ -195,6 +195,9 @@ impl Platform {
     /// Suspends it; answers when it has stopped with a checkpoint.
     pub async fn stop_dagger(self: &Arc<Self>, actor: &Actor, name: &str) -> Result<Value, ControlError> {
         self.set_state(actor, name, DesiredState::Suspended).await?;
+        if actor.is_dry_run {
+            return self.dagger(name).await;
+        }
         self.supervisor.wait(name, |phase| phase == Phase::Suspended).await;
         self.dagger(name).await
     }
@@ -202,6 +205,9 @@ impl Platform {
     /// Lets it run from where it stopped; one that has failed is tried again.
     pub async fn start_dagger(self: &Arc<Self>, actor: &Actor, name: &str) -> Result<Value, ControlError> {
         self.set_state(actor, name, DesiredState::Running).await?;
+        if actor.is_dry_run {
+            return self.dagger(name).await;
+        }
         if self
             .supervisor
             .observe(name)
@@ -220,7 +226,9 @@ impl Platform {
         let mut spec = DaggerSpec::from_json(name, &resource.spec)?;
         spec.state = state;
         let (resource, _) = self.db.put(actor, Kind::Dagger, &resource.metadata, &spec.to_json()).await?;
-        self.supervise(&resource, state);
+        if !actor.is_dry_run {
+            self.supervise(&resource, state);
+        }
         Ok(())
     }
 
@@ -230,6 +238,9 @@ impl Platform {
         let resource = self.dagger_resource(name).await?;
         actor.require(Permission::WriteDaggers, &resource.metadata.group)?;
         actor.check_generation(&format!("the dagger `{name}`"), Some(resource.generation))?;
+        if actor.is_dry_run {
+            return Ok(());
+        }
         self.supervisor.end(name).await;
         self.db.delete(actor, Kind::Dagger, name).await?;
         self.forget_dead_letters(DeadLetterFilter::owner(name)).await?;

@@ -252,6 +252,9 @@ impl Platform {
                 .with_hint("delete what it owns, or give it to another group, first"));
             }
         }
+        if actor.is_dry_run {
+            return Ok(());
+        }
         for member in self.access.members(name).await? {
             self.access.delete_member(&actor.caller, name, &member.user).await?;
         }
