@@ -7,11 +7,13 @@ use crate::database::Database;
 use crate::error::ControlError;
 use crate::events::{Event, Events};
 use crate::resource::{Kind, Metadata, Resource};
+use crate::resource_lists::{ResourceList, ResourceLists};
 use crate::time_text::now_ms;
 use serde_json::Value;
 use sqlx::AnyConnection;
 use sqlx::Row;
 use sqlx::any::AnyRow;
+use std::sync::Arc;
 
 pub const RESOURCES_PER_KIND_MAX: i64 = 100_000;
 pub const REVISIONS_SHOWN_MAX: i64 = 1_000;
@@ -23,6 +25,7 @@ const COLUMNS: &str = "SELECT kind, name, group_name, labels, spec, generation, 
 pub struct ResourceDb {
     database: Database,
     events: Events,
+    lists: Arc<ResourceLists>,
 }
 
 /// What [`ResourceDb::put`] did.
@@ -53,7 +56,7 @@ impl Change {
 
 impl ResourceDb {
     pub fn new(database: Database, events: Events) -> Self {
-        Self { database, events }
+        Self { database, events, lists: Arc::default() }
     }
 
     fn tell(&self, kind: Kind, name: &str, action: &'static str, generation: i64) {
@@ -61,22 +64,35 @@ impl ResourceDb {
     }
 
     pub async fn get(&self, kind: Kind, name: &str) -> Result<Option<Resource>, ControlError> {
-        let row = sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE kind = $1 AND name = $2")))
-            .bind(kind.as_str())
-            .bind(name)
-            .fetch_optional(&self.database.pool)
-            .await?;
-        row.map(|row| read_resource(&row)).transpose()
+        Ok(self.by_name(kind).await?.get(name).map(|resource| resource.as_ref().clone()))
     }
 
     /// All resources of a kind, by name.
     pub async fn list(&self, kind: Kind) -> Result<Vec<Resource>, ControlError> {
+        Ok(self.by_name(kind).await?.values().map(|resource| resource.as_ref().clone()).collect())
+    }
+
+    /// The same without a copy of each, for long lists.
+    pub async fn by_name(&self, kind: Kind) -> Result<ResourceList, ControlError> {
+        if let Some(list) = self.lists.get(kind) {
+            return Ok(list);
+        }
+        let _turn = self.lists.turn.lock().await;
+        if let Some(list) = self.lists.get(kind) {
+            return Ok(list);
+        }
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE kind = $1 ORDER BY name LIMIT $2")))
             .bind(kind.as_str())
             .bind(RESOURCES_PER_KIND_MAX)
             .fetch_all(&self.database.pool)
             .await?;
-        rows.iter().map(read_resource).collect()
+        let resources = rows.iter().map(|row| {
+            let resource = read_resource(row)?;
+            Ok((resource.metadata.name.clone(), Arc::new(resource)))
+        });
+        let list: ResourceList = Arc::new(resources.collect::<Result<_, ControlError>>()?);
+        self.lists.put(kind, Arc::clone(&list));
+        Ok(list)
     }
 
     /// Makes or replaces a resource, with its revision and its line in the audit log, in one transaction. The same
@@ -88,6 +104,7 @@ impl ResourceDb {
         metadata: &Metadata,
         spec: &Value,
     ) -> Result<(Resource, Change), ControlError> {
+        let _turn = self.lists.turn.lock().await;
         let mut transaction = self.database.begin().await?;
         let before = fetch(&mut transaction, kind, &metadata.name).await?;
         let what = format!("the {} `{}`", kind.word(), metadata.name);
@@ -142,13 +159,19 @@ impl ResourceDb {
         let subject = Subject { kind: kind.as_str(), name: &metadata.name, group: &metadata.group };
         let action = if before.is_some() { "update" } else { "create" };
         audit::write(&mut transaction, &actor.caller, action, subject, spec_before, Some(spec)).await?;
+        let list = self.lists.take(kind);
         transaction.commit().await?;
+        if let Some(mut list) = list {
+            Arc::make_mut(&mut list).insert(metadata.name.clone(), Arc::new(resource.clone()));
+            self.lists.put(kind, list);
+        }
         self.tell(kind, &metadata.name, change.as_str(), resource.generation);
         Ok((resource, change))
     }
 
-    /// `false` when there was none.
+    /// `false` when there was none. A dry run only says so.
     pub async fn delete(&self, actor: &Actor, kind: Kind, name: &str) -> Result<bool, ControlError> {
+        let _turn = self.lists.turn.lock().await;
         let mut transaction = self.database.begin().await?;
         let Some(before) = fetch(&mut transaction, kind, name).await? else {
             return Ok(false);
@@ -166,7 +189,12 @@ impl ResourceDb {
         revision.write(&mut transaction, Some(&before.spec), None).await?;
         let subject = Subject { kind: kind.as_str(), name, group: &before.metadata.group };
         audit::write(&mut transaction, &actor.caller, "delete", subject, Some(&before.spec), None).await?;
+        let list = self.lists.take(kind);
         transaction.commit().await?;
+        if let Some(mut list) = list {
+            Arc::make_mut(&mut list).remove(name);
+            self.lists.put(kind, list);
+        }
         self.tell(kind, name, "deleted", before.generation + 1);
         Ok(true)
     }

@@ -134,17 +134,11 @@ impl Platform {
         planned: &PlannedDagger,
     ) -> Result<Vec<String>, ControlError> {
         let mut warnings = self.state_verdict(&metadata.name, spec, planned).await?.warnings();
-        for resource in self.db.list(Kind::Dagger).await? {
-            let Ok(other) = DaggerSpec::from_json(&resource.metadata.name, &resource.spec) else { continue };
-            if resource.metadata.name == metadata.name {
-                continue;
-            }
+        let daggers = self.db.by_name(Kind::Dagger).await?;
+        for (name, other) in daggers.iter().filter(|(name, _)| **name != metadata.name) {
             for measurement in measurements(spec) {
-                if measurements(&other).any(|theirs| theirs == measurement) {
-                    warnings.push(format!(
-                        "the dagger `{}` writes the measurement `{measurement}` too",
-                        resource.metadata.name
-                    ));
+                if stored_measurements(other).any(|theirs| theirs == measurement) {
+                    warnings.push(format!("the dagger `{name}` writes the measurement `{measurement}` too"));
                 }
             }
         }
@@ -173,7 +167,7 @@ impl Platform {
     }
 
     pub async fn daggers(&self) -> Result<Vec<Value>, ControlError> {
-        Ok(self.db.list(Kind::Dagger).await?.iter().map(|resource| self.shown(resource)).collect())
+        Ok(self.db.by_name(Kind::Dagger).await?.values().map(|resource| self.shown(resource)).collect())
     }
 
     pub async fn dagger(&self, name: &str) -> Result<Value, ControlError> {
@@ -258,4 +252,10 @@ pub(super) fn measurements(spec: &DaggerSpec) -> impl Iterator<Item = &str> {
         SinkSpec::Series { measurement, .. } => Some(measurement.as_str()),
         _ => None,
     })
+}
+
+/// The same of a stored dagger, whose spec is complete, without reading all of it.
+fn stored_measurements(dagger: &Resource) -> impl Iterator<Item = &str> {
+    let sinks = dagger.spec.get("sinks").and_then(Value::as_array).into_iter().flatten();
+    sinks.filter_map(|sink| sink.get("measurement").and_then(Value::as_str))
 }

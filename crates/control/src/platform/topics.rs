@@ -9,15 +9,16 @@ use crate::resource_db::Change;
 use crate::topic_spec::TopicSpec;
 use log::{LogError, TopicDescription, TopicLog};
 use prost_reflect::MessageDescriptor;
+use serde_json::Value;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// How many records one call may publish, and of how many bytes together.
 pub const PRODUCE_RECORDS_MAX: usize = 10_000;
 
 /// A topic with what the log knows of it.
 pub struct TopicStatus {
-    pub resource: Resource,
-    pub spec: TopicSpec,
+    pub resource: Arc<Resource>,
     pub description: Option<TopicDescription>,
 }
 
@@ -78,8 +79,9 @@ impl Platform {
                 format!("the topic `{}` exists already", metadata.name),
             ));
         }
-        self.create_topic_locked(actor, metadata, spec).await?;
-        self.topic(&metadata.name).await
+        let resource = self.create_topic_locked(actor, metadata, spec).await?;
+        let description = self.log.topic(&metadata.name).await.ok();
+        Ok(TopicStatus { resource: Arc::new(resource), description })
     }
 
     /// Makes a topic, or changes what can be changed of one that is there.
@@ -111,7 +113,7 @@ impl Platform {
             }
         };
         let description = self.log.topic(&metadata.name).await.ok();
-        Ok((TopicStatus { resource, spec: spec.clone(), description }, change))
+        Ok((TopicStatus { resource: Arc::new(resource), description }, change))
     }
 
     /// The row first: if the process ends in between, [`Self::reconcile_topics`] makes the topic at the next start.
@@ -177,12 +179,13 @@ impl Platform {
     }
 
     async fn check_topic_unused(&self, name: &str) -> Result<(), ControlError> {
-        for dagger in self.db.list(Kind::Dagger).await? {
-            let spec = crate::dagger_spec::DaggerSpec::from_json(&dagger.metadata.name, &dagger.spec)?;
-            if spec.streams.iter().any(|stream| stream.topics.iter().any(|topic| topic == name)) {
+        for (dagger, resource) in self.db.by_name(Kind::Dagger).await?.iter() {
+            let streams = resource.spec.get("streams").and_then(Value::as_array).into_iter().flatten();
+            let mut topics = streams.filter_map(|stream| stream.get("topics")?.as_array()).flatten();
+            if topics.any(|topic| topic == name) {
                 return Err(ControlError::conflict(
                     "topic_in_use",
-                    format!("the dagger `{}` reads the topic `{name}`", dagger.metadata.name),
+                    format!("the dagger `{dagger}` reads the topic `{name}`"),
                 )
                 .with_hint("delete the dagger first"));
             }
@@ -193,24 +196,20 @@ impl Platform {
     pub async fn topics(&self) -> Result<Vec<TopicStatus>, ControlError> {
         let mut descriptions: HashMap<String, TopicDescription> =
             self.log.topics().await?.into_iter().map(|topic| (topic.name.clone(), topic)).collect();
-        let resources = self.db.list(Kind::Topic).await?;
-        resources
-            .into_iter()
-            .map(|resource| {
-                let spec = TopicSpec::from_json(&resource.spec)?;
-                let description = descriptions.remove(&resource.metadata.name);
-                Ok(TopicStatus { resource, spec, description })
-            })
-            .collect()
+        let resources = self.db.by_name(Kind::Topic).await?;
+        let topics = resources.iter().map(|(name, resource)| TopicStatus {
+            resource: Arc::clone(resource),
+            description: descriptions.remove(name),
+        });
+        Ok(topics.collect())
     }
 
     pub async fn topic(&self, name: &str) -> Result<TopicStatus, ControlError> {
-        let Some(resource) = self.db.get(Kind::Topic, name).await? else {
+        let Some(resource) = self.db.by_name(Kind::Topic).await?.get(name).cloned() else {
             return Err(self.not_found(Kind::Topic, name).await);
         };
-        let spec = TopicSpec::from_json(&resource.spec)?;
         let description = self.log.topic(name).await.ok();
-        Ok(TopicStatus { resource, spec, description })
+        Ok(TopicStatus { resource, description })
     }
 
     /// The message type of a topic; `None` if its bytes are not looked at.
