@@ -123,7 +123,6 @@ async fn records_of_several_topics_are_points_of_their_own() {
     platform
         .apply_dagger(
             &Actor::server(),
-            &Actor::server(),
             &COPY.replace("[events]", "[events, more]").replace("timestamp: record", "timestamp: at"),
         )
         .await
