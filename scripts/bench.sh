@@ -16,12 +16,13 @@ one() {
     series) run bench_series ;;
     tumble | hop | session | memory) run bench_windows "$1" ;;
     idle) bench/idle_daggers ;;
-    *) echo "no benchmark is called $1; there are: tumble hop session memory idle codec log s2 series" >&2; exit 2 ;;
+    lists) run bench_lists ;;
+    *) echo "no benchmark is called $1; there are: tumble hop session memory idle lists codec log s2 series" >&2; exit 2 ;;
   esac
 }
 if [ "$name" = all ]; then
   failed=0
-  for each in tumble hop session memory idle codec log s2 series; do one "$each" || failed=1; done
+  for each in tumble hop session memory idle lists codec log s2 series; do one "$each" || failed=1; done
   exit $failed
 fi
 one "$name"

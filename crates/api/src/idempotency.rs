@@ -21,16 +21,28 @@ const KEY_BYTES_MAX: usize = 200;
 const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 pub(crate) async fn once(State(state): State<AppState>, request: Request, next: Next) -> Response {
-    if request.method() != Method::POST || !request.headers().contains_key(KEY) {
+    if !is_change(&request) {
         return next.run(request).await;
     }
-    // Whoever hangs up does not stop what has begun.
-    let answered = tokio::spawn(async move { answer(&state, request, next).await });
+    // Whoever hangs up does not stop what has begun: it would stay half done.
+    let answered = tokio::spawn(async move {
+        match request.method() == Method::POST && request.headers().contains_key(KEY) {
+            true => answer(&state, request, next).await,
+            false => Ok(next.run(request).await),
+        }
+    });
     match answered.await {
         Ok(Ok(response)) => response,
         Ok(Err(problem)) => problem.into_response(),
         Err(error) => Problem::from(ControlError::from(error)).into_response(),
     }
+}
+
+/// Questions that need a body are asked by POST, too; nobody wants their answers once the one who asked is gone.
+fn is_change(request: &Request) -> bool {
+    const QUESTIONS: [&str; 3] = ["/preview", "/validate", "/sql"];
+    let is_question = QUESTIONS.iter().any(|question| request.uri().path().ends_with(question));
+    !request.method().is_safe() && (!is_question || request.headers().contains_key(KEY))
 }
 
 async fn answer(state: &AppState, request: Request, next: Next) -> Result<Response, Problem> {

@@ -1,9 +1,12 @@
 //! Searching, sorting and paging of lists, on the server, so that a client asks for what it shows and no more.
 
 use crate::problem::Problem;
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
 use control::{ControlError, nearest};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use utoipa::IntoParams;
@@ -44,9 +47,31 @@ pub(crate) struct ListQuery {
 /// A column to sort by: its name, and where its value is.
 pub(crate) type Column = (&'static str, &'static str);
 
+/// One item of a list. Its JSON is written when it is on the page, and not before: most are not.
+pub(crate) trait Item {
+    fn value(&self, pointer: &str) -> Option<Cow<'_, Value>>;
+    /// Where words are looked for.
+    fn text(&self) -> String;
+    fn write(&self, out: &mut Vec<u8>) -> serde_json::Result<()>;
+}
+
+impl Item for Value {
+    fn value(&self, pointer: &str) -> Option<Cow<'_, Value>> {
+        self.pointer(pointer).map(Cow::Borrowed)
+    }
+
+    fn text(&self) -> String {
+        format!("{} {}", self["metadata"], self["spec"])
+    }
+
+    fn write(&self, out: &mut Vec<u8>) -> serde_json::Result<()> {
+        serde_json::to_writer(out, self)
+    }
+}
+
 /// `{"items": [..], "total": N, "facets": {"groups": [..], "states": [..]}}`: the page, how many match, and what there is
 /// to filter by.
-pub(crate) fn page(mut items: Vec<Value>, query: &ListQuery, columns: &[Column]) -> Result<Value, Problem> {
+pub(crate) fn page<I: Item>(mut items: Vec<I>, query: &ListQuery, columns: &[Column]) -> Result<Page, Problem> {
     let facets = json!({
         "groups": values(&items, "/metadata/group"), "states": values(&items, "/status/state"),
         "clusters": values(&items, "/spec/cluster"),
@@ -56,16 +81,37 @@ pub(crate) fn page(mut items: Vec<Value>, query: &ListQuery, columns: &[Column])
     if let Some(sort) = &query.sort {
         let (name, descending) = sort.strip_prefix('-').map_or((sort.as_str(), false), |name| (name, true));
         let pointer = column(name, columns)?;
-        items.sort_by(|a, b| {
-            let order = compare(a.pointer(pointer), b.pointer(pointer));
+        let mut keyed: Vec<(Key, I)> =
+            items.into_iter().map(|item| (Key::of(item.value(pointer).as_deref()), item)).collect();
+        keyed.sort_by(|(a, _), (b, _)| {
+            let order = a.compare(b);
             if descending { order.reverse() } else { order }
         });
+        items = keyed.into_iter().map(|(_, item)| item).collect();
     }
     let total = items.len();
     let offset = query.offset.unwrap_or(0).min(total);
     let limit = query.limit.map_or(total, |limit| limit.min(LIMIT_MAX));
-    let items: Vec<Value> = items.into_iter().skip(offset).take(limit).collect();
-    Ok(json!({ "items": items, "total": total, "facets": facets }))
+    let mut body = b"{\"items\":[".to_vec();
+    let written = items.iter().skip(offset).take(limit).enumerate().try_for_each(|(index, item)| {
+        if index > 0 {
+            body.push(b',');
+        }
+        item.write(&mut body)
+    });
+    written.map_err(|error| ControlError::internal(format!("a list cannot be written: {error}")))?;
+    body.extend_from_slice(format!("],\"total\":{total},\"facets\":{facets}}}").as_bytes());
+    Ok(Page(body))
+}
+
+/// A page as JSON; long lists are written straight into it.
+#[derive(Debug)]
+pub(crate) struct Page(Vec<u8>);
+
+impl IntoResponse for Page {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], self.0).into_response()
+    }
 }
 
 fn words(query: &ListQuery) -> Result<Vec<String>, Problem> {
@@ -91,17 +137,23 @@ fn column(name: &str, columns: &[Column]) -> Result<&'static str, Problem> {
     })
 }
 
-fn matches(item: &Value, query: &ListQuery, words: &[String]) -> bool {
+fn matches<I: Item>(item: &I, query: &ListQuery, words: &[String]) -> bool {
     let is = |pointer: &str, wanted: &Option<String>| {
-        wanted.as_ref().is_none_or(|wanted| item.pointer(pointer).and_then(Value::as_str) == Some(wanted))
+        wanted.as_ref().is_none_or(|wanted| item.value(pointer).as_deref().and_then(Value::as_str) == Some(wanted))
     };
-    let streams = || item.pointer("/spec/streams").and_then(Value::as_array).into_iter().flatten();
+    let of_streams = |is_it: &dyn Fn(&Value) -> bool| {
+        let streams = item.value("/spec/streams");
+        streams.as_deref().and_then(Value::as_array).is_some_and(|streams| streams.iter().any(is_it))
+    };
     let reads = |topic: &String| {
-        streams().filter_map(|stream| stream.get("topics")?.as_array()).flatten().any(|known| known == topic.as_str())
+        of_streams(&|stream| {
+            let topics = stream.get("topics").and_then(Value::as_array).into_iter().flatten();
+            topics.into_iter().any(|known| known == topic.as_str())
+        })
     };
     let is_of = |schema: &String| {
-        let of_streams = streams().filter_map(|stream| stream.get("schema"));
-        of_streams.chain(item.pointer("/spec/schema")).any(|known| known == schema.as_str())
+        of_streams(&|stream| stream.get("schema").is_some_and(|known| known == schema.as_str()))
+            || item.value("/spec/schema").is_some_and(|known| *known == schema.as_str())
     };
     is("/metadata/group", &query.group)
         && is("/status/state", &query.state)
@@ -109,30 +161,51 @@ fn matches(item: &Value, query: &ListQuery, words: &[String]) -> bool {
         && query.topic.as_ref().is_none_or(reads)
         && query.schema.as_ref().is_none_or(is_of)
         && (words.is_empty() || {
-            let text = format!("{} {}", item["metadata"], item["spec"]).to_lowercase();
+            let text = item.text().to_lowercase();
             words.iter().all(|word| text.contains(word.as_str()))
         })
 }
 
-/// Numbers by size, texts without regard to case, what is missing last.
-fn compare(a: Option<&Value>, b: Option<&Value>) -> Ordering {
-    match (a.filter(|value| !value.is_null()), b.filter(|value| !value.is_null())) {
-        (None, None) => Ordering::Equal,
-        (None, Some(_)) => Ordering::Greater,
-        (Some(_), None) => Ordering::Less,
-        (Some(a), Some(b)) => match (a.as_f64(), b.as_f64()) {
-            (Some(a), Some(b)) => a.total_cmp(&b),
-            _ => text(a).cmp(&text(b)),
-        },
+/// What a list is sorted by: numbers by size, texts without regard to case, what is missing last.
+enum Key {
+    Number(f64),
+    Text(String),
+    Missing,
+}
+
+impl Key {
+    fn of(value: Option<&Value>) -> Self {
+        match value {
+            None | Some(Value::Null) => Key::Missing,
+            Some(Value::String(text)) => Key::Text(text.to_lowercase()),
+            Some(other) => other.as_f64().map_or_else(|| Key::Text(other.to_string()), Key::Number),
+        }
+    }
+
+    fn compare(&self, other: &Key) -> Ordering {
+        let rank = |key: &Key| match key {
+            Key::Number(_) => 0,
+            Key::Text(_) => 1,
+            Key::Missing => 2,
+        };
+        match (self, other) {
+            (Key::Number(a), Key::Number(b)) => a.total_cmp(b),
+            (Key::Text(a), Key::Text(b)) => a.cmp(b),
+            _ => rank(self).cmp(&rank(other)),
+        }
     }
 }
 
-fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_lowercase)
-}
-
-fn values<'a>(items: &'a [Value], pointer: &str) -> BTreeSet<&'a str> {
-    items.iter().filter_map(|item| item.pointer(pointer)?.as_str()).collect()
+fn values<I: Item>(items: &[I], pointer: &str) -> BTreeSet<String> {
+    let mut values = BTreeSet::new();
+    for value in items.iter().filter_map(|item| item.value(pointer)) {
+        if let Some(text) = value.as_str()
+            && !values.contains(text)
+        {
+            values.insert(text.to_owned());
+        }
+    }
+    values
 }
 
 #[cfg(test)]
@@ -153,7 +226,7 @@ mod tests {
         let items =
             vec![dagger("surge", "rides", Some(20)), dagger("api", "core", Some(3)), dagger("Old", "core", None)];
         let query: ListQuery = serde_json::from_str(query).unwrap();
-        let page = page(items, &query, COLUMNS).unwrap();
+        let page: Value = serde_json::from_slice(&page(items, &query, COLUMNS).unwrap().0).unwrap();
         assert_eq!(page["facets"]["groups"], json!(["core", "rides"]));
         page["items"].as_array().unwrap().iter().map(|item| item["metadata"]["name"].as_str().unwrap().into()).collect()
     }
@@ -174,7 +247,7 @@ mod tests {
     #[test]
     fn a_column_that_is_not_there_is_named() {
         let query = ListQuery { sort: Some("nam".to_owned()), ..ListQuery::default() };
-        let error = page(Vec::new(), &query, COLUMNS).unwrap_err().document();
+        let error = page(Vec::<Value>::new(), &query, COLUMNS).unwrap_err().document();
         assert_eq!(error.hint.as_deref(), Some("did you mean `name`?"));
     }
 }

@@ -18,6 +18,7 @@ pub mod records;
 mod refused_records;
 mod resource;
 mod resource_db;
+mod resource_lists;
 mod sinks;
 mod state_identity;
 mod supervisor;

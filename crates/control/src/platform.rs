@@ -151,7 +151,9 @@ impl Platform {
         });
         platform.make_defaults().await?;
         platform.prepare_access(options.admin_token.as_deref()).await?;
+        platform.forget_unfinished_requests().await?;
         platform.reconcile_topics().await?;
+        platform.remove_leftovers().await?;
         platform.supervise_all().await?;
         let keeping_house =
             [tokio::spawn(expire(platform.series.clone())), tokio::spawn(watch_memory(Arc::downgrade(&platform)))];
@@ -209,8 +211,8 @@ impl Platform {
 
     /// "There is no X called Y", with the nearest name that there is.
     async fn not_found(&self, kind: Kind, name: &str) -> ControlError {
-        let known = self.db.list(kind).await.unwrap_or_default();
-        let names = known.iter().map(|resource| resource.metadata.name.as_str());
+        let known = self.db.by_name(kind).await.unwrap_or_default();
+        let names = known.keys().map(String::as_str);
         let hint = match crate::error::nearest(name, names) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("`millrace {} list` shows what there is", kind.word()),

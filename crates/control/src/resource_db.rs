@@ -2,16 +2,21 @@
 //!
 //! It stores what it is given: whether a spec is right was decided before.
 
+#[cfg(test)]
+mod tests;
+
 use crate::access::{Actor, Subject, audit};
 use crate::database::Database;
 use crate::error::ControlError;
 use crate::events::{Event, Events};
 use crate::resource::{Kind, Metadata, Resource};
+use crate::resource_lists::{ResourceList, ResourceLists};
 use crate::time_text::now_ms;
 use serde_json::Value;
 use sqlx::AnyConnection;
 use sqlx::Row;
 use sqlx::any::AnyRow;
+use std::sync::Arc;
 
 pub const RESOURCES_PER_KIND_MAX: i64 = 100_000;
 pub const REVISIONS_SHOWN_MAX: i64 = 1_000;
@@ -23,6 +28,7 @@ const COLUMNS: &str = "SELECT kind, name, group_name, labels, spec, generation, 
 pub struct ResourceDb {
     database: Database,
     events: Events,
+    lists: Arc<ResourceLists>,
 }
 
 /// What [`ResourceDb::put`] did.
@@ -53,7 +59,7 @@ impl Change {
 
 impl ResourceDb {
     pub fn new(database: Database, events: Events) -> Self {
-        Self { database, events }
+        Self { database, events, lists: Arc::default() }
     }
 
     fn tell(&self, kind: Kind, name: &str, action: &'static str, generation: i64) {
@@ -61,22 +67,35 @@ impl ResourceDb {
     }
 
     pub async fn get(&self, kind: Kind, name: &str) -> Result<Option<Resource>, ControlError> {
-        let row = sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE kind = $1 AND name = $2")))
-            .bind(kind.as_str())
-            .bind(name)
-            .fetch_optional(&self.database.pool)
-            .await?;
-        row.map(|row| read_resource(&row)).transpose()
+        Ok(self.by_name(kind).await?.get(name).map(|resource| resource.as_ref().clone()))
     }
 
     /// All resources of a kind, by name.
     pub async fn list(&self, kind: Kind) -> Result<Vec<Resource>, ControlError> {
+        Ok(self.by_name(kind).await?.values().map(|resource| resource.as_ref().clone()).collect())
+    }
+
+    /// The same without a copy of each, for long lists.
+    pub async fn by_name(&self, kind: Kind) -> Result<ResourceList, ControlError> {
+        if let Some(list) = self.lists.get(kind) {
+            return Ok(list);
+        }
+        let _turn = self.lists.turn.lock().await;
+        if let Some(list) = self.lists.get(kind) {
+            return Ok(list);
+        }
         let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE kind = $1 ORDER BY name LIMIT $2")))
             .bind(kind.as_str())
             .bind(RESOURCES_PER_KIND_MAX)
             .fetch_all(&self.database.pool)
             .await?;
-        rows.iter().map(read_resource).collect()
+        let resources = rows.iter().map(|row| {
+            let resource = read_resource(row)?;
+            Ok((resource.metadata.name.clone(), Arc::new(resource)))
+        });
+        let list: ResourceList = Arc::new(resources.collect::<Result<_, ControlError>>()?);
+        self.lists.put(kind, Arc::clone(&list));
+        Ok(list)
     }
 
     /// Makes or replaces a resource, with its revision and its line in the audit log, in one transaction. The same
@@ -88,6 +107,7 @@ impl ResourceDb {
         metadata: &Metadata,
         spec: &Value,
     ) -> Result<(Resource, Change), ControlError> {
+        let _turn = self.lists.turn.lock().await;
         let mut transaction = self.database.begin().await?;
         let before = fetch(&mut transaction, kind, &metadata.name).await?;
         let what = format!("the {} `{}`", kind.word(), metadata.name);
@@ -142,18 +162,27 @@ impl ResourceDb {
         let subject = Subject { kind: kind.as_str(), name: &metadata.name, group: &metadata.group };
         let action = if before.is_some() { "update" } else { "create" };
         audit::write(&mut transaction, &actor.caller, action, subject, spec_before, Some(spec)).await?;
+        let list = self.lists.take(kind);
         transaction.commit().await?;
+        if let Some(mut list) = list {
+            Arc::make_mut(&mut list).insert(metadata.name.clone(), Arc::new(resource.clone()));
+            self.lists.put(kind, list);
+        }
         self.tell(kind, &metadata.name, change.as_str(), resource.generation);
         Ok((resource, change))
     }
 
-    /// `false` when there was none.
+    /// `false` when there was none. A dry run only says so.
     pub async fn delete(&self, actor: &Actor, kind: Kind, name: &str) -> Result<bool, ControlError> {
+        let _turn = self.lists.turn.lock().await;
         let mut transaction = self.database.begin().await?;
         let Some(before) = fetch(&mut transaction, kind, name).await? else {
             return Ok(false);
         };
         actor.check_generation(&format!("the {} `{name}`", kind.word()), Some(before.generation))?;
+        if actor.is_dry_run {
+            return Ok(true);
+        }
         sqlx::query("DELETE FROM resources WHERE kind = $1 AND name = $2")
             .bind(kind.as_str())
             .bind(name)
@@ -163,9 +192,26 @@ impl ResourceDb {
         revision.write(&mut transaction, Some(&before.spec), None).await?;
         let subject = Subject { kind: kind.as_str(), name, group: &before.metadata.group };
         audit::write(&mut transaction, &actor.caller, "delete", subject, Some(&before.spec), None).await?;
+        let list = self.lists.take(kind);
         transaction.commit().await?;
+        if let Some(mut list) = list {
+            Arc::make_mut(&mut list).remove(name);
+            self.lists.put(kind, list);
+        }
         self.tell(kind, name, "deleted", before.generation + 1);
         Ok(true)
+    }
+
+    /// Whether the latest change of a resource was its deletion. One that was never there was not deleted either.
+    pub async fn was_deleted(&self, kind: Kind, name: &str) -> Result<bool, ControlError> {
+        let row = sqlx::query(
+            "SELECT spec_after FROM revisions WHERE kind = $1 AND name = $2 ORDER BY generation DESC LIMIT 1",
+        )
+        .bind(kind.as_str())
+        .bind(name)
+        .fetch_optional(&self.database.pool)
+        .await?;
+        row.map_or(Ok(false), |row| Ok(row.try_get::<Option<String>, _>("spec_after")?.is_none()))
     }
 
     /// What became of a resource, the latest change first.
@@ -323,91 +369,4 @@ fn read_resource(row: &AnyRow) -> Result<Resource, ControlError> {
         created_by: row.try_get("created_by")?,
         updated_by: row.try_get("updated_by")?,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    async fn open(directory: &std::path::Path) -> ResourceDb {
-        ResourceDb::new(Database::open_for_test(directory).await, Events::default())
-    }
-
-    #[tokio::test]
-    async fn resources_have_generations_and_survive_reopening() {
-        let dir = tempfile::tempdir().unwrap();
-        let db = open(dir.path()).await;
-        let metadata = Metadata::named("bookings");
-        let (first, change) =
-            db.put(&Actor::server(), Kind::Topic, &metadata, &json!({"partitions": 1})).await.unwrap();
-        assert_eq!((first.generation, change), (1, Change::Created));
-        let (same, change) = db.put(&Actor::server(), Kind::Topic, &metadata, &json!({"partitions": 1})).await.unwrap();
-        assert_eq!((same.generation, change), (1, Change::Unchanged));
-        let (second, change) =
-            db.put(&Actor::server(), Kind::Topic, &metadata, &json!({"partitions": 2})).await.unwrap();
-        assert_eq!((second.generation, change), (2, Change::Updated));
-        assert_eq!(second.created_ms, first.created_ms);
-        assert!(db.get(Kind::Dagger, "bookings").await.unwrap().is_none());
-        db.database.close().await;
-
-        let db = open(dir.path()).await;
-        assert_eq!(db.get(Kind::Topic, "bookings").await.unwrap(), Some(second));
-        assert!(db.delete(&Actor::server(), Kind::Topic, "bookings").await.unwrap());
-        assert!(!db.delete(&Actor::server(), Kind::Topic, "bookings").await.unwrap());
-        assert!(db.list(Kind::Topic).await.unwrap().is_empty());
-        let (again, _) = db.put(&Actor::server(), Kind::Topic, &metadata, &json!({})).await.unwrap();
-        assert_eq!(again.generation, 4);
-    }
-
-    #[tokio::test]
-    async fn a_change_is_made_only_to_what_its_author_has_seen() {
-        let dir = tempfile::tempdir().unwrap();
-        let db = open(dir.path()).await;
-        let (metadata, server) = (Metadata::named("t"), Actor::server());
-        db.put(&server, Kind::Topic, &metadata, &json!({"a": 1})).await.unwrap();
-        db.put(&server, Kind::Topic, &metadata, &json!({"a": 2})).await.unwrap();
-        let seen = |generation| Actor { if_generation: Some(generation), ..Actor::server() };
-        let error = db.put(&seen(1), Kind::Topic, &metadata, &json!({"a": 3})).await.unwrap_err();
-        assert_eq!(error.code, "generation_conflict");
-        assert!(db.delete(&seen(1), Kind::Topic, "t").await.is_err());
-        let dry = Actor { is_dry_run: true, ..seen(2) };
-        assert_eq!(db.put(&dry, Kind::Topic, &metadata, &json!({"a": 3})).await.unwrap().1, Change::Updated);
-        assert_eq!(db.get(Kind::Topic, "t").await.unwrap().unwrap().generation, 2);
-        assert_eq!(db.put(&seen(2), Kind::Topic, &metadata, &json!({"a": 3})).await.unwrap().0.generation, 3);
-    }
-
-    #[tokio::test]
-    async fn after_a_full_disk_it_writes_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let file = Database::open_file(&dir.path().join("r.db")).await.unwrap();
-        let db = ResourceDb::new(file, Events::default());
-        let mut connections = Vec::new();
-        for _ in 0..crate::database::CONNECTIONS_MAX {
-            connections.push(db.database.pool.acquire().await.unwrap());
-        }
-        for connection in &mut connections {
-            sqlx::raw_sql("PRAGMA max_page_count = 1").execute(&mut **connection).await.unwrap();
-        }
-        drop(connections);
-        let (metadata, long) = (Metadata::named("long"), json!("x".repeat(1 << 20)));
-        for _ in 0..2 * crate::database::CONNECTIONS_MAX {
-            // A connection that failed is replaced by one without the limit, sooner or later.
-            match db.put(&Actor::server(), Kind::Topic, &metadata, &long).await {
-                Ok(_) => break,
-                Err(error) => assert_eq!(error.code, "disk_full"),
-            }
-        }
-        assert!(db.get(Kind::Topic, "long").await.unwrap().is_some());
-    }
-
-    #[tokio::test]
-    async fn the_last_schema_set_is_kept() {
-        let dir = tempfile::tempdir().unwrap();
-        let db = open(dir.path()).await;
-        assert_eq!(db.schema_set().await.unwrap(), None);
-        db.put_schema_set(&Actor::server(), b"one", &["a.B".to_owned()], b"one").await.unwrap();
-        db.put_schema_set(&Actor::server(), b"two", &["a.C".to_owned()], b"one two").await.unwrap();
-        assert_eq!(db.schema_set().await.unwrap().as_deref(), Some(b"one two".as_slice()));
-    }
 }

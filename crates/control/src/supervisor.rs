@@ -89,7 +89,12 @@ impl Supervisor {
             return;
         }
         let (sender, receiver) = watch::channel(desired);
-        let observed = Arc::new(Mutex::new(Observed::new(name, self.history.clone())));
+        let mut observed = Observed::new(name, self.history.clone());
+        if desired == Desired::Suspended {
+            // It is so already: nobody has to wait for its task to say it.
+            observed.enter(Phase::Suspended, None);
+        }
+        let observed = Arc::new(Mutex::new(observed));
         let task = DaggerTask {
             platform: Arc::downgrade(platform),
             name: name.to_owned(),

@@ -1,8 +1,21 @@
 //! The command line as it is written: commands, options, help.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+mod access;
+mod dagger;
+#[cfg(test)]
+mod reference;
+mod resources;
+
+pub use access::{CompletionArguments, ContextCommand, SecretCommand, SecretSetArguments, Shell, TokenCommand};
+pub use dagger::{DaggerApplyArguments, DaggerCommand, PublishArguments, RunArguments};
+pub use resources::{ApplyArguments, ApplyHow, DeleteArguments, DiffArguments, GetArguments, ResourceKind};
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+const DATA_DIR_DEFAULT: &str = "data";
 
 /// Streams, SQL over them, and their results, in one process.
 #[derive(Debug, Parser)]
@@ -22,12 +35,55 @@ pub struct ServerArguments {
     /// Address of the server, such as http://127.0.0.1:8080
     #[arg(long, global = true, env = "MILLRACE_URL", value_name = "URL")]
     pub server: Option<String>,
-    /// The server's data directory; without --server, the server is found through it
-    #[arg(long, global = true, env = "MILLRACE_DATA_DIR", value_name = "DIR", default_value = "data")]
-    pub data_dir: PathBuf,
+    /// Which of the servers that `millrace context` keeps; without it the one of `context use`
+    #[arg(long, global = true, env = "MILLRACE_CONTEXT", value_name = "NAME")]
+    pub context: Option<String>,
+    /// The server's data directory, `data` if not given; without --server, the server is found through it
+    #[arg(long, global = true, env = "MILLRACE_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
     /// Token that says who asks; on the server's own machine the data directory has one
     #[arg(long, global = true, env = "MILLRACE_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub token: Option<String>,
+    /// What stands on the command line itself, and not in the environment
+    #[arg(skip)]
+    pub written: WrittenArguments,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub struct WrittenArguments {
+    pub server: bool,
+    pub context: bool,
+    pub token: bool,
+}
+
+impl ServerArguments {
+    pub fn data_dir(&self) -> &Path {
+        self.data_dir.as_deref().unwrap_or(Path::new(DATA_DIR_DEFAULT))
+    }
+}
+
+impl Arguments {
+    /// Reads the command line; what is wrong with it ends the process, with the usage.
+    pub fn read() -> Self {
+        let matches = Self::command().get_matches();
+        let mut arguments = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        let innermost = innermost(&matches);
+        let is_written = |id: &str| innermost.value_source(id) == Some(ValueSource::CommandLine);
+        arguments.server.written = WrittenArguments {
+            server: is_written("server"),
+            context: is_written("context"),
+            token: is_written("token"),
+        };
+        arguments
+    }
+}
+
+/// Global options are known to the innermost command, wherever they were written.
+fn innermost(matches: &ArgMatches) -> &ArgMatches {
+    match matches.subcommand() {
+        Some((_, inner)) => innermost(inner),
+        None => matches,
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -42,6 +98,14 @@ pub enum OutputFormat {
 pub enum Command {
     /// Start the server and stay in the foreground
     Up(UpArguments),
+    /// Make or change what files say: topics, daggers, groups, dagger clusters
+    Apply(ApplyArguments),
+    /// Show what `apply` would change
+    Diff(DiffArguments),
+    /// List resources, or show one
+    Get(GetArguments),
+    /// Delete a resource, or those that files name
+    Delete(DeleteArguments),
     /// Protobuf message types
     #[command(subcommand)]
     Schema(SchemaCommand),
@@ -56,6 +120,17 @@ pub enum Command {
     DeadLetter(DeadLetterCommand),
     /// Run one SELECT over the measurements
     Sql(SqlArguments),
+    /// Servers to talk to, and with which token
+    #[command(subcommand)]
+    Context(ContextCommand),
+    /// API tokens of your own
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Values that sinks use by name; they are written and never shown
+    #[command(subcommand)]
+    Secret(SecretCommand),
+    /// Print a script that completes commands and options in a shell
+    Completion(CompletionArguments),
 }
 
 #[derive(Debug, Args)]
@@ -177,71 +252,6 @@ pub enum RecordFormat {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum DaggerCommand {
-    /// Make or change daggers from a YAML file
-    Apply(FileArguments),
-    /// List the daggers
-    List,
-    /// Show one dagger with every default and its status
-    Show { name: String },
-    /// Print what a dagger has written to its measurement
-    Results {
-        name: String,
-        /// How far back, such as 15m
-        #[arg(long, value_name = "DURATION", default_value = "15m")]
-        last: String,
-        /// Go on with what comes
-        #[arg(short, long)]
-        follow: bool,
-    },
-    /// Suspend a dagger; it keeps its state
-    Stop { name: String },
-    /// Let a dagger run again from where it stopped
-    Start { name: String },
-    /// Delete a dagger and its state; its results stay
-    Delete { name: String },
-    /// Run a dagger over the records that are there, writing nothing
-    Preview(FileArguments),
-    /// Run a dagger over files, without a server
-    Run(RunArguments),
-}
-
-#[derive(Debug, Args)]
-pub struct FileArguments {
-    /// YAML or JSON; `-` is stdin
-    #[arg(short, long, value_name = "FILE")]
-    pub file: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub struct RunArguments {
-    /// The dagger's YAML
-    pub spec: PathBuf,
-    /// Directory of .proto files, a .proto file or a descriptor set; may be given several times
-    #[arg(long, value_name = "PATH", required = true)]
-    pub proto: Vec<PathBuf>,
-    /// A file of a table: TABLE=FILE, .pb (varint-delimited) or .ndjson; several of one table are its partitions
-    #[arg(long, value_name = "TABLE=FILE", required = true, num_args = 1.., value_parser = parse_input)]
-    pub input: Vec<(String, PathBuf)>,
-    /// Where the results go instead of stdout
-    #[arg(long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
-    /// Threads; all cores if not given
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub threads: Option<u16>,
-    /// Records per batch; results do not depend on it
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub batch_rows: Option<u32>,
-}
-
-fn parse_input(text: &str) -> Result<(String, PathBuf), String> {
-    match text.split_once('=') {
-        Some((table, file)) if !table.is_empty() && !file.is_empty() => Ok((table.to_owned(), PathBuf::from(file))),
-        _ => Err("write TABLE=FILE, for example data_stream=bookings.pb".to_owned()),
-    }
-}
-
-#[derive(Debug, Subcommand)]
 pub enum DeadLetterCommand {
     /// List dead letters
     List {
@@ -288,7 +298,6 @@ pub struct SqlArguments {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_well_formed() {

@@ -20,7 +20,7 @@ pub struct Client {
 
 impl Client {
     pub fn new(arguments: &ServerArguments) -> Result<Self, Failure> {
-        let location = server_location::find(arguments);
+        let location = server_location::find(arguments)?;
         let mut headers = HeaderMap::new();
         if let Some(token) = &location.token {
             let mut value = HeaderValue::from_str(&format!("Bearer {}", token.trim()))
@@ -60,6 +60,15 @@ impl Client {
 
     pub async fn delete(&self, segments: &[&str]) -> Result<(), Failure> {
         self.send(self.request(Method::DELETE, segments)?).await.map(drop)
+    }
+
+    /// What is there, or nothing.
+    pub async fn get_if_there(&self, segments: &[&str]) -> Result<Option<Value>, Failure> {
+        match self.get(segments).await {
+            Ok(value) => Ok(Some(value)),
+            Err(failure) if failure.is_not_found() => Ok(None),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Sends it; whatever is no success becomes the failure that the server described.
@@ -147,11 +156,19 @@ pub async fn json(response: Response) -> Result<Value, Failure> {
 }
 
 pub async fn failure_of(response: Response) -> Failure {
+    match problem_of(response).await {
+        Ok(problem) => problem.into(),
+        Err(failure) => failure,
+    }
+}
+
+/// What the server says of a failure; one that says nothing is a failure of another kind.
+pub async fn problem_of(response: Response) -> Result<Problem, Failure> {
     let status = response.status();
     let text = response.text().await.unwrap_or_default();
     match serde_json::from_str::<Problem>(&text) {
-        Ok(problem) => Problem { status: status.as_u16(), ..problem }.into(),
-        Err(_) => Failure::error(format!("the server answered {status}")),
+        Ok(problem) => Ok(Problem { status: status.as_u16(), ..problem }),
+        Err(_) => Err(Failure::error(format!("the server answered {status}"))),
     }
 }
 

@@ -1,11 +1,17 @@
 //! What each command does.
 
+mod apply;
+mod completion;
+mod context;
 mod dagger;
 mod dead_letter;
+mod get;
 mod produce;
 mod run;
 mod schema;
+mod secret;
 mod sql;
+mod token;
 mod topic;
 mod up;
 
@@ -13,13 +19,22 @@ use crate::arguments::{Arguments, Command, DaggerCommand};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::output::Output;
+use control::Kind;
 use std::path::Path;
 
 pub async fn run(arguments: Arguments) -> Result<(), Failure> {
     let output = Output::new(arguments.output_format);
     let client = || Client::new(&arguments.server);
     match arguments.command {
-        Command::Up(up) => up::run(up, &arguments.server.data_dir, output).await,
+        Command::Up(up) => up::run(up, arguments.server.data_dir(), output).await,
+        Command::Apply(arguments) => apply::run(arguments, client()?, output).await,
+        Command::Diff(arguments) => apply::diff(arguments, client()?, output).await,
+        Command::Get(arguments) => get::run(arguments, client()?, output).await,
+        Command::Delete(arguments) => get::delete(arguments, client()?).await,
+        Command::Context(command) => context::run(command, &arguments.server, output),
+        Command::Token(command) => token::run(command, client()?, output).await,
+        Command::Secret(command) => secret::run(command, client()?, output).await,
+        Command::Completion(arguments) => completion::run(&arguments, output),
         Command::Schema(command) => schema::run(command, client()?, output).await,
         Command::Topic(command) => topic::run(command, client()?, output).await,
         Command::Sql(sql) => sql::run(sql, client()?, output).await,
@@ -35,12 +50,24 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 /// A document that a person wrote; `-` is stdin.
-fn read_document(path: &Path) -> Result<String, Failure> {
+pub fn read_document(path: &Path) -> Result<String, Failure> {
     let read = match path == Path::new("-") {
         true => std::io::read_to_string(std::io::stdin()),
         false => std::fs::read_to_string(path),
     };
     read.map_err(|error| Failure::error(format!("cannot read {}: {error}", path.display())))
+}
+
+/// Where the API has a resource.
+fn path_of(kind: Kind, name: &str) -> [&str; 2] {
+    let list = match kind {
+        Kind::Group => "groups",
+        Kind::Schema => "schemas",
+        Kind::Topic => "topics",
+        Kind::Dagger => "daggers",
+        Kind::DaggerCluster => "dagger-clusters",
+    };
+    [list, name]
 }
 
 fn items(answer: &serde_json::Value) -> &[serde_json::Value] {

@@ -6,13 +6,15 @@
 mod arguments;
 mod client;
 mod commands;
+mod contexts;
+mod documents;
 mod failure;
 mod output;
 mod proto_files;
 mod server_location;
+mod unified_diff;
 
 use arguments::{Arguments, Command, DaggerCommand};
-use clap::Parser;
 use failure::Failure;
 use std::process::ExitCode;
 
@@ -20,7 +22,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = Arguments::read();
     // Two providers could be linked in; which one speaks TLS is said once, here.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match run(arguments) {

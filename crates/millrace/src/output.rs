@@ -69,6 +69,26 @@ impl Output {
         self.flush()
     }
 
+    /// Resources in the form that `apply` reads: with `-o yaml` documents, apart by `---`.
+    pub fn documents(&mut self, items: &[Value], columns: &[Column]) -> Result<(), Failure> {
+        if self.format != OutputFormat::Yaml {
+            return self.items(items, columns);
+        }
+        for (index, item) in items.iter().enumerate() {
+            if index > 0 {
+                self.text("---\n")?;
+            }
+            self.yaml(item)?;
+        }
+        self.flush()
+    }
+
+    /// Text as it is.
+    pub fn plain(&mut self, text: &str) -> Result<(), Failure> {
+        self.text(text)?;
+        self.flush()
+    }
+
     /// One thing. As a table it is YAML, which reads best for what has depth.
     pub fn item(&mut self, item: &Value) -> Result<(), Failure> {
         match self.format {
@@ -249,6 +269,18 @@ fn colours(is_terminal: bool) -> bool {
 
 pub fn paint_error(text: &str) -> String {
     if colours(std::io::stderr().is_terminal()) { format!("\x1b[1;31m{text}\x1b[0m") } else { text.to_owned() }
+}
+
+/// A line of a unified diff.
+pub fn paint_difference(line: &str) -> String {
+    let colour = match line.as_bytes().first() {
+        _ if !colours(std::io::stdout().is_terminal()) => return line.to_owned(),
+        Some(b'+') => "32",
+        Some(b'-') => "31",
+        Some(b'@') => "36",
+        _ => return line.to_owned(),
+    };
+    format!("\x1b[{colour}m{line}\x1b[0m")
 }
 
 fn paint_title(line: &str) -> String {

@@ -1,13 +1,16 @@
-//! Where the server is, and with which token to come: `--server` or `MILLRACE_URL`, else the `server.json` of the data
-//! directory, else port 8080. The token of the data directory is only ever sent to the server that wrote it.
+//! Where the server is, and with which token to come. The token of a context or of a data directory is only ever sent to the
+//! server that it belongs to.
 
 use crate::arguments::ServerArguments;
+use crate::contexts::Contexts;
 use crate::failure::Failure;
 use control::DataDirectory;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 const URL_DEFAULT: &str = "http://127.0.0.1:8080";
+/// The token that `millrace up` was given for scripts.
+const ADMIN_TOKEN: &str = "MILLRACE_ADMIN_TOKEN";
 
 /// What a running server leaves in its data directory.
 #[derive(Debug, Serialize, Deserialize)]
@@ -41,26 +44,58 @@ impl Drop for WrittenServerFile {
     }
 }
 
+/// Why it is this server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// `--server` or `MILLRACE_URL`.
+    Named,
+    Context,
+    DataDirectory,
+    Default,
+}
+
 pub struct Location {
     pub url: String,
+    pub reason: Reason,
+    /// The context that was taken, if one was.
+    pub context: Option<String>,
     pub token: Option<String>,
 }
 
-pub fn find(arguments: &ServerArguments) -> Location {
-    let here = DataDirectory::server_file(&arguments.data_dir);
-    let here = std::fs::read_to_string(here).ok().and_then(|text| serde_json::from_str::<ServerFile>(&text).ok());
-    let url = match (&arguments.server, &here) {
-        (Some(url), _) if url.contains("://") => url.trim_end_matches('/').to_owned(),
-        (Some(url), _) => format!("http://{}", url.trim_end_matches('/')),
-        (None, Some(here)) => here.url.clone(),
-        (None, None) => URL_DEFAULT.to_owned(),
+pub fn find(arguments: &ServerArguments) -> Result<Location, Failure> {
+    let contexts = Contexts::read()?;
+    let here = server_of(arguments.data_dir());
+    // What is written on the command line goes before the environment.
+    let is_server_first = arguments.server.is_some() && (arguments.written.server || !arguments.written.context);
+    let named = match &arguments.context {
+        Some(name) => Some(contexts.get(name)?),
+        None if arguments.data_dir.is_some() => None,
+        None => contexts.current()?,
     };
+    let (url, reason) = match (&arguments.server, &named, &here) {
+        (Some(url), _, _) if is_server_first => (with_scheme(url), Reason::Named),
+        (_, Some((_, context)), _) => (context.server.clone(), Reason::Context),
+        (_, _, Some(here)) => (here.url.clone(), Reason::DataDirectory),
+        _ => (URL_DEFAULT.to_owned(), Reason::Default),
+    };
+    let of_context = || named.as_ref().filter(|(_, context)| context.server == url)?.1.token.clone();
     let of_directory = || {
         let is_its_server = here.as_ref().is_some_and(|here| here.url == url);
-        let path = DataDirectory::token_file(&arguments.data_dir);
-        std::fs::read_to_string(path).ok().filter(|_| is_its_server)
+        std::fs::read_to_string(DataDirectory::token_file(arguments.data_dir())).ok().filter(|_| is_its_server)
     };
-    // Scripts that have started the server themselves have set this for it.
-    let of_environment = || std::env::var("MILLRACE_ADMIN_TOKEN").ok().filter(|token| !token.is_empty());
-    Location { token: arguments.token.clone().or_else(of_environment).or_else(of_directory), url }
+    let of_admin = || std::env::var(ADMIN_TOKEN).ok().filter(|token| !token.is_empty());
+    let token = arguments.token.clone().or_else(of_admin).or_else(of_context).or_else(of_directory);
+    let context = named.filter(|_| reason == Reason::Context).map(|(name, _)| name.to_owned());
+    Ok(Location { token, context, url, reason })
+}
+
+fn server_of(data_dir: &Path) -> Option<ServerFile> {
+    let text = std::fs::read_to_string(DataDirectory::server_file(data_dir)).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+/// An address as people write it: without a scheme it is http, and a slash at its end says nothing.
+pub fn with_scheme(url: &str) -> String {
+    let url = url.trim_end_matches('/');
+    if url.contains("://") { url.to_owned() } else { format!("http://{url}") }
 }

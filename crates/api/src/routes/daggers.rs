@@ -3,7 +3,7 @@
 use crate::AppState;
 use crate::access::{By, Ordered};
 use crate::body::{DOCUMENT_BYTES_MAX, read_text};
-use crate::listing::{Column, ListQuery, page};
+use crate::listing::{Column, ListQuery, Page, page};
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::shown::Shown;
@@ -36,11 +36,8 @@ const COLUMNS: &[Column] = &[
     ("measurement", "/spec/sinks/0/measurement"),
 ];
 
-pub(crate) async fn list(
-    State(state): State<AppState>,
-    Query(query): Query<ListQuery>,
-) -> Result<Json<Value>, Problem> {
-    Ok(Json(page(state.platform.daggers().await?, &query, COLUMNS)?))
+pub(crate) async fn list(State(state): State<AppState>, Query(query): Query<ListQuery>) -> Result<Page, Problem> {
+    page(state.platform.daggers().await?, &query, COLUMNS)
 }
 
 pub(crate) async fn show(State(state): State<AppState>, Path(name): Path<String>) -> Result<Shown, Problem> {

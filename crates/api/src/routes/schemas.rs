@@ -3,7 +3,7 @@
 use crate::AppState;
 use crate::access::Ordered;
 use crate::body::{BULK_BYTES_MAX, read_text};
-use crate::listing::{Column, ListQuery, page};
+use crate::listing::{Column, ListQuery, Page, page};
 use crate::problem::Problem;
 use crate::query::Query;
 use axum::Json;
@@ -61,12 +61,9 @@ pub(crate) async fn push(
 
 const COLUMNS: &[Column] = &[("name", "/metadata/name"), ("file", "/spec/file")];
 
-pub(crate) async fn list(
-    State(state): State<AppState>,
-    Query(query): Query<ListQuery>,
-) -> Result<Json<Value>, Problem> {
+pub(crate) async fn list(State(state): State<AppState>, Query(query): Query<ListQuery>) -> Result<Page, Problem> {
     let items: Vec<Value> = state.platform.message_types().iter().map(schema_json).collect();
-    Ok(Json(page(items, &query, COLUMNS)?))
+    page(items, &query, COLUMNS)
 }
 
 pub(crate) async fn show(State(state): State<AppState>, Path(name): Path<String>) -> Result<Json<Value>, Problem> {

@@ -63,38 +63,30 @@ impl AccessDb {
 
     /// The latest first.
     pub async fn audit(&self, filter: &AuditFilter, limit: i64) -> Result<Vec<AuditEntry>, ControlError> {
-        let limit = limit.clamp(1, AUDIT_PAGE_MAX);
-        let mut before = filter.before.unwrap_or(i64::MAX);
-        let mut found = Vec::new();
-        // Groups are looked through here: a list of them has no place in portable SQL.
-        loop {
-            let rows = sqlx::query(
-                "SELECT id, at_ms, actor, via, action, kind, name, group_name, spec_before, spec_after FROM audit \
-                 WHERE id < $1 AND ($2 = '' OR kind = $2) AND ($3 = '' OR name = $3) AND ($4 = '' OR actor = $4) \
-                 ORDER BY id DESC LIMIT $5",
-            )
-            .bind(before)
+        const FIXED: usize = 5;
+        let groups = filter.groups.as_deref();
+        let places: Vec<String> =
+            (1..=groups.map_or(0, <[String]>::len)).map(|at| format!("${}", FIXED + at)).collect();
+        let of_groups = match groups {
+            None => String::new(),
+            Some([]) => return Ok(Vec::new()),
+            Some(_) => format!("AND group_name IN ({})", places.join(", ")),
+        };
+        let sql = format!(
+            "SELECT id, at_ms, actor, via, action, kind, name, group_name, spec_before, spec_after FROM audit \
+             WHERE id < $1 AND ($2 = '' OR kind = $2) AND ($3 = '' OR name = $3) AND ($4 = '' OR actor = $4) {of_groups} \
+             ORDER BY id DESC LIMIT $5"
+        );
+        let mut query = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(filter.before.unwrap_or(i64::MAX))
             .bind(filter.kind.as_deref().unwrap_or_default())
             .bind(filter.name.as_deref().unwrap_or_default())
             .bind(filter.actor.as_deref().unwrap_or_default())
-            .bind(AUDIT_PAGE_MAX)
-            .fetch_all(&self.database.pool)
-            .await?;
-            let is_last = (rows.len() as i64) < AUDIT_PAGE_MAX;
-            for row in &rows {
-                let entry = read_audit(row)?;
-                before = entry.id;
-                if filter.groups.as_ref().is_none_or(|groups| groups.contains(&entry.group)) {
-                    found.push(entry);
-                }
-                if found.len() as i64 >= limit {
-                    return Ok(found);
-                }
-            }
-            if is_last {
-                return Ok(found);
-            }
+            .bind(limit.clamp(1, AUDIT_PAGE_MAX));
+        for group in groups.into_iter().flatten() {
+            query = query.bind(group);
         }
+        query.fetch_all(&self.database.pool).await?.iter().map(read_audit).collect()
     }
 }
 

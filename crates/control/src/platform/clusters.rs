@@ -222,7 +222,9 @@ impl Platform {
             .with_hint("delete it, or give it another cluster, first"));
         }
         self.db.delete(actor, Kind::DaggerCluster, name).await?;
-        self.clusters.end(name);
+        if !actor.is_dry_run {
+            self.clusters.end(name);
+        }
         Ok(())
     }
 
@@ -315,12 +317,15 @@ impl Platform {
     }
 
     async fn dagger_places(&self) -> Result<Vec<(String, String, DesiredState)>, ControlError> {
-        let daggers = self.db.list(Kind::Dagger).await?;
-        let specs = daggers.into_iter().filter_map(|dagger| {
-            let spec = DaggerSpec::from_json(&dagger.metadata.name, &dagger.spec).ok()?;
-            Some((dagger.metadata.name, spec.cluster, spec.state))
+        let daggers = self.db.by_name(Kind::Dagger).await?;
+        // Stored specs are complete, so what is asked for can be taken out of them.
+        let places = daggers.iter().map(|(name, dagger)| {
+            let text = |key: &str| dagger.spec.get(key).and_then(Value::as_str);
+            let is_suspended = text("state") == Some(DesiredState::Suspended.as_str());
+            let state = if is_suspended { DesiredState::Suspended } else { DesiredState::Running };
+            (name.clone(), text("cluster").unwrap_or(CLUSTER_DEFAULT).to_owned(), state)
         });
-        Ok(specs.collect())
+        Ok(places.collect())
     }
 }
 

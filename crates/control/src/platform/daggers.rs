@@ -134,17 +134,11 @@ impl Platform {
         planned: &PlannedDagger,
     ) -> Result<Vec<String>, ControlError> {
         let mut warnings = self.state_verdict(&metadata.name, spec, planned).await?.warnings();
-        for resource in self.db.list(Kind::Dagger).await? {
-            let Ok(other) = DaggerSpec::from_json(&resource.metadata.name, &resource.spec) else { continue };
-            if resource.metadata.name == metadata.name {
-                continue;
-            }
+        let daggers = self.db.by_name(Kind::Dagger).await?;
+        for (name, other) in daggers.iter().filter(|(name, _)| **name != metadata.name) {
             for measurement in measurements(spec) {
-                if measurements(&other).any(|theirs| theirs == measurement) {
-                    warnings.push(format!(
-                        "the dagger `{}` writes the measurement `{measurement}` too",
-                        resource.metadata.name
-                    ));
+                if stored_measurements(other).any(|theirs| theirs == measurement) {
+                    warnings.push(format!("the dagger `{name}` writes the measurement `{measurement}` too"));
                 }
             }
         }
@@ -173,7 +167,7 @@ impl Platform {
     }
 
     pub async fn daggers(&self) -> Result<Vec<Value>, ControlError> {
-        Ok(self.db.list(Kind::Dagger).await?.iter().map(|resource| self.shown(resource)).collect())
+        Ok(self.db.by_name(Kind::Dagger).await?.values().map(|resource| self.shown(resource)).collect())
     }
 
     pub async fn dagger(&self, name: &str) -> Result<Value, ControlError> {
@@ -195,6 +189,9 @@ impl Platform {
     /// Suspends it; answers when it has stopped with a checkpoint.
     pub async fn stop_dagger(self: &Arc<Self>, actor: &Actor, name: &str) -> Result<Value, ControlError> {
         self.set_state(actor, name, DesiredState::Suspended).await?;
+        if actor.is_dry_run {
+            return self.dagger(name).await;
+        }
         self.supervisor.wait(name, |phase| phase == Phase::Suspended).await;
         self.dagger(name).await
     }
@@ -202,6 +199,9 @@ impl Platform {
     /// Lets it run from where it stopped; one that has failed is tried again.
     pub async fn start_dagger(self: &Arc<Self>, actor: &Actor, name: &str) -> Result<Value, ControlError> {
         self.set_state(actor, name, DesiredState::Running).await?;
+        if actor.is_dry_run {
+            return self.dagger(name).await;
+        }
         if self
             .supervisor
             .observe(name)
@@ -220,7 +220,9 @@ impl Platform {
         let mut spec = DaggerSpec::from_json(name, &resource.spec)?;
         spec.state = state;
         let (resource, _) = self.db.put(actor, Kind::Dagger, &resource.metadata, &spec.to_json()).await?;
-        self.supervise(&resource, state);
+        if !actor.is_dry_run {
+            self.supervise(&resource, state);
+        }
         Ok(())
     }
 
@@ -230,6 +232,9 @@ impl Platform {
         let resource = self.dagger_resource(name).await?;
         actor.require(Permission::WriteDaggers, &resource.metadata.group)?;
         actor.check_generation(&format!("the dagger `{name}`"), Some(resource.generation))?;
+        if actor.is_dry_run {
+            return Ok(());
+        }
         self.supervisor.end(name).await;
         self.db.delete(actor, Kind::Dagger, name).await?;
         self.forget_dead_letters(DeadLetterFilter::owner(name)).await?;
@@ -247,4 +252,10 @@ pub(super) fn measurements(spec: &DaggerSpec) -> impl Iterator<Item = &str> {
         SinkSpec::Series { measurement, .. } => Some(measurement.as_str()),
         _ => None,
     })
+}
+
+/// The same of a stored dagger, whose spec is complete, without reading all of it.
+fn stored_measurements(dagger: &Resource) -> impl Iterator<Item = &str> {
+    let sinks = dagger.spec.get("sinks").and_then(Value::as_array).into_iter().flatten();
+    sinks.filter_map(|sink| sink.get("measurement").and_then(Value::as_str))
 }

@@ -92,6 +92,12 @@ impl Platform {
         }
     }
 
+    /// At the start nothing is under way: what was has died with the process that did it.
+    pub(super) async fn forget_unfinished_requests(&self) -> Result<(), ControlError> {
+        sqlx::query("DELETE FROM idempotency_keys WHERE status IS NULL").execute(&self.database.pool).await?;
+        Ok(())
+    }
+
     pub async fn keep_answer(&self, key: &IdempotencyKey, answer: &Answer) -> Result<(), ControlError> {
         sqlx::query("UPDATE idempotency_keys SET status = $1, media_type = $2, body = $3 WHERE key_hash = $4")
             .bind(i64::from(answer.status))

@@ -128,9 +128,9 @@ impl Platform {
     pub async fn caller(&self, presented: &str) -> Result<Option<Caller>, ControlError> {
         let Some(mut caller) = self.access.caller(presented).await? else { return Ok(None) };
         if !caller.is_admin {
-            for group in self.db.list(Kind::Group).await? {
-                if crate::document::from_json::<GroupSpec>(group.spec)?.open_records {
-                    caller.roles.entry(group.metadata.name).or_insert(Role::Viewer);
+            for (group, resource) in self.db.by_name(Kind::Group).await?.iter() {
+                if resource.spec.get("openRecords") == Some(&Value::Bool(true)) {
+                    caller.roles.entry(group.clone()).or_insert(Role::Viewer);
                 }
             }
         }
@@ -173,8 +173,13 @@ impl Platform {
         let members = self.access.member_counts().await?;
         let mut owned: HashMap<String, usize> = HashMap::new();
         for kind in [Kind::Dagger, Kind::Topic] {
-            for resource in self.db.list(kind).await? {
-                *owned.entry(resource.metadata.group).or_default() += 1;
+            for resource in self.db.by_name(kind).await?.values() {
+                match owned.get_mut(&resource.metadata.group) {
+                    Some(count) => *count += 1,
+                    None => {
+                        owned.insert(resource.metadata.group.clone(), 1);
+                    }
+                }
             }
         }
         let groups = self.db.list(Kind::Group).await?;
@@ -243,14 +248,17 @@ impl Platform {
             return Err(ControlError::conflict("group_in_use", format!("the group `{GROUP_DEFAULT}` stays")));
         }
         for kind in [Kind::Dagger, Kind::Topic] {
-            let owned = self.db.list(kind).await?;
-            if let Some(resource) = owned.iter().find(|resource| resource.metadata.group == name) {
+            let owned = self.db.by_name(kind).await?;
+            if let Some(resource) = owned.values().find(|resource| resource.metadata.group == name) {
                 return Err(ControlError::conflict(
                     "group_in_use",
                     format!("the group `{name}` owns the {} `{}`", kind.word(), resource.metadata.name),
                 )
                 .with_hint("delete what it owns, or give it to another group, first"));
             }
+        }
+        if actor.is_dry_run {
+            return Ok(());
         }
         for member in self.access.members(name).await? {
             self.access.delete_member(&actor.caller, name, &member.user).await?;

@@ -31,6 +31,11 @@ pub(super) fn is_replay_topic(topic: &str) -> bool {
     topic.starts_with(REPLAY_PREFIX)
 }
 
+/// Whose replay topic it is; tables have no dots in it.
+pub(super) fn dagger_of(topic: &str) -> Option<&str> {
+    topic.strip_prefix(REPLAY_PREFIX)?.rsplit_once('.').map(|(dagger, _)| dagger)
+}
+
 impl Platform {
     /// Gives one dead letter, or all kept ones that match, to their daggers again. Returns how many.
     pub async fn replay_dead_letters(

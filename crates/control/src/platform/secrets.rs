@@ -115,6 +115,9 @@ impl Platform {
         if let Some(before) = &before {
             actor.require(Permission::WriteSecrets, before)?;
         }
+        if actor.is_dry_run {
+            return Ok(());
+        }
         let sealed = self.seal.seal(name, value.as_bytes())?;
         let mut transaction = self.database.begin().await?;
         sqlx::query(
@@ -138,6 +141,9 @@ impl Platform {
         let _change = self.changes.lock().await;
         let Some(group) = self.secret_group(name).await? else { return Err(self.no_secret(name).await) };
         actor.require(Permission::WriteSecrets, &group)?;
+        if actor.is_dry_run {
+            return Ok(());
+        }
         let mut transaction = self.database.begin().await?;
         sqlx::query("DELETE FROM secrets WHERE name = $1").bind(name).execute(&mut *transaction).await?;
         let subject = Subject { kind: KIND, name, group: &group };

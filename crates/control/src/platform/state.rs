@@ -4,9 +4,11 @@ use super::Platform;
 use crate::dagger_plan::PlannedDagger;
 use crate::dagger_spec::{DaggerSpec, StartFrom};
 use crate::error::ControlError;
+use crate::resource::Kind;
 use crate::state_identity::{StateFate, StateIdentity, StateVerdict, StoredState};
 use delivery::DeadLetterFilter;
 use log::{LogError, TopicLog};
+use std::collections::BTreeSet;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -89,6 +91,27 @@ impl Platform {
         .await?
     }
 
+    /// At the start: what a deletion has left that did not come to its end, so that a new dagger of the same name does not go
+    /// on from it.
+    pub(super) async fn remove_leftovers(&self) -> Result<(), ControlError> {
+        let daggers = self.db.list(Kind::Dagger).await?;
+        let daggers: BTreeSet<&str> = daggers.iter().map(|dagger| dagger.metadata.name.as_str()).collect();
+        let root = self.directory.checkpoints().join("daggers");
+        for dagger in tokio::task::spawn_blocking(move || names_in(&root)).await?? {
+            if !daggers.contains(dagger.as_str()) {
+                tracing::info!(dagger, "removing the state that its deletion has left");
+                self.forget_dead_letters(DeadLetterFilter::owner(&dagger)).await?;
+                self.drop_state(&dagger).await?;
+            }
+        }
+        for topic in self.log.topics().await? {
+            if super::replay::dagger_of(&topic.name).is_some_and(|dagger| !daggers.contains(dagger)) {
+                self.log.delete_topic(&topic.name).await?;
+            }
+        }
+        Ok(())
+    }
+
     pub(super) async fn forget_dead_letters(&self, filter: DeadLetterFilter) -> Result<(), ControlError> {
         let store = self.dead_letters.clone();
         Ok(tokio::task::spawn_blocking(move || store.delete(&filter).map(drop)).await??)
@@ -121,6 +144,16 @@ fn has_entries(directory: &Path) -> std::io::Result<bool> {
     }
 }
 
+/// What is in a directory; nothing if it is not there.
+fn names_in(directory: &Path) -> Result<Vec<String>, ControlError> {
+    let entries = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(|error| unusable(directory, &error))?,
+    };
+    let names = entries.map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()));
+    names.collect::<Result<_, _>>().map_err(|error| unusable(directory, &error))
+}
+
 /// Nothing is written where it stands already.
 fn write_identity(directory: &Path, identity: &StateIdentity) -> Result<(), ControlError> {
     let beside = directory.join("identity.new");
@@ -149,4 +182,41 @@ fn remove(directory: &Path) -> Result<(), ControlError> {
 
 fn unusable(directory: &Path, error: &std::io::Error) -> ControlError {
     ControlError::unavailable("state_unusable", format!("the state in {}: {error}", directory.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::replay::replay_topic;
+    use super::*;
+    use crate::access::Actor;
+    use crate::platform::PlatformOptions;
+    use crate::resource::Metadata;
+    use crate::topic_spec::TopicSpec;
+    use log::TopicConfig;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_deletion_that_was_broken_off_comes_to_its_end_at_the_next_start() {
+        let directory = tempfile::tempdir().unwrap();
+        let open = || Platform::open(PlatformOptions::in_directory(directory.path()));
+        let (platform, server) = (open().await.unwrap(), Actor::server());
+        platform.create_topic(&server, &Metadata::named("deleted"), &TopicSpec::new(1, None)).await.unwrap();
+        // As far as a deletion gets before it is killed: the row is gone, what it stands for is not.
+        platform.db.delete(&server, Kind::Topic, "deleted").await.unwrap();
+        std::fs::create_dir_all(platform.state_dir("gone")).unwrap();
+        platform.log.create_topic(&replay_topic("gone", "t"), TopicConfig::with_partitions(1)).await.unwrap();
+        // That nobody has deleted: it is older than its database.
+        platform.log.create_topic("found", TopicConfig::with_partitions(1)).await.unwrap();
+        platform.close().await.unwrap();
+        drop(platform);
+
+        let platform = open().await.unwrap();
+        let topics: Vec<String> = platform.log.topics().await.unwrap().into_iter().map(|topic| topic.name).collect();
+        assert_eq!(topics, ["found"]);
+        assert_eq!(platform.topics().await.unwrap().len(), 1);
+        assert!(!platform.state_dir("gone").exists());
+        // A new one of the name begins with nothing.
+        let made = platform.create_topic(&server, &Metadata::named("deleted"), &TopicSpec::new(1, None)).await.unwrap();
+        assert_eq!((made.resource.generation, made.records()), (3, 0));
+        platform.close().await.unwrap();
+    }
 }

@@ -9,15 +9,16 @@ use crate::resource_db::Change;
 use crate::topic_spec::TopicSpec;
 use log::{LogError, TopicDescription, TopicLog};
 use prost_reflect::MessageDescriptor;
+use serde_json::Value;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// How many records one call may publish, and of how many bytes together.
 pub const PRODUCE_RECORDS_MAX: usize = 10_000;
 
 /// A topic with what the log knows of it.
 pub struct TopicStatus {
-    pub resource: Resource,
-    pub spec: TopicSpec,
+    pub resource: Arc<Resource>,
     pub description: Option<TopicDescription>,
 }
 
@@ -78,8 +79,9 @@ impl Platform {
                 format!("the topic `{}` exists already", metadata.name),
             ));
         }
-        self.create_topic_locked(actor, metadata, spec).await?;
-        self.topic(&metadata.name).await
+        let resource = self.create_topic_locked(actor, metadata, spec).await?;
+        let description = self.log.topic(&metadata.name).await.ok();
+        Ok(TopicStatus { resource: Arc::new(resource), description })
     }
 
     /// Makes a topic, or changes what can be changed of one that is there.
@@ -111,7 +113,7 @@ impl Platform {
             }
         };
         let description = self.log.topic(&metadata.name).await.ok();
-        Ok((TopicStatus { resource, spec: spec.clone(), description }, change))
+        Ok((TopicStatus { resource: Arc::new(resource), description }, change))
     }
 
     /// The row first: if the process ends in between, [`Self::reconcile_topics`] makes the topic at the next start.
@@ -129,8 +131,16 @@ impl Platform {
         if actor.is_dry_run {
             return Ok(resource);
         }
-        match self.log.create_topic(&metadata.name, spec.to_log()).await {
-            Ok(()) | Err(LogError::TopicExists { .. }) => Ok(resource),
+        let created = match self.log.create_topic(&metadata.name, spec.to_log()).await {
+            // Records of a topic whose deletion the disk has refused.
+            Err(LogError::TopicExists { .. }) => {
+                self.delete_records(&metadata.name).await?;
+                self.log.create_topic(&metadata.name, spec.to_log()).await
+            }
+            created => created,
+        };
+        match created {
+            Ok(()) => Ok(resource),
             Err(error) => {
                 self.db.delete(&actor.unconditional(), Kind::Topic, &metadata.name).await?;
                 Err(error.into())
@@ -153,21 +163,29 @@ impl Platform {
         actor.require(Permission::WriteTopics, &resource.metadata.group)?;
         actor.check_generation(&format!("the topic `{name}`"), Some(resource.generation))?;
         self.check_topic_unused(name).await?;
-        match self.log.delete_topic(name).await {
-            Ok(()) | Err(LogError::UnknownTopic { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
+        // The row decides: if the process ends before the records are gone, the next start removes them.
         self.db.delete(actor, Kind::Topic, name).await?;
-        Ok(())
+        match actor.is_dry_run {
+            true => Ok(()),
+            false => self.delete_records(name).await,
+        }
+    }
+
+    async fn delete_records(&self, topic: &str) -> Result<(), ControlError> {
+        match self.log.delete_topic(topic).await {
+            Ok(()) | Err(LogError::UnknownTopic { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn check_topic_unused(&self, name: &str) -> Result<(), ControlError> {
-        for dagger in self.db.list(Kind::Dagger).await? {
-            let spec = crate::dagger_spec::DaggerSpec::from_json(&dagger.metadata.name, &dagger.spec)?;
-            if spec.streams.iter().any(|stream| stream.topics.iter().any(|topic| topic == name)) {
+        for (dagger, resource) in self.db.by_name(Kind::Dagger).await?.iter() {
+            let streams = resource.spec.get("streams").and_then(Value::as_array).into_iter().flatten();
+            let mut topics = streams.filter_map(|stream| stream.get("topics")?.as_array()).flatten();
+            if topics.any(|topic| topic == name) {
                 return Err(ControlError::conflict(
                     "topic_in_use",
-                    format!("the dagger `{}` reads the topic `{name}`", dagger.metadata.name),
+                    format!("the dagger `{dagger}` reads the topic `{name}`"),
                 )
                 .with_hint("delete the dagger first"));
             }
@@ -178,24 +196,20 @@ impl Platform {
     pub async fn topics(&self) -> Result<Vec<TopicStatus>, ControlError> {
         let mut descriptions: HashMap<String, TopicDescription> =
             self.log.topics().await?.into_iter().map(|topic| (topic.name.clone(), topic)).collect();
-        let resources = self.db.list(Kind::Topic).await?;
-        resources
-            .into_iter()
-            .map(|resource| {
-                let spec = TopicSpec::from_json(&resource.spec)?;
-                let description = descriptions.remove(&resource.metadata.name);
-                Ok(TopicStatus { resource, spec, description })
-            })
-            .collect()
+        let resources = self.db.by_name(Kind::Topic).await?;
+        let topics = resources.iter().map(|(name, resource)| TopicStatus {
+            resource: Arc::clone(resource),
+            description: descriptions.remove(name),
+        });
+        Ok(topics.collect())
     }
 
     pub async fn topic(&self, name: &str) -> Result<TopicStatus, ControlError> {
-        let Some(resource) = self.db.get(Kind::Topic, name).await? else {
+        let Some(resource) = self.db.by_name(Kind::Topic).await?.get(name).cloned() else {
             return Err(self.not_found(Kind::Topic, name).await);
         };
-        let spec = TopicSpec::from_json(&resource.spec)?;
         let description = self.log.topic(name).await.ok();
-        Ok(TopicStatus { resource, spec, description })
+        Ok(TopicStatus { resource, description })
     }
 
     /// The message type of a topic; `None` if its bytes are not looked at.
@@ -281,8 +295,8 @@ impl Platform {
         Ok(())
     }
 
-    /// Brings log and database together after a start: a topic that was being made is made, one that only the log has
-    /// is taken in.
+    /// Brings log and database together after a start: a topic that was being made is made, one that was being deleted is
+    /// deleted, and another one that only the log has is taken in.
     pub(super) async fn reconcile_topics(&self) -> Result<(), ControlError> {
         let mut in_log: HashMap<String, TopicDescription> =
             self.log.topics().await?.into_iter().map(|topic| (topic.name.clone(), topic)).collect();
@@ -294,6 +308,10 @@ impl Platform {
         }
         in_log.retain(|name, _| !super::replay::is_replay_topic(name));
         for (name, description) in in_log {
+            if self.db.was_deleted(Kind::Topic, &name).await? {
+                self.delete_records(&name).await?;
+                continue;
+            }
             let spec = TopicSpec::from_log(&description.config).to_json();
             self.db.put(&Actor::server(), Kind::Topic, &Metadata::named(name), &spec).await?;
         }

@@ -8,10 +8,11 @@ use crate::error::ControlError;
 use crate::events::{Event, Events};
 use crate::time_text::{millis, now_ms};
 use serde_json::{Value, json};
-use sqlx::Row;
+use sqlx::{AnyConnection, Row};
 use tokio::sync::mpsc;
 
 const LINES_QUEUED_MAX: usize = 4_096;
+const LINES_TOGETHER_MAX: usize = 256;
 /// Of each dagger the latest are kept.
 pub const STATES_KEPT_MAX: i64 = 200;
 
@@ -36,10 +37,13 @@ impl History {
     pub fn start(database: Database, events: Events) -> Self {
         let (sender, mut receiver) = mpsc::channel(LINES_QUEUED_MAX);
         tokio::spawn(async move {
-            while let Some(line) = receiver.recv().await {
-                if let Err(error) = write(&database, &line).await {
-                    tracing::warn!(dagger = line.dagger, state = line.state, %error, "a state cannot be kept");
+            // What came while the last ones were written is written together: each commit waits for the disk.
+            let mut lines = Vec::new();
+            while receiver.recv_many(&mut lines, LINES_TOGETHER_MAX).await > 0 {
+                if let Err(error) = write(&database, &lines).await {
+                    tracing::warn!(lines = lines.len(), %error, "states of daggers cannot be kept");
                 }
+                lines.clear();
             }
         });
         Self { lines: sender, events }
@@ -55,8 +59,15 @@ impl History {
     }
 }
 
-async fn write(database: &Database, line: &Line) -> Result<(), ControlError> {
+async fn write(database: &Database, lines: &[Line]) -> Result<(), ControlError> {
     let mut transaction = database.begin().await?;
+    for line in lines {
+        write_one(&mut transaction, line).await?;
+    }
+    Ok(transaction.commit().await?)
+}
+
+async fn write_one(connection: &mut AnyConnection, line: &Line) -> Result<(), ControlError> {
     sqlx::query(
         "INSERT INTO dagger_states (id, dagger, at_ms, state, reason, generation) \
          VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM dagger_states), $1, $2, $3, $4, $5)",
@@ -66,7 +77,7 @@ async fn write(database: &Database, line: &Line) -> Result<(), ControlError> {
     .bind(line.state)
     .bind(line.reason.as_deref())
     .bind(line.generation)
-    .execute(&mut *transaction)
+    .execute(&mut *connection)
     .await?;
     sqlx::query(
         "DELETE FROM dagger_states WHERE dagger = $1 AND id <= \
@@ -74,9 +85,9 @@ async fn write(database: &Database, line: &Line) -> Result<(), ControlError> {
     )
     .bind(&line.dagger)
     .bind(STATES_KEPT_MAX)
-    .execute(&mut *transaction)
+    .execute(connection)
     .await?;
-    Ok(transaction.commit().await?)
+    Ok(())
 }
 
 /// The latest first.

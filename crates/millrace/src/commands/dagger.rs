@@ -1,17 +1,24 @@
 //! `millrace dagger`, all but `run`.
 
-use super::{items, read_document};
-use crate::arguments::{DaggerCommand, OutputFormat};
+use super::{apply, items, read_document};
+use crate::arguments::{DaggerApplyArguments, DaggerCommand, OutputFormat, PublishArguments};
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::output::{Output, column, note};
+use crate::output::{Column, Output, column, note};
 use futures::{StreamExt, TryStreamExt};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 pub async fn run(command: DaggerCommand, client: Client, mut output: Output) -> Result<(), Failure> {
     match command {
-        DaggerCommand::Apply(file) => apply(read_document(&file.file)?, client, output).await,
+        DaggerCommand::Apply(DaggerApplyArguments { file, how }) => {
+            let resources = apply::apply(&[file.file], &how, &client).await?;
+            match output.format() {
+                // What was filled in is shown; a listing would hide it.
+                OutputFormat::Table => resources.iter().try_for_each(|resource| output.item(resource)),
+                _ => output.documents(&resources, &[]),
+            }
+        }
         DaggerCommand::List => list(items(&client.get(&["daggers"]).await?), &mut output),
         DaggerCommand::Show { name } => output.item(&client.get(&["daggers", &name]).await?),
         DaggerCommand::Results { name, last, follow } => results(&name, &last, follow, client, output).await,
@@ -29,50 +36,73 @@ pub async fn run(command: DaggerCommand, client: Client, mut output: Output) -> 
             note(format!("deleted the dagger {name}; its results stay"));
             Ok(())
         }
+        DaggerCommand::Fork { name, copy, group } => {
+            let answer =
+                client.post_json(&["daggers", &name, "fork"], &json!({ "name": copy, "group": group })).await?;
+            note(format!("{copy} is a copy of {name}; `millrace dagger start {copy}` lets it run"));
+            show_applied(&answer, &mut output)
+        }
+        DaggerCommand::Publish(arguments) => publish(arguments, client, output).await,
+        DaggerCommand::History { name } => output.items(
+            items(&client.get(&["daggers", &name, "history"]).await?),
+            &[
+                column("AT", "/at"),
+                column("STATE", "/state"),
+                column("GENERATION", "/generation"),
+                column("REASON", "/reason"),
+            ],
+        ),
+        DaggerCommand::Revisions { name } => output.items(
+            items(&client.get(&["daggers", &name, "revisions"]).await?),
+            &[
+                column("GENERATION", "/generation"),
+                column("AT", "/at"),
+                column("BY", "/by"),
+                column("STATE", "/spec/state"),
+                column("SQL", "/spec/sql"),
+            ],
+        ),
+        DaggerCommand::Rollback { name, generation } => {
+            let body = json!({ "generation": generation });
+            let answer = client.post_json(&["daggers", &name, "rollback"], &body).await?;
+            note(format!("{name} is as in generation {generation} again"));
+            show_applied(&answer, &mut output)
+        }
         DaggerCommand::Preview(file) => preview(read_document(&file.file)?, client, output).await,
         DaggerCommand::Run(_) => Err(Failure::error("`dagger run` needs no server")),
     }
 }
 
-async fn apply(text: String, client: Client, mut output: Output) -> Result<(), Failure> {
-    let answer = client.post_text(&["apply"], text).await?;
-    let mut resources = Vec::new();
-    for item in items(&answer) {
-        let text = |pointer: &str| item.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-        note(format!(
-            "{} {} {}",
-            text("/resource/kind").to_lowercase(),
-            text("/resource/metadata/name"),
-            text("/change")
-        ));
-        for warning in item.get("warnings").and_then(Value::as_array).into_iter().flatten() {
-            note(format!("warning: {}", warning.as_str().unwrap_or_default()));
-        }
-        resources.push(item.get("resource").cloned().unwrap_or_default());
-    }
-    match output.format() {
-        // What was filled in is shown; a listing would hide it.
-        OutputFormat::Table => resources.iter().try_for_each(|resource| output.item(resource)),
-        _ => output.items(&resources, &[]),
-    }
-}
+pub const COLUMNS: &[Column] = &[
+    column("NAME", "/metadata/name"),
+    column("GROUP", "/metadata/group"),
+    column("STATE", "/status/state"),
+    column("RECORDS/S", "/status/recordsPerSecond"),
+    column("LAG", "/status/lag"),
+    column("WATERMARK", "/status/watermark"),
+    column("CONSUMED", "/status/ledger/consumed"),
+    column("DEAD", "/status/ledger/dead_lettered"),
+    column("LATE", "/status/ledger/late"),
+    column("PROBLEM", "/status/problem"),
+];
 
 fn list(daggers: &[Value], output: &mut Output) -> Result<(), Failure> {
-    output.items(
-        daggers,
-        &[
-            column("NAME", "/metadata/name"),
-            column("GROUP", "/metadata/group"),
-            column("STATE", "/status/state"),
-            column("RECORDS/S", "/status/recordsPerSecond"),
-            column("LAG", "/status/lag"),
-            column("WATERMARK", "/status/watermark"),
-            column("CONSUMED", "/status/ledger/consumed"),
-            column("DEAD", "/status/ledger/dead_lettered"),
-            column("LATE", "/status/ledger/late"),
-            column("PROBLEM", "/status/problem"),
-        ],
-    )
+    output.items(daggers, COLUMNS)
+}
+
+/// What a change made of a dagger.
+fn show_applied(answer: &Value, output: &mut Output) -> Result<(), Failure> {
+    for warning in answer.get("warnings").and_then(Value::as_array).into_iter().flatten() {
+        note(format!("warning: {}", warning.as_str().unwrap_or_default()));
+    }
+    list(&[answer.get("resource").cloned().unwrap_or_default()], output)
+}
+
+async fn publish(to: PublishArguments, client: Client, mut output: Output) -> Result<(), Failure> {
+    let body = json!({ "topic": to.topic, "key": to.keys, "schema": to.schema, "partitions": to.partitions });
+    let answer = client.post_json(&["daggers", &to.name, "publish"], &body).await?;
+    note(format!("{} writes the topic {}, too", to.name, to.topic));
+    show_applied(&answer, &mut output)
 }
 
 async fn results(name: &str, last: &str, follow: bool, client: Client, mut output: Output) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use super::items;
 use crate::arguments::{OutputFormat, SchemaCommand};
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::output::{Output, column, note};
+use crate::output::{Column, Output, column, note};
 use crate::proto_files;
 use base64::Engine;
 use serde_json::{Value, json};
@@ -31,28 +31,30 @@ pub async fn run(command: SchemaCommand, client: Client, mut output: Output) -> 
         SchemaCommand::Show { message_type } => {
             let schema = client.get(&["schemas", &message_type]).await?;
             match output.format() {
-                OutputFormat::Table => {
-                    let fields = schema.pointer("/spec/fields").and_then(Value::as_array).cloned().unwrap_or_default();
-                    output.items(
-                        &fields,
-                        &[
-                            column("NUMBER", "/number"),
-                            column("FIELD", "/name"),
-                            column("LABEL", "/label"),
-                            column("TYPE", "/type"),
-                            column("COMMENT", "/comment"),
-                        ],
-                    )
-                }
+                OutputFormat::Table => show_fields(&schema, &mut output),
                 _ => output.item(&schema),
             }
         }
     }
 }
 
-fn list(items: &[Value], output: &mut Output) -> Result<(), Failure> {
+pub fn show_fields(schema: &Value, output: &mut Output) -> Result<(), Failure> {
+    let fields = schema.pointer("/spec/fields").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     output.items(
-        items,
-        &[column("TYPE", "/metadata/name"), column("FILE", "/spec/file"), column("COMMENT", "/spec/comment")],
+        fields,
+        &[
+            column("NUMBER", "/number"),
+            column("FIELD", "/name"),
+            column("LABEL", "/label"),
+            column("TYPE", "/type"),
+            column("COMMENT", "/comment"),
+        ],
     )
+}
+
+pub const COLUMNS: &[Column] =
+    &[column("TYPE", "/metadata/name"), column("FILE", "/spec/file"), column("COMMENT", "/spec/comment")];
+
+fn list(items: &[Value], output: &mut Output) -> Result<(), Failure> {
+    output.items(items, COLUMNS)
 }

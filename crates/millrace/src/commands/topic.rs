@@ -4,7 +4,7 @@ use super::{items, produce};
 use crate::arguments::{TailArguments, TopicCommand};
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::output::{Output, column, note};
+use crate::output::{Column, Output, column, note};
 use futures::{StreamExt, TryStreamExt};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -37,19 +37,18 @@ pub async fn run(command: TopicCommand, client: Client, mut output: Output) -> R
     }
 }
 
+pub const COLUMNS: &[Column] = &[
+    column("NAME", "/metadata/name"),
+    column("GROUP", "/metadata/group"),
+    column("PARTITIONS", "/spec/partitions"),
+    column("RECORDS", "/status/records"),
+    column("BYTES", "/status/bytes"),
+    column("RETENTION", "/spec/retention"),
+    column("SCHEMA", "/spec/schema"),
+];
+
 fn list(items: &[Value], output: &mut Output) -> Result<(), Failure> {
-    output.items(
-        items,
-        &[
-            column("NAME", "/metadata/name"),
-            column("GROUP", "/metadata/group"),
-            column("PARTITIONS", "/spec/partitions"),
-            column("RECORDS", "/status/records"),
-            column("BYTES", "/status/bytes"),
-            column("RETENTION", "/spec/retention"),
-            column("SCHEMA", "/spec/schema"),
-        ],
-    )
+    output.items(items, COLUMNS)
 }
 
 async fn tail(arguments: TailArguments, client: Client, mut output: Output) -> Result<(), Failure> {

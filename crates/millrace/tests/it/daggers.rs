@@ -172,7 +172,9 @@ fn what_is_wrong_is_said_before_anything_is_deployed() {
     assert_eq!(server.cli(&["-o", "ndjson", "topic", "list"]).lines().len(), 1);
     let two =
         format!("{COUNTS}---\n{}", COUNTS.replace("name: counts", "name: second").replace("sum(amount)", "sum(amunt)"));
-    apply(&two).failed_with(1, "document 2 of 2 (those before it are applied): line 1, column ");
+    apply(&two)
+        .failed_with(1, "wrong.yaml, line 25, in the SQL: line 1, column ")
+        .failed_with(1, "(1 before it are applied)");
     server.cli(&["dagger", "show", "counts"]).ok();
     server.cli(&["dagger", "show", "second"]).failed_with(3, "there is no dagger");
 }

@@ -1,10 +1,13 @@
 //! Drives the real binary: one server per test, on a free port of loopback and a directory of its own.
 
 mod access;
+mod apply;
 mod bounded;
+mod contexts;
 mod daggers;
 mod edits;
 mod exit_codes;
+mod get;
 mod lifecycle;
 mod publishing;
 mod schemas;

@@ -232,11 +232,20 @@ pub fn run(arguments: &[&str], directory: &Path) -> Ran {
 }
 
 fn run_with_input(arguments: &[&str], directory: &Path, input: &[u8]) -> Ran {
-    let mut child = Command::new(BINARY)
+    run_with(arguments, directory, &[], input)
+}
+
+/// With these variables in its environment, and none of the ones that the one who runs the tests has.
+pub fn run_with(arguments: &[&str], directory: &Path, variables: &[(&str, &str)], input: &[u8]) -> Ran {
+    let mut command = Command::new(BINARY);
+    for variable in ["URL", "DATA_DIR", "TOKEN", "ADMIN_TOKEN", "CONTEXT"] {
+        command.env_remove(format!("MILLRACE_{variable}"));
+    }
+    let mut child = command
         .args(arguments)
         .current_dir(directory)
-        .env_remove("MILLRACE_URL")
-        .env_remove("MILLRACE_DATA_DIR")
+        .env("XDG_CONFIG_HOME", std::path::absolute(directory).unwrap().join("config"))
+        .envs(variables.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
