@@ -80,7 +80,7 @@ async fn cast(platform: &Arc<Platform>) -> Vec<Option<String>> {
     platform.apply_dagger(&actor, dagger).await.unwrap();
     let mut secrets = vec![None];
     for role in &ROLES[1..] {
-        let name = role.replace(' ', "-");
+        let name = format!("the-{}", role.replace(' ', "-"));
         platform.create_user(&server, &name, "", *role == "platform admin").await.unwrap();
         if let Some(role) = Role::parse(role) {
             platform.put_member(&server, GROUP, &name, role).await.unwrap();
