@@ -105,7 +105,10 @@ fn a_dry_run_checks_everything_and_makes_nothing() {
     // What the topics of this folder would be, no server knows yet.
     assert!(lines(&dry)[3].starts_with("dagger second not checked"), "{}", dry.stderr);
     server.cli(&["get", "topic", "trips"]).failed_with(3, "there is no topic");
-    let wrong = server.file("wrong.yaml", FIRST.replace("trips", "bookings").replace("amount <", "amuont <"));
+    let wrong = server.file(
+        "wrong.yaml",
+        FIRST.replace("trips", "bookings").replace("rides", "default").replace("amount <", "amuont <"),
+    );
     server.cli(&["apply", "--dry-run", "-f", &wrong]).failed_with(1, "wrong.yaml, line 9, in the SQL: line 2, column ");
     let dagger = server.file("dagger.yaml", FIRST.replace("trips", "bookings").replace("rides", "default"));
     server.cli(&["dagger", "apply", "--dry-run", "-f", &dagger]).ok();

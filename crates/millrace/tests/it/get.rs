@@ -99,7 +99,7 @@ fn what_is_named_is_deleted() {
     server.cli(&["delete", "topic", "bookings"]).ok();
     server.cli(&["delete", "topic", "bookings"]).failed_with(3, "there is no topic");
     server.cli(&["delete", "schema", "shop.v1.Booking"]).failed_with(2, "stays");
-    server.cli(&["delete"]).failed_with(2, "--file");
+    server.cli(&["delete"]).failed_with(2, "<KIND>");
     server.cli(&["delete", "topic"]).failed_with(2, "NAME");
     // With files, what is gone is as it should be.
     let gone = server.cli(&["delete", "-f", &server.file("d.yaml", DAGGER)]).ok();
