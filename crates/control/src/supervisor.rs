@@ -71,7 +71,7 @@ impl Supervisor {
         let mut slots = self.lock();
         if let Some(slot) = slots.get(name) {
             // The same again is no change and disturbs nobody.
-            let is_new = slot.desired.send_if_modified(|current| {
+            slot.desired.send_if_modified(|current| {
                 let is_same = match (&*current, &desired) {
                     (Desired::Running { generation: now, .. }, Desired::Running { generation: wanted, .. }) => {
                         now == wanted
@@ -79,13 +79,14 @@ impl Supervisor {
                     (now, wanted) => now == wanted,
                 };
                 if !is_same {
+                    // Before its task can know: one that fails at once must not be shown as deploying for ever.
+                    if matches!(desired, Desired::Running { .. }) {
+                        slot.show_deploying();
+                    }
                     *current = desired;
                 }
                 !is_same
             });
-            if is_new && matches!(desired, Desired::Running { .. }) {
-                slot.show_deploying();
-            }
             return;
         }
         let (sender, receiver) = watch::channel(desired);
@@ -108,16 +109,14 @@ impl Supervisor {
     /// Starts a running dagger anew, from a checkpoint.
     pub fn restart(&self, name: &str) {
         if let Some(slot) = self.lock().get(name) {
-            let is_running = slot.desired.send_if_modified(|current| match current {
+            slot.desired.send_if_modified(|current| match current {
                 Desired::Running { run, .. } => {
+                    slot.show_deploying();
                     *run += 1;
                     true
                 }
                 _ => false,
             });
-            if is_running {
-                slot.show_deploying();
-            }
         }
     }
 

@@ -114,7 +114,7 @@ fn a_shell_is_told_how_to_complete() {
         [("bash", "complete -F _millrace"), ("zsh", "#compdef millrace"), ("fish", "complete -c millrace")]
     {
         let script = run(&["completion", shell], home.path()).ok().stdout;
-        assert!(script.contains(sign) && script.contains("dead-letter"), "{shell}: {script}");
+        assert!(script.contains(sign) && script.contains("rollback"), "{shell}: {script}");
     }
     run(&["completion", "tcsh"], home.path()).failed_with(2, "bash, zsh, fish");
 }
