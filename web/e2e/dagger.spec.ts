@@ -113,7 +113,8 @@ test('create, preview, deploy, chart, map, edit, publish, read it again, fork, s
     await state(page, 'running')
     lap('publish')
 
-    await page.goto(`/daggers/new?topic=${TOPIC}`)
+    await page.getByRole('definition').getByRole('link', { name: TOPIC }).click()
+    await page.getByRole('link', { name: 'New dagger' }).click()
     await page.getByLabel('Name', { exact: true }).fill(READER)
     await expect(page.getByRole('checkbox', { name: new RegExp(TOPIC) })).toBeChecked()
     await expect(page.locator('[data-checks="ok"]')).toBeVisible()
@@ -125,7 +126,7 @@ test('create, preview, deploy, chart, map, edit, publish, read it again, fork, s
   })
 
   await test.step('fork into another group', async () => {
-    await page.goto(`/daggers/${NAME}`)
+    await toList(page)
     await page.getByRole('button', { name: `Actions: ${NAME}` }).click()
     await page.getByRole('menuitem', { name: 'Fork' }).click()
     const dialog = page.getByRole('dialog')
@@ -155,15 +156,19 @@ test('create, preview, deploy, chart, map, edit, publish, read it again, fork, s
   const waitedMs = Date.now() - waiting
 
   await test.step('stop and start', async () => {
-    await page.goto(`/daggers/${NAME}`)
-    await page.getByRole('button', { name: 'Stop' }).click()
-    await state(page, 'suspended')
-    await page.getByRole('button', { name: 'Start' }).click()
-    await state(page, 'running')
+    await toList(page)
+    const row = page.getByRole('row', { name: new RegExp(NAME) })
+    for (const [what, becomes] of [['Stop', 'suspended'], ['Start', 'running']] as const) {
+      await row.getByRole('button', { name: `Actions: ${NAME}` }).click()
+      await row.getByRole('menuitem', { name: what }).click()
+      await expect(row.locator(`[data-state="${becomes}"]`)).toBeVisible()
+    }
+    await shot(page, 'list')
     lap('stop and start')
   })
 
   await test.step('roll back', async () => {
+    await page.getByRole('link', { name: NAME }).click()
     await page.getByRole('tab', { name: 'Revisions' }).click()
     await page.getByRole('tabpanel').getByRole('listitem').last().getByRole('button').click()
     await page.getByRole('button', { name: 'Roll back to this' }).click()
@@ -183,13 +188,12 @@ test('create, preview, deploy, chart, map, edit, publish, read it again, fork, s
   })
 
   await test.step('delete', async () => {
+    await toList(page)
     for (const name of [READER, FORK, NAME]) {
-      await page.goto(`/daggers/${name}`)
       await page.getByRole('button', { name: `Actions: ${name}` }).click()
       await page.getByRole('menuitem', { name: 'Delete' }).click()
       await expect(page.getByRole('dialog')).toContainText(name)
       await page.getByRole('button', { name: 'Delete dagger' }).click()
-      await expect(page).toHaveURL(/\/daggers$/)
       await expect(page.getByRole('row', { name: new RegExp(name) })).toHaveCount(0)
     }
     lap('delete')
@@ -201,6 +205,11 @@ test('create, preview, deploy, chart, map, edit, publish, read it again, fork, s
 })
 
 const newestOf = async (page: Page) => Number(await page.locator('.plot').first().getAttribute('data-newest'))
+
+async function toList(page: Page) {
+  await page.getByRole('navigation', { name: 'Main' }).first().getByRole('link', { name: 'Daggers' }).click()
+  await expect(page).toHaveURL(/\/daggers$/)
+}
 
 async function write(page: Page, sql: string) {
   await page.locator('.cm-content').click()

@@ -12,9 +12,9 @@ const choose = (item: string) => async (page: Page) => {
   await page.getByRole('menuitem', { name: item }).click()
 }
 const dialogs: [name: string, path: string, open: (page: Page) => Promise<void>, title: RegExp][] = [
-  ['publish', '/daggers/surge', choose('Publish to a topic'), /^Publish surge/],
-  ['fork', '/daggers/surge', choose('Fork'), /^Fork surge/],
-  ['delete', '/daggers/surge', choose('Delete'), /^Delete surge/],
+  ['publish', '/daggers/surge?tab=yaml', choose('Publish to a topic'), /^Publish surge/],
+  ['fork', '/daggers/surge?tab=yaml', choose('Fork'), /^Fork surge/],
+  ['delete', '/daggers/surge?tab=yaml', choose('Delete'), /^Delete surge/],
   ['group', '/settings?tab=groups', press('Make group'), /^Make group/],
   ['member', '/settings?tab=groups', press('Add member'), /^Add member/],
   ['person', '/settings?tab=people', press('Invite somebody'), /^Invite somebody/],
