@@ -167,7 +167,7 @@ async fn what_is_new_has_no_state_and_what_is_the_same_changes_nothing() {
     platform.apply_dagger(&Actor::server(), &COUNTS.replace("spec:", "spec:\n  state: suspended")).await.unwrap();
     assert_eq!(platform.diff_dagger(&losing()).await.unwrap().state.fate, StateFate::None);
 
-    platform.apply_dagger(&Actor::server(), COUNTS).await.unwrap();
+    platform.start_dagger(&Actor::server(), "counts").await.unwrap();
     let diff = platform.diff_dagger(COUNTS).await.unwrap();
     assert_eq!((diff.change, diff.sql_changed, diff.state.fate), (Change::Unchanged, false, StateFate::Kept));
     let diff = platform.diff_dagger(&COUNTS.replace("[events]", "[more, events]").replace("1s", "2s")).await.unwrap();
