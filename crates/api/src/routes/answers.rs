@@ -49,7 +49,8 @@ impl Checker {
             Value::Array(_) => "array",
             Value::Object(_) => "object",
         };
-        if !types.contains(&is) && !(is == "integer" && types.contains(&"number")) {
+        let is_number = is == "integer" && types.contains(&"number");
+        if !types.contains(&is) && !is_number {
             self.wrong.push(format!("{at} is {is}, described as {types:?}"));
             return;
         }

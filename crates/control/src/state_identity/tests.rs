@@ -63,11 +63,10 @@ fn what_follows_the_window_and_how_it_is_written_keeps_the_state() {
             "select  name, kind, count(*) AS n, max(amount) AS most, tumble_end(rowtime, interval '1' minute) AS e -- same\n\
              from data_stream where ((place.area = 'it''s')) and 10 < amount {group}"
         ),
-        format!(
-            "SELECT d.name, COUNT(1) AS n, d.kind, MAX(d.amount) AS most, TUMBLE_END(d.rowtime, INTERVAL '1' MINUTE) AS e \
+        "SELECT d.name, COUNT(1) AS n, d.kind, MAX(d.amount) AS most, TUMBLE_END(d.rowtime, INTERVAL '1' MINUTE) AS e \
                  FROM data_stream AS d WHERE d.amount > 10 AND d.place.area = 'it''s' \
                  GROUP BY TUMBLE(d.rowtime, INTERVAL '1' MINUTE), d.name, d.kind"
-        ),
+            .to_owned(),
         format!("SELECT {all} FROM (SELECT kind, name, amount, rowtime {from}) {group}"),
         format!(
             "SELECT {all} FROM (SELECT * FROM data_stream WHERE place.area = 'it''s') AS x WHERE amount > 10 {group}"

@@ -154,7 +154,7 @@ pub async fn diff(arguments: DiffArguments, client: Client, mut output: Output) 
             Err(problem) => return Err(document.failure(problem)),
         };
         made.add(document, &change);
-        let old = before.as_ref().map(|before| plain(before)).transpose()?.unwrap_or_default();
+        let old = before.as_ref().map(plain).transpose()?.unwrap_or_default();
         let new = plain(&after)?;
         let old_title = match before.as_ref().and_then(|before| before.pointer("/metadata/generation")) {
             Some(generation) => format!("{} (generation {generation})", document.title()),
