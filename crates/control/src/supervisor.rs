@@ -51,8 +51,10 @@ struct Slot {
 
 impl Slot {
     /// At once, so that whoever waits for it to run does not take the former run for it.
-    fn show_deploying(&self) {
-        self.observed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).enter(Phase::Deploying, None);
+    fn show_deploying(&self, generation: i64) {
+        let mut observed = self.observed.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        observed.generation = generation;
+        observed.enter(Phase::Deploying, None);
     }
 }
 
@@ -80,8 +82,8 @@ impl Supervisor {
                 };
                 if !is_same {
                     // Before its task can know: one that fails at once must not be shown as deploying for ever.
-                    if matches!(desired, Desired::Running { .. }) {
-                        slot.show_deploying();
+                    if let Desired::Running { generation, .. } = desired {
+                        slot.show_deploying(generation);
                     }
                     *current = desired;
                 }
@@ -110,8 +112,8 @@ impl Supervisor {
     pub fn restart(&self, name: &str) {
         if let Some(slot) = self.lock().get(name) {
             slot.desired.send_if_modified(|current| match current {
-                Desired::Running { run, .. } => {
-                    slot.show_deploying();
+                Desired::Running { generation, run } => {
+                    slot.show_deploying(*generation);
                     *run += 1;
                     true
                 }
