@@ -5,9 +5,10 @@ use crate::error::{ControlError, ErrorKind};
 use crate::time_text::now_ms;
 use sqlx::AnyPool;
 use sqlx::any::AnyPoolOptions;
-use sqlx::{Any, Connection, Executor, Row, Transaction};
+use sqlx::{Any, AnyConnection, Connection, Executor, Row, Transaction};
 use std::path::Path;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 /// Every migration, in order; the index is its version minus one. Committed ones never change.
 const MIGRATIONS: &[&str] = &[
@@ -17,6 +18,8 @@ const MIGRATIONS: &[&str] = &[
 ];
 pub const CONNECTIONS_MAX: u32 = 4;
 const ACQUIRE_TIME_MAX: Duration = Duration::from_secs(10);
+const OWNER_TIME_MAX: Duration = Duration::from_secs(5);
+const OWNER_INTERVAL: Duration = Duration::from_millis(50);
 /// For each new connection: readers do not wait for the writer, and what was committed is on disk.
 const SQLITE_SETTINGS: &str =
     "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA foreign_keys = ON";
@@ -31,6 +34,8 @@ enum Flavour {
 pub struct Database {
     pub pool: AnyPool,
     flavour: Flavour,
+    /// Holds the lock that keeps a second server out, as long as it is open. SQLite has the data directory's lock.
+    owner: Arc<Mutex<Option<AnyConnection>>>,
 }
 
 impl Database {
@@ -77,13 +82,23 @@ impl Database {
         let pool = options.connect(url).await.map_err(|error| {
             ControlError::unavailable("database_unavailable", format!("cannot open {shown}: {error}"))
         })?;
-        let database = Self { pool, flavour };
+        let owner = match flavour {
+            Flavour::Sqlite => None,
+            Flavour::Postgres => Some(own(&pool).await?),
+        };
+        let database = Self { pool, flavour, owner: Arc::new(Mutex::new(owner)) };
         database.migrate().await?;
         Ok(database)
     }
 
     pub async fn close(&self) {
         self.pool.close().await;
+        let owner = self.owner.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        if let Some(owner) = owner
+            && let Err(error) = owner.close().await
+        {
+            tracing::warn!(%error, "the database was not left in order; it notices by itself");
+        }
     }
 
     /// Takes the write lock at once: a transaction that reads first and then writes could be refused half-way.
@@ -129,6 +144,29 @@ impl Database {
                 .await?;
         }
         Ok(transaction.commit().await?)
+    }
+}
+
+/// Makes this process the one that uses the database: what it knows of the resources it keeps in memory, and their daggers
+/// are to run once. The lock goes with the connection, however the process ends.
+async fn own(pool: &AnyPool) -> Result<AnyConnection, ControlError> {
+    let deadline = Instant::now() + OWNER_TIME_MAX;
+    let mut connection = pool.acquire().await?.detach();
+    loop {
+        let row = sqlx::query("SELECT pg_try_advisory_lock(7146255113) AS is_owner").fetch_one(&mut connection).await?;
+        if row.try_get("is_owner")? {
+            return Ok(connection);
+        }
+        // The one before may be on its way out.
+        if Instant::now() > deadline {
+            return Err(ControlError::new(
+                ErrorKind::Conflict,
+                "database_in_use",
+                "another server uses the PostgreSQL database",
+            )
+            .with_hint("stop that server, or give this one a database of its own with --database"));
+        }
+        tokio::time::sleep(OWNER_INTERVAL).await;
     }
 }
 

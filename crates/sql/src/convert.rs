@@ -1,42 +1,29 @@
 //! Cuts a typed logical plan into lanes, windows and what runs on the windows' results.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+mod calls;
+mod compile;
 
-use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
-use codec::{DecodeOptions, DecodeProgram, Projection};
-use datafusion::catalog::TableProvider;
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, DFSchemaRef, DataFusionError, JoinType, TableReference, plan_err};
-use datafusion::datasource::provider_as_source;
-use datafusion::execution::SessionState;
-use datafusion::execution::context::ExecutionProps;
-use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
-use datafusion::logical_expr::{
-    Aggregate, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Projection as ProjectionNode,
-};
-use datafusion::physical_expr::aggregate::LoweredAggregateBuilder;
-use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
-use operators::{AggregateCall, AggregateSpec, KeyColumn, TextInterner, WindowKind, WindowSpec};
-
-use crate::columns;
 use crate::error::{Places, SqlError};
-use crate::fragment::{Fragment, WindowInput};
-use crate::graph::{
-    BranchPlan, BranchTarget, DaggerPlan, OutputPlan, SourcePlan, Step, WindowColumn, WindowPlan, WindowRowsPlan,
-    WindowSource, set_lags,
-};
+use crate::fragment::WindowInput;
+use crate::graph::{DaggerPlan, WindowColumn};
 use crate::identity::{HeldIdentity, WindowIdentity, rows_text};
 use crate::input_text::{InputText, WindowRowsText};
-use crate::lanes::{Chain, LogicalStep, scanned_table};
+use crate::lanes::{Chain, scanned_table};
 use crate::limits::OUTPUT_COLUMNS_MAX;
-use crate::members;
-use crate::metadata;
-use crate::planner::{RowtimeField, StreamTable, with_rowtime};
+use crate::planner::StreamTable;
 use crate::session::query_session;
-use crate::timestamp_parts;
 use crate::window_functions::{Bound, session_keys, unaliased, unevaluable, window_of};
+use arrow::datatypes::Schema;
+use calls::{aggregate_name, as_calls, bound_of, call_at, call_of, has_window, with_time, with_times};
+use datafusion::catalog::TableProvider;
+use datafusion::common::{Column, DFSchemaRef, DataFusionError, JoinType};
+use datafusion::datasource::provider_as_source;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::ExprSchemable;
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::{Aggregate, Expr, LogicalPlan, LogicalPlanBuilder};
+use operators::{WindowKind, WindowSpec};
+use std::sync::Arc;
 
 /// Cuts a plan.
 pub(crate) fn convert(plan: &LogicalPlan, streams: &[StreamTable], places: &Places) -> Result<DaggerPlan, SqlError> {
@@ -699,319 +686,12 @@ impl Cutter<'_> {
             left.into_iter().chain(right).collect()
         })
     }
-
-    /// Makes everything physical.
-    fn finish(mut self, plan: &LogicalPlan, relation: Relation) -> Result<DaggerPlan, SqlError> {
-        let output = match relation {
-            Relation::Lanes(chains) => {
-                let first = self.chains.len();
-                self.chains.extend(chains);
-                Err(first)
-            }
-            Relation::Windowed(windowed) => Ok(windowed),
-        };
-        let sources = self.sources(&output)?;
-        let chains = std::mem::take(&mut self.chains);
-        let mut branches: Vec<BranchPlan> = Vec::new();
-        let mut compiled: Vec<CompiledChain> = Vec::new();
-        for chain in &chains {
-            compiled.push(self.compile_chain(chain, &sources)?);
-        }
-        let mut windows = Vec::new();
-        for (index, window) in std::mem::take(&mut self.windows).into_iter().enumerate() {
-            windows.push(self.compile_window(index, window, &chains, &mut compiled, &mut branches)?);
-        }
-        let schema = Arc::new(plan.schema().as_arrow().clone());
-        let (output, key_columns, window_end_column) = match output {
-            Err(first) => {
-                for (chain, compiled) in chains[first..].iter().zip(&mut compiled[first..]) {
-                    self.check_values(&chain.outputs)?;
-                    let expressions =
-                        physical_all(&chain.outputs, &compiled.schema).map_err(|error| self.fail(error))?;
-                    branches.push(BranchPlan {
-                        source: compiled.source,
-                        steps: std::mem::take(&mut compiled.steps),
-                        target: BranchTarget::Rows { expressions },
-                    });
-                }
-                (OutputPlan::Rows, None, None)
-            }
-            Ok(windowed) => {
-                let keys = key_columns(&windowed);
-                let end = windowed
-                    .bounds
-                    .iter()
-                    .position(|bound| bound.is_some_and(|bound| bound.column == WindowColumn::End));
-                self.check_fragment(&windowed.plan)?;
-                let plan = self.session.optimize(&windowed.plan).map_err(|error| self.fail(error))?;
-                let fragment = Fragment::compile(&self.session, &plan, windowed.inputs, windowed.row_wise);
-                (OutputPlan::Windows(fragment.map_err(|error| self.fail(error))?), Some(keys), end)
-            }
-        };
-        if !set_lags(&mut windows, &output) {
-            return Err(self.places.error(&["join"], "a window cannot be joined with sessions of its own results"));
-        }
-        let explain = plan.display_indent().to_string();
-        Ok(DaggerPlan { sources, branches, windows, output, schema, key_columns, window_end_column, explain })
-    }
-
-    /// One source per stream in use, with the union of the fields that its chains read.
-    fn sources(&self, output: &Result<Windowed, usize>) -> Result<Vec<SourcePlan>, SqlError> {
-        let mut paths: Vec<Option<BTreeSet<String>>> = vec![None; self.streams.len()];
-        let mut add = |chain: &Chain, exprs: Vec<&Expr>| -> Result<(), DataFusionError> {
-            let paths = paths[chain.stream].get_or_insert_default();
-            // After an UNNEST expressions read its numbered columns; what those are made of is in the step.
-            let direct = chain.steps.iter().all(|step| matches!(step, LogicalStep::Filter(_)));
-            if direct {
-                for expr in exprs.into_iter().chain(&chain.filters) {
-                    columns::add_paths(expr, paths)?;
-                }
-            }
-            let mut before_unnest = true;
-            for step in &chain.steps {
-                match step {
-                    LogicalStep::Filter(expr) if before_unnest => columns::add_paths(expr, paths)?,
-                    LogicalStep::Unnest { expressions, .. } if before_unnest => {
-                        for expr in expressions {
-                            columns::add_paths(expr, paths)?;
-                        }
-                        before_unnest = false;
-                    }
-                    _ => {}
-                }
-            }
-            Ok(())
-        };
-        for window in &self.windows {
-            if let LogicalSource::Chains(chains) = &window.source {
-                for (chain, rows) in chains.iter().zip(&window.rows) {
-                    let exprs = std::iter::once(&rows.time).chain(&rows.keys).chain(&rows.calls).collect();
-                    add(&self.chains[*chain], exprs).map_err(|error| self.fail(error))?;
-                }
-            }
-        }
-        if let Err(first) = output {
-            for chain in &self.chains[*first..] {
-                add(chain, chain.outputs.iter().collect()).map_err(|error| self.fail(error))?;
-            }
-        }
-        let mut sources = Vec::new();
-        for (stream, paths) in paths.into_iter().enumerate() {
-            let Some(mut paths) = paths else { continue };
-            if let RowtimeField::Path(path) = &self.streams[stream].rowtime {
-                paths.insert(path.clone());
-            }
-            let metadata = metadata::take_from(&mut paths, &self.streams[stream]);
-            let paths = columns::shortest(paths, &self.streams[stream].schema());
-            let message = &self.streams[stream].message;
-            let program =
-                DecodeProgram::compile(message, &Projection::paths(paths.iter().cloned()), &DecodeOptions::default())
-                    .map_err(|error| self.places.error(&[], error.to_string()))?;
-            let schema = with_rowtime(&metadata::with_metadata(program.schema(), &metadata));
-            sources.push(SourcePlan { stream, paths, metadata, schema });
-        }
-        Ok(sources)
-    }
-
-    fn compile_chain(&self, chain: &Chain, sources: &[SourcePlan]) -> Result<CompiledChain, SqlError> {
-        let source = sources.iter().position(|source| source.stream == chain.stream).unwrap_or(0);
-        let table = TableReference::bare(self.streams[chain.stream].table.clone());
-        let schema =
-            DFSchema::try_from_qualified_schema(table, &sources[source].schema).map_err(|error| self.fail(error))?;
-        let mut schema = Arc::new(schema);
-        let mut steps = Vec::new();
-        for step in &chain.steps {
-            match step {
-                LogicalStep::Filter(expr) => {
-                    self.check_values([expr])?;
-                    steps.push(Step::Filter(physical(expr, &schema).map_err(|error| self.fail(error))?))
-                }
-                LogicalStep::Unnest { expressions, column, outer, schema: after } => {
-                    self.check_values(expressions)?;
-                    let expressions = physical_all(expressions, &schema).map_err(|error| self.fail(error))?;
-                    let mut fields = Vec::new();
-                    for (at, (expr, name)) in expressions.iter().zip(after.fields()).enumerate() {
-                        let data_type = expr.data_type(schema.as_arrow()).map_err(|error| self.fail(error))?;
-                        fields.push((at, Field::new(name.name(), data_type, true)));
-                    }
-                    let before =
-                        Arc::new(Schema::new(fields.iter().map(|(_, field)| field.clone()).collect::<Vec<_>>()));
-                    let unnested: Vec<Field> = fields
-                        .into_iter()
-                        .map(|(at, field)| match field.data_type() {
-                            DataType::List(item) | DataType::LargeList(item) if at == *column => {
-                                Field::new(field.name(), item.data_type().clone(), true)
-                            }
-                            _ => field,
-                        })
-                        .collect();
-                    let after = Arc::new(Schema::new(unnested));
-                    steps.push(Step::Project { expressions, schema: before });
-                    steps.push(Step::Unnest { column: *column, outer: *outer, schema: Arc::clone(&after) });
-                    schema = Arc::new(DFSchema::try_from(after.as_ref().clone()).map_err(|error| self.fail(error))?);
-                }
-            }
-        }
-        self.check_values(&chain.filters)?;
-        for filter in &chain.filters {
-            steps.push(Step::Filter(physical(filter, &schema).map_err(|error| self.fail(error))?));
-        }
-        Ok(CompiledChain { source, steps, schema })
-    }
-
-    fn compile_window(
-        &self,
-        index: usize,
-        window: LogicalWindow,
-        chains: &[Chain],
-        compiled: &mut [CompiledChain],
-        branches: &mut Vec<BranchPlan>,
-    ) -> Result<WindowPlan, SqlError> {
-        let input_schemas: Vec<Arc<DFSchema>> = match &window.source {
-            LogicalSource::Chains(indices) => {
-                indices.iter().map(|chain| Arc::clone(&compiled[*chain].schema)).collect()
-            }
-            LogicalSource::Results(windowed) => vec![Arc::clone(windowed.plan.schema())],
-        };
-        debug_assert!(input_schemas.len() == window.rows.len() && compiled.len() == chains.len());
-        let mut aggregate = None;
-        let mut rows_plans = Vec::new();
-        for (rows, schema) in window.rows.iter().zip(&input_schemas) {
-            self.check_values(rows.keys.iter().chain(&rows.calls))?;
-            let compiled = compile_rows(rows, schema).map_err(|error| self.fail(error))?;
-            if aggregate.is_none() {
-                let mut keys = Vec::new();
-                for (key, text) in compiled.plan.keys.iter().zip(&window.key_texts) {
-                    let data_type = key.data_type(schema.as_arrow()).map_err(|error| self.fail(error))?;
-                    keys.push((key_column(&data_type, text), data_type));
-                }
-                let spec = AggregateSpec::new(keys, compiled.calls)
-                    .map_err(|error| self.places.error(&[], error.to_string()))?;
-                aggregate = Some(spec);
-            }
-            rows_plans.push(compiled.plan);
-        }
-        let Some(aggregate) = aggregate else { return Err(self.places.error(&[], "a window without input")) };
-        let identity = with_types(window.identity, &aggregate);
-        let columns = window.columns;
-        let source = match window.source {
-            LogicalSource::Chains(indices) => {
-                for (chain, rows) in indices.into_iter().zip(rows_plans) {
-                    branches.push(BranchPlan {
-                        source: compiled[chain].source,
-                        steps: std::mem::take(&mut compiled[chain].steps),
-                        target: BranchTarget::Window { window: index, rows },
-                    });
-                }
-                WindowSource::Branches
-            }
-            LogicalSource::Results(windowed) => {
-                self.check_fragment(&windowed.plan)?;
-                let plan = self.session.optimize(&windowed.plan).map_err(|error| self.fail(error))?;
-                let fragment = Fragment::compile(&self.session, &plan, windowed.inputs, windowed.row_wise);
-                let fragment = fragment.map_err(|error| self.fail(error))?;
-                let Some(rows) = rows_plans.pop() else { return Err(self.places.error(&[], "a window without input")) };
-                WindowSource::Results { fragment, rows }
-            }
-        };
-        Ok(WindowPlan {
-            spec: window.spec,
-            lag_ms: 0,
-            aggregate,
-            source,
-            schema: leaf_schema(&window.schema, &columns),
-            columns,
-            identity,
-        })
-    }
-}
-
-/// An identity with the types of what the state keeps.
-fn with_types(mut identity: WindowIdentity, aggregate: &AggregateSpec) -> WindowIdentity {
-    for ((held, key), data_type) in identity.keys.iter_mut().zip(aggregate.keys()).zip(aggregate.key_types()) {
-        held.types = vec![match key {
-            KeyColumn::Plain => data_type.to_string(),
-            KeyColumn::Interned(_) => "text".to_string(),
-            KeyColumn::Derived(text) => format!("{data_type} of {}", text.name()),
-        }];
-    }
-    for (held, types) in identity.aggregates.iter_mut().zip(aggregate.state_types()) {
-        held.types = types.map(ToString::to_string).collect();
-    }
-    identity
 }
 
 struct Grouped {
     spec: WindowSpec,
     columns: Vec<WindowColumn>,
     rows: LogicalRows,
-}
-
-struct CompiledChain {
-    source: usize,
-    steps: Vec<Step>,
-    schema: Arc<DFSchema>,
-}
-
-struct CompiledRows {
-    plan: WindowRowsPlan,
-    calls: Vec<AggregateCall>,
-}
-
-fn compile_rows(rows: &LogicalRows, schema: &DFSchema) -> Result<CompiledRows, DataFusionError> {
-    let (props, context) = (ExecutionProps::new(), PhysicalPlanningContext::default());
-    let (mut calls, mut arguments, mut filters) = (Vec::new(), Vec::new(), Vec::new());
-    for call in &rows.calls {
-        let call = &members::with_absence(timestamp_parts::exact(call.clone(), schema)?, schema)?;
-        let lowered = LoweredAggregateBuilder::new(call, schema, schema.as_arrow(), &props, &context).build()?;
-        // Its accumulator takes the rows for ordered, which they are not.
-        if lowered.aggregate.fun().name() == "nth_value" && !lowered.order_bys.is_empty() {
-            return plan_err!(
-                "ORDER BY is not supported in nth_value, which array_agg(...)[n] is too; write ElementAt(array_agg(x ORDER BY y), n)"
-            );
-        }
-        // Constants that it cannot work with are refused now, and not when the first row comes.
-        if lowered.aggregate.groups_accumulator_supported() {
-            lowered.aggregate.create_groups_accumulator()?;
-        } else {
-            lowered.aggregate.create_accumulator()?;
-        }
-        let mut columns = lowered.aggregate.expressions();
-        columns.extend(lowered.order_bys.iter().map(|order| Arc::clone(&order.expr)));
-        arguments.push(columns);
-        filters.push(lowered.filter);
-        calls.push(AggregateCall { function: lowered.aggregate });
-    }
-    let plan = WindowRowsPlan {
-        time: physical(&rows.time, schema)?,
-        keys: rows.keys.iter().map(|key| physical(key, schema)).collect::<Result<_, _>>()?,
-        arguments,
-        filters,
-    };
-    Ok(CompiledRows { plan, calls })
-}
-
-fn physical(expr: &Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>, DataFusionError> {
-    let expr = timestamp_parts::exact(expr.clone(), schema)?;
-    if timestamp_parts::has_inexact_nanos(&expr)? {
-        return plan_err!("the nanos of a timestamp are exact only in a field of the record, not inside an array");
-    }
-    let expr = members::with_absence(expr, schema)?;
-    create_physical_expr(&expr, schema, &ExecutionProps::new(), &PhysicalPlanningContext::default())
-}
-
-fn physical_all(exprs: &[Expr], schema: &DFSchema) -> Result<Vec<Arc<dyn PhysicalExpr>>, DataFusionError> {
-    exprs.iter().map(|expr| physical(expr, schema)).collect()
-}
-
-fn key_column(data_type: &DataType, text: &Option<Arc<datafusion::logical_expr::ScalarUDF>>) -> KeyColumn {
-    match (text, data_type) {
-        (Some(text), _) => KeyColumn::Derived(Arc::clone(text)),
-        (None, DataType::Dictionary(key, value)) if **key == DataType::Int32 && **value == DataType::Utf8 => {
-            KeyColumn::Interned(TextInterner::default())
-        }
-        _ => KeyColumn::Plain,
-    }
 }
 
 /// `S2Id(lat, lon, 13)` as the call that makes its number, and the function from the number to the text.
@@ -1021,49 +701,6 @@ fn key_form(key: &Expr) -> Option<(Expr, Arc<datafusion::logical_expr::ScalarUDF
     Some((Expr::ScalarFunction(ScalarFunction::new_udf(form.key, call.args.clone())), form.text))
 }
 
-/// `CollectArray(x)` orders by time: the time goes in as a second argument.
-fn with_time(call: Expr, time: &Expr) -> Expr {
-    match call {
-        Expr::Alias(mut alias) => {
-            alias.expr = Box::new(with_time(*alias.expr, time));
-            Expr::Alias(alias)
-        }
-        Expr::AggregateFunction(mut call) if call.func.name() == "collectarray" && call.params.args.len() == 1 => {
-            call.params.args.push(time.clone());
-            Expr::AggregateFunction(call)
-        }
-        other => other,
-    }
-}
-
-/// Which window bound an expression over columns with known bounds is.
-fn bound_of(expr: &Expr, schema: &DFSchema, bounds: &[Option<WindowBound>]) -> Option<WindowBound> {
-    match unaliased(expr) {
-        Expr::Column(column) => {
-            schema.index_of_column(column).ok().and_then(|index| bounds.get(index).copied().flatten())
-        }
-        // A cast that keeps the milliseconds keeps the bound.
-        Expr::Cast(cast) if keeps_millis(cast.field.data_type()) => bound_of(&cast.expr, schema, bounds),
-        Expr::ScalarFunction(call) if call.func.name() == "window_time" => {
-            let bound = bound_of(call.args.first()?, schema, bounds)?;
-            (bound.column == WindowColumn::End).then_some(WindowBound { column: WindowColumn::Time, ..bound })
-        }
-        Expr::ScalarFunction(call) if call.func.name() == "coalesce" => {
-            // After an outer join each side alone may be NULL; the sides were joined on equal windows.
-            let mut found = call.args.iter().map(|argument| bound_of(argument, schema, bounds));
-            let first = found.next()??;
-            found
-                .all(|other| other.is_some_and(|other| other.column == first.column && other.is_rowtime()))
-                .then_some(first)
-        }
-        _ => None,
-    }
-}
-
-fn keeps_millis(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Timestamp(unit, _) if *unit != TimeUnit::Second)
-}
-
 impl Relation {
     fn with_calls(self, calls: Vec<Option<WindowCall>>) -> Self {
         match self {
@@ -1071,109 +708,6 @@ impl Relation {
             lanes => lanes,
         }
     }
-}
-
-fn has_window(expr: &Expr) -> bool {
-    let expr = match unaliased(expr) {
-        Expr::ScalarFunction(call) if call.func.name() == "window_time" && call.args.len() == 1 => &call.args[0],
-        other => other,
-    };
-    matches!(window_of(expr), Ok(Some(_)) | Err(_))
-}
-
-/// The window call that a projected expression over results is, or passes on.
-fn call_of(expr: &Expr, input: &DFSchema, windowed: &Windowed) -> Option<WindowCall> {
-    let expr = unaliased(expr);
-    if let Some(known) = call_at(expr, input, &windowed.calls) {
-        return Some(known.clone());
-    }
-    let bound = match expr {
-        Expr::ScalarFunction(call) if call.func.name() == "window_time" => call.args.first()?,
-        other => other,
-    };
-    let (_, _, time) = window_of(bound).ok()??;
-    let time = bound_of(time, input, &windowed.bounds)?;
-    Some(WindowCall { call: expr.clone(), time })
-}
-
-fn call_at<'a>(expr: &Expr, schema: &DFSchema, calls: &'a [Option<WindowCall>]) -> Option<&'a WindowCall> {
-    let Expr::Column(column) = unaliased(expr) else { return None };
-    calls.get(schema.index_of_column(column).ok()?)?.as_ref()
-}
-
-/// Columns that stand for window calls, as those calls over a column: [`with_times`] puts the time there. Calls over one
-/// time are calls over one column.
-fn as_calls(exprs: &[Expr], schema: &DFSchema, calls: &[Option<WindowCall>]) -> Vec<Expr> {
-    let mut columns: Vec<(Expr, Expr)> = Vec::new();
-    let as_call = |expr: &Expr| {
-        let column = unaliased(expr);
-        let Some(found) = call_at(column, schema, calls) else { return expr.clone() };
-        let Some(time) = time_of(&found.call) else { return expr.clone() };
-        let known = columns.iter().find(|(known, _)| known == time).map(|(_, column)| column.clone());
-        let column = known.unwrap_or_else(|| {
-            columns.push((time.clone(), column.clone()));
-            column.clone()
-        });
-        over(&found.call, &column)
-    };
-    exprs.iter().map(as_call).collect()
-}
-
-fn time_of(call: &Expr) -> Option<&Expr> {
-    match call {
-        Expr::ScalarFunction(function) if function.func.name() == "window_time" => time_of(function.args.first()?),
-        Expr::ScalarFunction(function) => function.args.first(),
-        _ => None,
-    }
-}
-
-fn aggregate_name(expr: &Expr) -> Option<&str> {
-    match unaliased(expr) {
-        Expr::AggregateFunction(call) => Some(call.func.name()),
-        _ => None,
-    }
-}
-
-/// The same call over another time.
-fn over(call: &Expr, time: &Expr) -> Expr {
-    match call {
-        Expr::ScalarFunction(function) => {
-            let mut function = function.clone();
-            if let Some(first) = function.args.first_mut() {
-                *first = if function.func.name() == "window_time" { over(first, time) } else { time.clone() };
-            }
-            Expr::ScalarFunction(function)
-        }
-        other => other.clone(),
-    }
-}
-
-/// The plan with the times of its window calls in place of the calls.
-fn with_times(plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
-    let replaced = plan.transform_up(|node| {
-        let LogicalPlan::Projection(projection) = &node else { return Ok(Transformed::no(node)) };
-        let mut changed = false;
-        let mut exprs = Vec::new();
-        for (expr, (qualifier, field)) in projection.expr.iter().zip(projection.schema.iter()) {
-            let bound = match unaliased(expr) {
-                Expr::ScalarFunction(call) if call.func.name() == "window_time" => &call.args[0],
-                other => other,
-            };
-            exprs.push(match window_of(bound)? {
-                Some((_, _, time)) => {
-                    changed = true;
-                    time.clone().alias_qualified(qualifier.cloned(), field.name().as_str())
-                }
-                None => expr.clone(),
-            });
-        }
-        if !changed {
-            return Ok(Transformed::no(node));
-        }
-        let input = Arc::clone(&projection.input);
-        Ok(Transformed::yes(LogicalPlan::Projection(ProjectionNode::try_new(exprs, input)?)))
-    })?;
-    Ok(replaced.data)
 }
 
 /// Result columns that are keys beside the window.

@@ -1,6 +1,8 @@
 //! The platform without HTTP: what is desired is made so, again after a restart, and what cannot be is said.
 
+mod clusters;
 mod daggers;
+mod database;
 mod edits;
 mod open_platform;
 mod test_database;
