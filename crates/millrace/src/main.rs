@@ -9,6 +9,7 @@ mod commands;
 mod contexts;
 mod documents;
 mod failure;
+mod local_servers;
 mod output;
 mod proto_files;
 mod server_location;

@@ -4,6 +4,7 @@
 use crate::arguments::ServerArguments;
 use crate::contexts::Contexts;
 use crate::failure::Failure;
+use crate::local_servers::data_directory;
 use control::DataDirectory;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -79,14 +80,17 @@ pub fn find(arguments: &ServerArguments) -> Result<Location, Failure> {
         _ => (URL_DEFAULT.to_owned(), Reason::Default),
     };
     let of_context = || named.as_ref().filter(|(_, context)| context.server == url)?.1.token.clone();
-    let of_directory = || {
-        let is_its_server = here.as_ref().is_some_and(|here| here.url == url);
-        std::fs::read_to_string(DataDirectory::token_file(arguments.data_dir())).ok().filter(|_| is_its_server)
-    };
+    let of_directory = || token_in(arguments.data_dir(), &url).or_else(|| token_in(&data_directory(&url)?, &url));
     let of_admin = || std::env::var(ADMIN_TOKEN).ok().filter(|token| !token.is_empty());
     let token = arguments.token.clone().or_else(of_admin).or_else(of_context).or_else(of_directory);
     let context = named.filter(|_| reason == Reason::Context).map(|(name, _)| name.to_owned());
     Ok(Location { token, context, url, reason })
+}
+
+/// The token of a data directory, for the server that runs in it.
+fn token_in(data_dir: &Path, url: &str) -> Option<String> {
+    server_of(data_dir).filter(|server| server.url == url)?;
+    std::fs::read_to_string(DataDirectory::token_file(data_dir)).ok()
 }
 
 fn server_of(data_dir: &Path) -> Option<ServerFile> {

@@ -2,6 +2,7 @@
 
 use crate::arguments::UpArguments;
 use crate::failure::Failure;
+use crate::local_servers;
 use crate::output::{Output, note};
 use crate::server_location::ServerFile;
 use api::{OidcConfig, Reached, Server, ServerOptions};
@@ -45,6 +46,7 @@ async fn serve(arguments: &UpArguments, platform: &Arc<Platform>, signals: &mut 
     let server = Server::start(Arc::clone(platform), ServerOptions { listen: arguments.listen, reached, oidc }).await?;
     let url = format!("{scheme}://{}", server.address());
     let _file = ServerFile { url: url.clone(), pid: std::process::id() }.write(platform.directory().root())?;
+    let _noted = local_servers::note(&url, platform.directory().root());
     print_line(&url)?;
     if let Some(invitation) = platform.first_admin_invitation().await? {
         note(format!("nobody has a password yet; set the first admin's here: {url}/welcome#{invitation}"));

@@ -71,6 +71,17 @@ fn the_token_of_the_data_directory_is_for_its_owner_and_its_server() {
     let data_dir = server.data_dir();
     let data_dir = data_dir.to_str().unwrap();
     run(&["--data-dir", data_dir, "topic", "list"], server.directory.path()).ok();
+    // The user who runs the server is let in from anywhere, by its address alone.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let by_address = || {
+        let mut command = Command::new(BINARY);
+        command.args(["--server", &server.url, "topic", "list"]).current_dir(elsewhere.path());
+        command.env("XDG_CONFIG_HOME", elsewhere.path()).env_remove("MILLRACE_DATA_DIR");
+        command
+    };
+    let state = server.directory.path().join("state");
+    assert!(by_address().env("XDG_STATE_HOME", state).output().unwrap().status.success());
+    assert!(!by_address().env("XDG_STATE_HOME", elsewhere.path()).output().unwrap().status.success());
     // Another server is not told it.
     let other = TestServer::start();
     run(&["--data-dir", data_dir, "--server", &other.url, "topic", "list"], server.directory.path())
