@@ -188,6 +188,14 @@ fn a_token_can_have_less_than_its_owner() {
     assert!(refused.json()["hint"].as_str().unwrap().contains("nightly"), "{refused:?}");
     let more = send(&server, token, "POST", "/api/v1/tokens", &json!({ "name": "more", "scopes": ["write:platform"] }));
     assert_eq!(more.json()["code"], "scope_invalid");
+    // Not even for one who asks twice is a secret kept: the second is told that the token is there.
+    let asked = json!({ "name": "pressed" }).to_string();
+    let bearer = format!("Bearer {TOKEN}");
+    let press = || {
+        let headers = [("authorization", bearer.as_str()), ("idempotency-key", "press")];
+        server.http_with_headers("POST", "/api/v1/tokens", &headers, asked.as_bytes())
+    };
+    assert_eq!((press().status, press().json()["code"].as_str()), (201, Some("token_exists")));
     let listed = admin(&server, "GET", "/api/v1/tokens", &json!({}));
     assert!(!listed.body.contains(made["secret"].as_str().unwrap()));
     let id = made["token"]["id"].as_str().unwrap();
