@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMillisecondArray};
 use arrow::datatypes::TimestampMillisecondType;
@@ -16,6 +17,7 @@ use crate::FlowError;
 use crate::lane::{Lane, LaneOutput, WindowLane, conform};
 use crate::refused::{OnBadRecord, RefusedRecord};
 use crate::rows_step::{evaluate, evaluate_all, evaluate_filter, pick, time_values};
+use crate::step_counts::{StepCounts, Steps, WindowStateSize};
 
 /// How a stream's records are read and judged.
 #[derive(Debug, Clone)]
@@ -72,6 +74,9 @@ pub struct Engine {
     pub(crate) windows: Vec<WindowState>,
     closed_up_to: Vec<i64>,
     verdict: Verdict,
+    /// What runs after the lanes: windows' closing by window, and the result.
+    closings: Vec<StepCounts>,
+    output: StepCounts,
 }
 
 impl Engine {
@@ -91,7 +96,8 @@ impl Engine {
             windows.push(WindowState { operator, results_lane, pending: BTreeMap::new() });
         }
         let closed_up_to = vec![i64::MIN; windows.len()];
-        Ok(Engine { plan, lanes: Vec::new(), windows, closed_up_to, verdict: Verdict::default() })
+        let (closings, output) = (vec![StepCounts::default(); windows.len()], StepCounts::default());
+        Ok(Engine { plan, lanes: Vec::new(), windows, closed_up_to, verdict: Verdict::default(), closings, output })
     }
 
     /// Adds a partition of the stream at `source` of the plan's sources. Lanes are merged in the order in which they were added.
@@ -111,24 +117,44 @@ impl Engine {
         self.closed_up_to = closed_up_to.to_vec();
     }
 
-    /// Bytes of memory of all windows' state: open parts, what is sealed, and results that wait.
-    pub fn state_bytes(&self) -> usize {
-        let of_lane = |lane: &WindowLane| match lane {
-            WindowLane::Sliced(lane) => lane.bytes(),
-            WindowLane::Session(lane) => lane.bytes(),
-        };
-        let lanes = self.lanes.iter().flat_map(|lane| lane.windows.iter().flatten());
-        let lanes: usize =
-            lanes.chain(self.windows.iter().filter_map(|state| state.results_lane.as_ref())).map(of_lane).sum();
-        let operators = self.windows.iter().map(|state| {
-            let pending = state.pending.values().flatten().map(RecordBatch::get_array_memory_size);
-            let operator = match &state.operator {
+    /// How much each window holds: open parts, what is sealed, and results that wait.
+    pub fn state_sizes(&self) -> Vec<WindowStateSize> {
+        let size_of_window = |(index, state): (usize, &WindowState)| {
+            let mut size = WindowStateSize {
+                bytes: state.pending.values().flatten().map(RecordBatch::get_array_memory_size).sum(),
+                groups: 0,
+            };
+            size.bytes += match &state.operator {
                 WindowOperator::Sliced(operator) => operator.bytes(),
                 WindowOperator::Session(operator) => operator.bytes(),
             };
-            operator + pending.sum::<usize>()
-        });
-        lanes + operators.sum::<usize>()
+            let lanes = self.lanes.iter().filter_map(|lane| lane.windows[index].as_ref());
+            for lane in lanes.chain(&state.results_lane) {
+                let (bytes, groups) = match lane {
+                    WindowLane::Sliced(lane) => (lane.bytes(), lane.group_count()),
+                    WindowLane::Session(lane) => (lane.bytes(), lane.open_count()),
+                };
+                size.bytes += bytes;
+                size.groups += groups;
+            }
+            size
+        };
+        self.windows.iter().enumerate().map(size_of_window).collect()
+    }
+
+    /// What its steps have done; without sinks, which are not its own.
+    pub fn steps(&self) -> Steps {
+        let mut steps = Steps {
+            sources: vec![StepCounts::default(); self.plan.sources.len()],
+            branches: vec![StepCounts::default(); self.plan.branches.len()],
+            windows: self.closings.clone(),
+            output: self.output,
+            ..Steps::default()
+        };
+        for lane in &self.lanes {
+            lane.steps.add_to(lane.source, &mut steps);
+        }
+        steps
     }
 
     /// The lanes.
@@ -258,7 +284,10 @@ impl Engine {
                             WindowLane::Session(_) => None,
                         },
                     );
-                if let Some(rows) = operator.close(end_ms, lanes)? {
+                let began = Instant::now();
+                let closed = operator.close(end_ms, lanes)?;
+                self.closings[index].note(0, closed.as_ref().map_or(0, |rows| rows.rows), began.elapsed());
+                if let Some(rows) = closed {
                     results[index].push(window_batch(&plan.windows[index], rows)?);
                 }
                 self.closed_up_to[index] = operator.closed_up_to();
@@ -275,19 +304,24 @@ impl Engine {
     }
 
     fn emit(
-        &self,
+        &mut self,
         fragment: &Fragment,
         window_end_ms: Option<i64>,
         rows: impl Fn(usize) -> Vec<RecordBatch>,
         outputs: &mut Vec<OutputBatch>,
     ) -> Result<(), FlowError> {
-        for batch in fragment.run(rows)? {
+        let began = Instant::now();
+        let rows_in: usize = fragment.windows().flat_map(&rows).map(|batch| batch.num_rows()).sum();
+        let (batches, before) = (fragment.run(rows)?, outputs.len());
+        for batch in batches {
             if batch.num_rows() > 0 {
                 let columns = conform(&self.plan.schema, batch.columns().to_vec())?;
                 let batch = RecordBatch::try_new(nullable(&self.plan.schema), columns)?;
                 outputs.push(OutputBatch { batch, window_end_ms, origin: None });
             }
         }
+        let rows_out = outputs[before..].iter().map(|rows| rows.batch.num_rows()).sum();
+        self.output.note(rows_in, rows_out, began.elapsed());
         Ok(())
     }
 
@@ -307,7 +341,9 @@ impl Engine {
             let filters = plan.filters.iter().map(|filter| evaluate_filter(filter, batch)).collect::<Result<_, _>>()?;
             let rows = LaneRows { times: &times, watermarks: None, keys, arguments, filters };
             if let Some(lane) = &mut self.windows[index].results_lane {
+                let began = Instant::now();
                 lane.update(&rows, i64::MIN, &mut self.verdict)?;
+                self.closings[index].note(times.len(), 0, began.elapsed());
             }
         }
         Ok(())
@@ -343,7 +379,9 @@ impl Engine {
             lanes.push((i64::MIN, of_results));
         }
         let WindowOperator::Session(operator) = operator else { return Ok(()) };
+        let began = Instant::now();
         let closed = operator.close(until, lanes.into_iter())?;
+        self.closings[index].note(0, closed.as_ref().map_or(0, |closed| closed.rows), began.elapsed());
         self.closed_up_to[index] = operator.closed_up_to();
         let Some(closed) = closed else { return Ok(()) };
         for (owner, records) in owners.iter().zip(&closed.records_by_lane) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, RecordBatch, TimestampMillisecondArray};
 use arrow::datatypes::Schema;
@@ -18,6 +19,7 @@ use crate::event_time::{self, EventTimes, Watermark};
 use crate::metadata;
 use crate::refused::{OnBadRecord, Refusal, RefusedRecord};
 use crate::rows_step::{Prepared, pick, prepare};
+use crate::step_counts::LaneSteps;
 
 /// The window state of one lane.
 pub(crate) enum WindowLane {
@@ -59,7 +61,7 @@ const SESSION_LAST: i64 = SESSION_BASE - 1_000_000;
 
 /// One partition of one stream.
 pub struct Lane {
-    source: usize,
+    pub(crate) source: usize,
     pub(crate) topic: Arc<str>,
     pub(crate) partition: u32,
     plan: Arc<DaggerPlan>,
@@ -76,6 +78,7 @@ pub struct Lane {
     pub(crate) held_sessions: Vec<u64>,
     /// By window of the plan; `None` where this lane has no branch to it.
     pub(crate) windows: Vec<Option<WindowLane>>,
+    pub(crate) steps: LaneSteps,
     verdict: Verdict,
     fates: Vec<i64>,
 }
@@ -121,6 +124,7 @@ impl Lane {
             ledger: Ledger::default(),
             held_until: BTreeMap::new(),
             held_sessions: vec![0; windows.len()],
+            steps: LaneSteps::new(plan.branches.len(), windows.len()),
             windows,
             plan: Arc::clone(plan),
             verdict: Verdict::default(),
@@ -152,6 +156,7 @@ impl Lane {
         if slab.is_empty() {
             return Ok(output);
         }
+        let began = Instant::now();
         self.ledger.consumed += slab.len() as u64;
         let decoded = self.decoder.decode(&slab.data, &slab.records.values);
         self.ledger.unknown_enums += decoded.unknown_enum_values;
@@ -159,6 +164,7 @@ impl Lane {
             self.refuse_undecodable(slab, error, &mut output)?;
         }
         let (batch, times, mut records) = self.with_event_time(slab, decoded.batch, decoded.rows, &mut output)?;
+        self.steps.source.note(slab.len(), times.len(), began.elapsed());
         if times.is_empty() {
             return Ok(output);
         }
@@ -192,7 +198,8 @@ impl Lane {
         };
         self.fates.clear();
         self.fates.resize(times.len(), FILTERED);
-        for (branch, prepared) in prepared {
+        for (branch, prepared, busy) in prepared {
+            self.steps.branches[branch].note(batch.num_rows(), prepared.rows(), busy);
             self.take(branch, prepared, watermarks.as_deref(), closed_up_to, slab, &records, &mut output)?;
         }
         self.count_fates(slab, &records, &times, &mut output)?;
@@ -203,8 +210,14 @@ impl Lane {
         (0..self.plan.branches.len()).filter(|branch| self.plan.branches[*branch].source == self.source)
     }
 
-    fn prepare_all(&self, batch: &RecordBatch) -> Result<Vec<(usize, Prepared)>, DataFusionError> {
-        self.branches().map(|branch| Ok((branch, prepare(&self.plan.branches[branch], batch)?))).collect()
+    /// What each branch makes of a batch, and how long that took.
+    fn prepare_all(&self, batch: &RecordBatch) -> Result<Vec<(usize, Prepared, Duration)>, DataFusionError> {
+        let prepared = self.branches().map(|branch| {
+            let began = Instant::now();
+            let prepared = prepare(&self.plan.branches[branch], batch)?;
+            Ok((branch, prepared, began.elapsed()))
+        });
+        prepared.collect()
     }
 
     /// Splits a batch whose evaluation fails into rows that evaluate and rows that do not, by halving.
@@ -354,7 +367,9 @@ impl Lane {
                 let keys = self.plan.windows[window].aggregate.hold_keys(keys)?;
                 let rows = LaneRows { times: &times, watermarks: own.as_deref(), keys, arguments, filters };
                 let Some(lane) = &mut self.windows[window] else { return Ok(()) };
+                let began = Instant::now();
                 lane.update(&rows, closed_up_to[window], &mut self.verdict)?;
+                self.steps.windows[window].note(times.len(), 0, began.elapsed());
                 let is_session = self.plan.windows[window].spec.is_session();
                 for (row, end) in self.verdict.first_ends.iter().enumerate() {
                     let lane_row = origin.as_ref().map_or(row, |origin| origin[row] as usize);

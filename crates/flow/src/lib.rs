@@ -18,6 +18,7 @@ mod record_file;
 mod refused;
 mod rows_step;
 mod state_batches;
+mod step_counts;
 mod stored_window;
 
 pub use checkpoints::Snapshots;
@@ -30,4 +31,5 @@ pub use live::{
 };
 pub use record_file::{DelimitedFile, NdjsonFile, RecordFile};
 pub use refused::{OnBadRecord, Refusal, RefusedRecord, RefusedRecords, RefusedStoreError};
+pub use step_counts::{StepCounts, Steps, WindowStateSize};
 pub use stored_window::StoredWindow;

@@ -18,6 +18,7 @@ use crate::FlowError;
 use crate::checkpoints::Snapshots;
 use crate::engine::{Engine, OutputBatch, StreamSettings};
 use crate::refused::{RefusedRecord, RefusedRecords};
+use crate::step_counts::StepCounts;
 use intake::Intake;
 pub use status::{DaggerStatus, LaneStatus};
 
@@ -215,6 +216,7 @@ impl Runner {
             changed: true,
             totals: status::Totals { removed_unread, ..Default::default() },
         };
+        runner.totals.sinks = vec![StepCounts::default(); runner.outside.sinks.len()];
         runner.checkpoint().await?;
         runner.publish(None);
         Ok(runner)
@@ -288,7 +290,7 @@ impl Runner {
     async fn deliver(&mut self, batches: Vec<OutputBatch>) -> Result<(), FlowError> {
         for batch in batches {
             self.totals.rows += batch.batch.num_rows() as u64;
-            self.outside.write(&batch).await?;
+            self.outside.write(&batch, &mut self.totals.sinks).await?;
         }
         Ok(())
     }
@@ -335,7 +337,7 @@ impl Runner {
         if let Some(engine) = &self.engine {
             // Some accumulators look at every group to know their size, so not at every round.
             if self.totals.state_measured.is_none_or(|last| last.elapsed() >= STATE_MEASURE_INTERVAL) {
-                self.totals.state_bytes = engine.state_bytes();
+                self.totals.states = engine.state_sizes();
                 self.totals.state_measured = Some(Instant::now());
             }
             let watermark = self.intake.watermark(engine);
@@ -380,11 +382,13 @@ impl Outside {
         });
     }
 
-    async fn write(&mut self, rows: &OutputBatch) -> Result<(), FlowError> {
-        for index in 0..self.sinks.len() {
+    async fn write(&mut self, rows: &OutputBatch, counts: &mut [StepCounts]) -> Result<(), FlowError> {
+        for (index, counts) in counts.iter_mut().enumerate() {
+            let began = Instant::now();
             while let Err(error) = self.sinks[index].write(rows).await {
                 self.after_sink_error(index, error).await?;
             }
+            counts.note(rows.batch.num_rows(), rows.batch.num_rows(), began.elapsed());
         }
         self.go_on();
         Ok(())

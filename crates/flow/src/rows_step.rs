@@ -33,6 +33,16 @@ pub(crate) enum Prepared {
     },
 }
 
+impl Prepared {
+    pub(crate) fn rows(&self) -> usize {
+        match self {
+            Prepared::Nothing => 0,
+            Prepared::Window { times, .. } => times.len(),
+            Prepared::Rows { columns, .. } => columns.first().map_or(0, |column| column.len()),
+        }
+    }
+}
+
 /// Runs a branch's steps and evaluates what its target needs.
 pub(crate) fn prepare(branch: &BranchPlan, batch: &RecordBatch) -> Result<Prepared, DataFusionError> {
     let mut rows = BranchRows { batch: batch.clone(), origin: None };

@@ -5,6 +5,7 @@ use crate::access::Actor;
 use crate::dagger_plan::{self, FutureCheck, PlannedDagger, millis};
 use crate::dagger_spec::{DaggerSpec, SinkSpec, StartFrom};
 use crate::error::ControlError;
+use crate::operator_graph::OperatorGraph;
 use crate::refused_records::DeadLetterKeeper;
 use crate::resource::{Kind, Metadata};
 use crate::sinks::log::{LogConfig, LogSink};
@@ -24,6 +25,7 @@ const BATCH_ROWS_MAX: usize = 8_192;
 pub struct RunningDagger {
     pub handle: DaggerHandle,
     pub sinks: Vec<SinkStatus>,
+    pub(crate) graph: Arc<OperatorGraph>,
 }
 
 impl RunningDagger {
@@ -84,7 +86,8 @@ impl Platform {
         let storage = Arc::new(LocalStorage::new(self.directory.checkpoints()));
         let handle = self.clusters.runtime(&spec.cluster);
         let _entered = handle.enter();
-        Ok(RunningDagger { handle: flow::spawn(config, log, sinks, keeper, storage), sinks: statuses })
+        let graph = OperatorGraph::of(&spec, &planned.plan);
+        Ok(RunningDagger { handle: flow::spawn(config, log, sinks, keeper, storage), sinks: statuses, graph })
     }
 
     /// Checks every sink against the query, without making anything. A topic that is to be made has to have been made.

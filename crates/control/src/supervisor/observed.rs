@@ -1,5 +1,6 @@
 //! How a dagger is: its phase, since when, why, and its numbers.
 
+use crate::operator_graph::OperatorRates;
 use crate::platform::{RunningDagger, SinkStatus};
 use crate::supervisor::history::History;
 use crate::time_text::{millis, now_ms};
@@ -58,6 +59,7 @@ pub struct Observed {
     /// Of the last run; its numbers are those of this moment.
     status: Option<watch::Receiver<Arc<DaggerStatus>>>,
     sinks: Vec<SinkStatus>,
+    operators: OperatorRates,
     rate: f64,
     rate_from: Option<(Instant, u64)>,
 }
@@ -77,6 +79,7 @@ impl Observed {
             failures: 0,
             status: None,
             sinks: Vec::new(),
+            operators: OperatorRates::default(),
             rate: 0.0,
             rate_from: None,
         }
@@ -90,6 +93,7 @@ impl Observed {
         if phase != Phase::Running {
             self.rate = 0.0;
             self.rate_from = None;
+            self.operators.rest();
         }
         if let Some(error) = error {
             self.last_error = Some(error);
@@ -152,6 +156,7 @@ impl Observed {
             None => self.rate_from = Some((now, consumed)),
             Some(_) => {}
         }
+        self.operators.look(&running.graph, &status);
         self.sinks = running.sinks.clone();
         self.status = Some(running.handle.watch_status());
         self.keep_history();
@@ -199,6 +204,7 @@ impl Observed {
             "checkpoint": { "epoch": status.checkpoint_epoch, "at": checkpoint_ms.map(millis) },
             "sinks": self.sinks.iter().map(SinkStatus::to_json).collect::<Vec<_>>(),
             "partitions": partitions,
+            "operators": self.operators.to_json(&status),
         })
     }
 }

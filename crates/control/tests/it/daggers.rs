@@ -281,3 +281,56 @@ async fn what_cannot_be_is_refused_and_leaves_nothing() {
     assert_eq!(platform.topics().await.unwrap().len(), 1);
     platform.close().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_step_of_a_query_says_what_went_through_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let platform = open_with_topics(directory.path(), &["events"]).await;
+    let windowed = "apiVersion: millrace/v1\nkind: Dagger\nmetadata: {name: sums}\nspec:\n  \
+                    streams: [{topics: [events], timestamp: at, watermark: {delay: 0s}}]\n  \
+                    sql: SELECT name AS tag_name, SUM(amount) AS total, TUMBLE_END(rowtime, INTERVAL '1' MINUTE) AS window_timestamp FROM data_stream \
+                    WHERE amount > 1 GROUP BY name, TUMBLE(rowtime, INTERVAL '1' MINUTE)\n";
+    platform.apply_dagger(&Actor::server(), windowed).await.unwrap();
+    platform.apply_dagger(&Actor::server(), COPY).await.unwrap();
+    // Two names in the first minute, one record that the filter takes away, and one that closes the window.
+    for (name, amount, minute) in [("a", 2, 0), ("a", 3, 0), ("b", 4, 0), ("b", 1, 0), ("c", 5, 1)] {
+        let record = format!("{{\"name\": \"{name}\", \"amount\": {amount}, \"at\": \"2024-01-01T00:0{minute}:30Z\"}}");
+        publish(&platform, "events", &record).await;
+    }
+    let steps = |dagger: &Value| -> Vec<(String, u64, u64)> {
+        let operators = dagger["status"]["operators"].as_array().into_iter().flatten();
+        let number = |operator: &Value, name: &str| operator[name].as_u64().unwrap_or_default();
+        operators
+            .map(|one| {
+                (one["id"].as_str().unwrap_or_default().to_owned(), number(one, "recordsIn"), number(one, "rowsOut"))
+            })
+            .collect()
+    };
+    let expected = [("source:0", 5, 5), ("branch:0", 5, 4), ("window:0", 4, 2), ("output", 2, 2), ("sink:0", 2, 2)];
+    let expected = expected.map(|(id, rows_in, rows_out)| (id.to_owned(), rows_in, rows_out));
+    let sums = until(
+        || async { platform.dagger("sums").await.unwrap() },
+        |sums| steps(sums).as_slice() == expected.as_slice(),
+    )
+    .await;
+    let operators = &sums["status"]["operators"];
+    assert_eq!(operators[1]["describes"], "WHERE amount > 1");
+    assert_eq!(operators[2]["inputs"], json!(["branch:0"]));
+    assert_eq!((&operators[3]["inputs"], &operators[4]["inputs"]), (&json!(["window:0"]), &json!(["output"])));
+    // The window of the second minute holds one name.
+    until(
+        || async { platform.dagger("sums").await.unwrap()["status"]["operators"][2].clone() },
+        |window| window["groups"] == 1 && window["stateBytes"].as_u64() > Some(0),
+    )
+    .await;
+
+    let copied = |dagger: &Value| steps(dagger).iter().map(|(id, _, rows)| (id.clone(), *rows)).collect::<Vec<_>>();
+    let expected = [("source:0", 5), ("branch:0", 5), ("sink:0", 5)].map(|(id, rows)| (id.to_owned(), rows));
+    let copy = until(
+        || async { platform.dagger("copy").await.unwrap() },
+        |copy| copied(copy).as_slice() == expected.as_slice(),
+    )
+    .await;
+    assert_eq!(copy["status"]["operators"][2]["inputs"], json!(["branch:0"]));
+    platform.close().await.unwrap();
+}

@@ -5,6 +5,7 @@ use std::time::{Instant, SystemTime};
 use delivery::Ledger;
 
 use crate::engine::Engine;
+use crate::step_counts::{StepCounts, Steps, WindowStateSize};
 
 /// A dagger as of its last round.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +19,7 @@ pub struct DaggerStatus {
     pub checkpoint_at: Option<SystemTime>,
     /// Memory of its windows' state in bytes, as of the last second or so.
     pub state_bytes: usize,
+    pub steps: Steps,
     /// What keeps it from going on, if something does: a sink that does not take rows, a full disk.
     pub problem: Option<String>,
 }
@@ -53,8 +55,9 @@ pub(crate) struct Totals {
     pub rows: u64,
     pub checkpoint_epoch: u64,
     pub checkpoint_at: Option<SystemTime>,
-    pub state_bytes: usize,
+    pub states: Vec<WindowStateSize>,
     pub state_measured: Option<Instant>,
+    pub sinks: Vec<StepCounts>,
     /// Per lane.
     pub removed_unread: Vec<i64>,
 }
@@ -77,7 +80,8 @@ pub(crate) fn describe(engine: &Engine, watermark: i64, totals: &Totals, problem
         lanes: lanes.collect(),
         checkpoint_epoch: totals.checkpoint_epoch,
         checkpoint_at: totals.checkpoint_at,
-        state_bytes: totals.state_bytes,
+        state_bytes: totals.states.iter().map(|state| state.bytes).sum(),
+        steps: Steps { sinks: totals.sinks.clone(), states: totals.states.clone(), ..engine.steps() },
         problem,
     }
 }
