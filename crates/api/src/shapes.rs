@@ -183,6 +183,46 @@ pub(crate) struct DaggerStatus {
     checkpoint: Option<CheckpointStatus>,
     sinks: Option<Vec<SinkStatus>>,
     partitions: Option<Vec<PartitionStatus>>,
+    /// The steps of the query, in the order in which records go through them.
+    operators: Option<Vec<Operator>>,
+}
+
+/// One step of a running dagger since it was started in this process.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct Operator {
+    id: String,
+    /// `source`, `branch` (filters and unnests), `window`, `output` (what follows the windows) or `sink`.
+    kind: String,
+    name: String,
+    /// Ids of the steps whose rows it takes.
+    inputs: Vec<String>,
+    describes: String,
+    records_in: u64,
+    rows_out: u64,
+    /// Rows that came in, of the last seconds.
+    rows_per_second: f64,
+    /// Time at work on all threads; that of a sink is the time of waiting for it, too.
+    busy_ms: u64,
+    /// Time at work over time passed, of the last seconds; more than 1 on several threads.
+    busy_share: f64,
+    /// Memory of a window's state.
+    state_bytes: Option<u64>,
+    /// Keys in open windows, each as often as there are open parts that it is in.
+    groups: Option<u64>,
+}
+
+/// Records per step, by their timestamps.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct RecordRate {
+    from: String,
+    to: String,
+    step_ms: i64,
+    counts: Vec<u64>,
+    /// Of the first and the last record that are there.
+    earliest: Option<String>,
+    latest: Option<String>,
 }
 
 /// consumed = delivered + filtered + late + dead_lettered + held, always.

@@ -13,6 +13,7 @@ pub mod document;
 mod duration;
 mod error;
 mod events;
+mod operator_graph;
 mod platform;
 pub mod records;
 mod refused_records;
@@ -37,8 +38,8 @@ pub use functions::{FunctionDoc, FunctionKind, docs as function_docs};
 pub use platform::{
     Answer, AppliedDagger, ClusterSpec, ColumnsDiff, DaggerDiff, DeadLetterQuery, DeadLetters, DemoOptions,
     FirstAnswer, Follow, GroupSpec, IdempotencyKey, Invited, Platform, PlatformOptions, Preview, ProducedRecords,
-    PublishTo, QueryResult, Revision, SchemaPush, SettingChange, TailFrom, TailRequest, TopicStatus, Validation,
-    idempotency_key,
+    PublishTo, QueryResult, RecordRate, Revision, ScanEnd, ScanProgress, SchemaPush, SettingChange, Shows, TailFilter,
+    TailFrom, TailLine, TailRequest, TopicStatus, Validation, idempotency_key,
 };
 pub use resource::{API_VERSION, GROUP_DEFAULT, Kind, Metadata, Resource, document_kind, parse_document};
 pub use resource_db::Change;

@@ -11,6 +11,7 @@ mod idempotency;
 mod launch;
 mod people;
 mod preview;
+mod rate;
 mod replay;
 mod results;
 mod revisions;
@@ -32,9 +33,10 @@ pub use idempotency::{Answer, FirstAnswer, IdempotencyKey, idempotency_key};
 pub use launch::{RunningDagger, SinkStatus};
 pub use people::{GroupSpec, Invited};
 pub use preview::Preview;
+pub use rate::RecordRate;
 pub use revisions::Revision;
 pub use schemas::SchemaPush;
-pub use tail::{Follow, TailFrom, TailRequest};
+pub use tail::{Follow, ScanEnd, ScanProgress, Shows, TailFilter, TailFrom, TailLine, TailRequest};
 pub use topics::{ProducedRecords, TopicStatus};
 pub use validate::Validation;
 
@@ -98,6 +100,8 @@ pub struct Platform {
     events: Events,
     /// Turns for ad hoc queries.
     queries: tokio::sync::Semaphore,
+    /// Turns for searching topics.
+    scans: Arc<tokio::sync::Semaphore>,
     /// What runs beside requests until the server ends.
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -147,6 +151,7 @@ impl Platform {
             schemas: RwLock::new(Arc::new(schemas)),
             changes: tokio::sync::Mutex::new(()),
             queries: tokio::sync::Semaphore::new(ad_hoc_sql::QUERIES_AT_ONCE_MAX),
+            scans: Arc::new(tokio::sync::Semaphore::new(tail::SCANS_AT_ONCE_MAX)),
             tasks: Mutex::new(Vec::new()),
         });
         platform.make_defaults().await?;

@@ -215,7 +215,8 @@ pub struct ShownRecord {
     pub json: Value,
 }
 
-pub fn show(slab: &log::Slab, record: usize, message: Option<&MessageDescriptor>) -> ShownRecord {
+/// With `raw` its bytes are shown, too, when they can be decoded.
+pub fn show(slab: &log::Slab, record: usize, message: Option<&MessageDescriptor>, raw: bool) -> ShownRecord {
     let (offset, timestamp_ms) = (slab.offset(record), slab.timestamp_ms(record));
     let mut json = serde_json::Map::new();
     json.insert("partition".into(), slab.partition.into());
@@ -226,6 +227,13 @@ pub fn show(slab: &log::Slab, record: usize, message: Option<&MessageDescriptor>
         slab.headers(record).map(|(key, value)| (key.to_owned(), bytes_json(value))).collect();
     json.insert("headers".into(), Value::Object(headers));
     insert_value(&mut json, slab.value(record), message);
+    if raw {
+        for (name, bytes) in [("keyBase64", slab.key(record)), ("valueBase64", slab.value(record))] {
+            if let Some(bytes) = bytes {
+                json.insert(name.into(), base64_text(bytes).into());
+            }
+        }
+    }
     ShownRecord { partition: slab.partition, offset, timestamp_ms, json: Value::Object(json) }
 }
 

@@ -226,6 +226,15 @@ pub struct TailArguments {
     /// Go on with the records that come
     #[arg(short, long)]
     pub follow: bool,
+    /// Only records for which this SQL condition holds, such as "status = 'COMPLETED' AND order.total > 10000"
+    #[arg(long = "where", value_name = "CONDITION")]
+    pub condition: Option<String>,
+    /// Only records whose JSON contains this, in whatever case
+    #[arg(long, value_name = "TEXT")]
+    pub text: Option<String>,
+    /// Look at so many records at most; 1,000,000 with --where or --text
+    #[arg(long, value_name = "N")]
+    pub scan: Option<u64>,
 }
 
 #[derive(Debug, Args)]

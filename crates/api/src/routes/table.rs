@@ -175,6 +175,15 @@ pub(crate) fn table() -> Vec<Route> {
                 .answers_lines(),
         ),
         route(
+            GET,
+            "/api/v1/topics/{name}/rate",
+            READ_TOPIC,
+            get(tail::rate),
+            says("topics", "How many records there are over time")
+                .query::<tail::RateQuery>()
+                .answers::<shapes::RecordRate>(200),
+        ),
+        route(
             POST,
             "/api/v1/topics/{name}/records",
             Of(Kind::Topic, Permission::WriteRecords),

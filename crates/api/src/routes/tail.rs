@@ -1,16 +1,22 @@
-//! `GET /api/v1/topics/NAME/records`: the last records, those from a time on, or those that come.
+//! `GET /api/v1/topics/NAME/records`: the last records, those from a time on, or those that come; and `/rate`: how many
+//! there are over time.
 
 use crate::AppState;
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::streaming::answer;
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use bytes::Bytes;
-use control::{ControlError, Follow, TailFrom, TailRequest, now_ms, parse_time};
+use control::{
+    ControlError, Follow, RecordRate, ScanProgress, Shows, TailFilter, TailFrom, TailLine, TailRequest, now_ms,
+    parse_time, time_text,
+};
 use futures::StreamExt;
 use serde::Deserialize;
+use serde_json::json;
 use tokio_stream::wrappers::ReceiverStream;
 use utoipa::IntoParams;
 
@@ -32,6 +38,37 @@ pub(crate) struct TailQuery {
     limit: Option<usize>,
     #[serde(default)]
     follow: bool,
+    /// Only records for which this SQL condition over the fields of the message holds, such as
+    /// `status = 'COMPLETED' AND order.total > 10000`. They come as they are found, not in order.
+    #[serde(default, rename = "where")]
+    condition: Option<String>,
+    /// Only records whose JSON contains it, in whatever case. They come as they are found, not in order.
+    #[serde(default)]
+    text: Option<String>,
+    /// Looks at so many records at most.
+    #[serde(default)]
+    scan: Option<u64>,
+    /// Lines with the only key `progress` among the records, several times a second and one at the end of what is there.
+    #[serde(default)]
+    progress: bool,
+    /// `keyBase64` and `valueBase64` with every record.
+    #[serde(default)]
+    raw: bool,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct RateQuery {
+    /// A time; without it that of the first record that is there.
+    #[serde(default)]
+    from: Option<String>,
+    /// A time; without it that of the last record.
+    #[serde(default)]
+    to: Option<String>,
+    /// Steps of the answer, 1 to 500; 120 without it.
+    #[serde(default)]
+    buckets: Option<usize>,
 }
 
 pub(crate) async fn tail(
@@ -61,14 +98,49 @@ pub(crate) async fn tail(
         TailFrom::Last => Some(query.limit.unwrap_or(LIMIT_DEFAULT)),
         _ => query.limit,
     };
-    let follow = if query.follow { Follow::Yes } else { Follow::No };
-    let records = state.platform.tail(&topic, TailRequest { from, partition: query.partition, limit, follow }).await?;
-    let lines = ReceiverStream::new(records).map(|record| {
-        record.map(|record| {
-            let mut line = record.json.to_string();
-            line.push('\n');
-            Bytes::from(line)
+    let request = TailRequest {
+        from,
+        partition: query.partition,
+        limit,
+        follow: if query.follow { Follow::Yes } else { Follow::No },
+        filter: TailFilter { condition: given(query.condition), text: given(query.text) },
+        scan: query.scan,
+        shows: Shows { progress: query.progress, raw: query.raw },
+    };
+    let lines = ReceiverStream::new(state.platform.tail(&topic, request).await?).map(|line| {
+        line.map(|line| {
+            let json = match line {
+                TailLine::Record(record) => record.json,
+                TailLine::Progress(progress) => json!({ "progress": progress_json(&progress) }),
+            };
+            Bytes::from(format!("{json}\n"))
         })
     });
     Ok(answer(&headers, lines, state.stopping))
+}
+
+fn given(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.trim().is_empty())
+}
+
+fn progress_json(progress: &ScanProgress) -> serde_json::Value {
+    json!({
+        "scanned": progress.scanned, "matched": progress.matched, "undecoded": progress.undecoded, "of": progress.of,
+        "isDone": progress.end.is_some(), "end": progress.end.map(|end| end.as_str()),
+    })
+}
+
+pub(crate) async fn rate(
+    State(state): State<AppState>,
+    Path(topic): Path<String>,
+    Query(query): Query<RateQuery>,
+) -> Result<Json<serde_json::Value>, Problem> {
+    let time = |text: Option<String>| text.map(|text| parse_time(&text, now_ms())).transpose();
+    let range = (time(query.from)?, time(query.to)?);
+    let RecordRate { from_ms, to_ms, step_ms, counts, earliest_ms, latest_ms } =
+        state.platform.record_rate(&topic, range, query.buckets).await?;
+    Ok(Json(json!({
+        "from": time_text(from_ms), "to": time_text(to_ms), "stepMs": step_ms, "counts": counts,
+        "earliest": earliest_ms.map(time_text), "latest": latest_ms.map(time_text),
+    })))
 }

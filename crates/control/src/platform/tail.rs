@@ -1,15 +1,25 @@
-//! Reading a topic as a person does: the last records, or from a time on, or as they come.
+//! Reading a topic as a person does: the last records, or from a time on, or as they come; all of them or those that
+//! fit a condition.
+
+mod matcher;
+mod scan;
 
 use super::Platform;
 use crate::error::ControlError;
-use crate::records::{self, ShownRecord};
+use crate::records::ShownRecord;
 use log::{EmbeddedLog, PartitionReader, PartitionStatus, Slab, TopicLog};
-use prost_reflect::MessageDescriptor;
+use matcher::Matcher;
+pub use scan::{ScanEnd, ScanProgress};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 pub const TAIL_RECORDS_MAX: usize = 100_000;
+/// Records that a filter looks at when the request does not say how many, and at most.
+pub const SCAN_RECORDS_DEFAULT: u64 = 1_000_000;
+pub const SCAN_RECORDS_MAX: u64 = 10_000_000;
+/// More wait for their turn, so that searching does not starve the daggers.
+pub const SCANS_AT_ONCE_MAX: usize = 4;
 const POLL_BYTES: usize = 256 * 1024;
 /// How often a reader that waits for records looks whether somebody still listens.
 const POLL_WAIT: Duration = Duration::from_secs(1);
@@ -29,7 +39,7 @@ pub enum TailFrom {
     Offset(i64),
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct TailRequest {
     pub from: TailFrom,
     /// Reads only this one.
@@ -38,6 +48,39 @@ pub struct TailRequest {
     pub limit: Option<usize>,
     /// Goes on with what comes when the end is reached.
     pub follow: Follow,
+    pub filter: TailFilter,
+    /// Looks at so many records at most, before it follows.
+    pub scan: Option<u64>,
+    pub shows: Shows,
+}
+
+/// Which records are wanted; without both all are.
+#[derive(Debug, Clone, Default)]
+pub struct TailFilter {
+    /// An SQL condition over the fields of the message.
+    pub condition: Option<String>,
+    /// Is in the record's JSON, in whatever case.
+    pub text: Option<String>,
+}
+
+impl TailFilter {
+    pub fn is_empty(&self) -> bool {
+        self.condition.is_none() && self.text.is_none()
+    }
+}
+
+/// What the answer has beside the records' fields.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Shows {
+    pub progress: bool,
+    /// Key and value as bytes, too, when they could be decoded.
+    pub raw: bool,
+}
+
+#[derive(Debug, Clone)]
+pub enum TailLine {
+    Record(ShownRecord),
+    Progress(ScanProgress),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,14 +90,15 @@ pub enum Follow {
 }
 
 impl Platform {
-    /// Records in the order of their timestamps for what is there, then in the order in which they come. The channel
-    /// ends when the request is answered; dropping it ends the readers.
+    /// Records in the order of their timestamps for what is there, then in the order in which they come; with a filter,
+    /// or without a limit, those that are there as they are found. The channel ends when the request is answered; dropping it ends the
+    /// readers.
     pub async fn tail(
         &self,
         topic: &str,
         request: TailRequest,
-    ) -> Result<mpsc::Receiver<Result<ShownRecord, ControlError>>, ControlError> {
-        let message = self.topic_message(topic).await?;
+    ) -> Result<mpsc::Receiver<Result<TailLine, ControlError>>, ControlError> {
+        let matcher = Matcher::new(self.topic_message(topic).await?, &request.filter, request.shows)?;
         let mut partitions = self.log.topic(topic).await?.partitions;
         if let Some(wanted) = request.partition {
             let count = partitions.len();
@@ -66,17 +110,36 @@ impl Platform {
                 ));
             }
         }
-        let limit = request.limit.unwrap_or(TAIL_RECORDS_MAX).min(TAIL_RECORDS_MAX);
         let follows = request.follow == Follow::Yes || request.from == TailFrom::Latest;
-        let limit = if follows { request.limit.unwrap_or(usize::MAX) } else { limit };
-        let mut ranges = Vec::with_capacity(partitions.len());
+        let limit = match follows {
+            true => request.limit.unwrap_or(usize::MAX),
+            false => request.limit.unwrap_or(TAIL_RECORDS_MAX).min(TAIL_RECORDS_MAX),
+        };
+        let scan_max = match request.scan {
+            Some(scan) => scan.min(SCAN_RECORDS_MAX),
+            // Who goes on with what comes misses nothing before it.
+            None if follows => u64::MAX,
+            None if request.filter.is_empty() => SCAN_RECORDS_MAX,
+            None => SCAN_RECORDS_DEFAULT,
+        };
+        let mut starts = Vec::with_capacity(partitions.len());
         for partition in partitions {
-            ranges.push((partition, self.first_offset(topic, &partition, request.from, limit).await?));
+            starts.push((partition, self.first_offset(topic, &partition, request.from).await?));
         }
         let (sender, receiver) = mpsc::channel(QUEUE_RECORDS);
-        let job = TailJob { log: Arc::clone(&self.log), topic: topic.to_owned(), message, limit, from: request.from };
+        let job = TailJob {
+            log: Arc::clone(&self.log),
+            turns: Arc::clone(&self.scans),
+            topic: topic.to_owned(),
+            limit,
+            scan_max,
+            from: request.from,
+            is_filtered: !request.filter.is_empty(),
+            shows: request.shows,
+            sender: sender.clone(),
+        };
         tokio::spawn(async move {
-            if let Err(error) = job.run(ranges, follows, &sender).await {
+            if let Err(error) = job.run(matcher, starts, follows).await {
                 // Nobody listening is no reason to tell anybody.
                 let _ = sender.send(Err(error)).await;
             }
@@ -89,15 +152,11 @@ impl Platform {
         topic: &str,
         partition: &PartitionStatus,
         from: TailFrom,
-        limit: usize,
     ) -> Result<i64, ControlError> {
         Ok(match from {
-            TailFrom::Earliest => partition.start_offset,
+            // The last ones are looked for from the end backwards.
+            TailFrom::Earliest | TailFrom::Last => partition.start_offset,
             TailFrom::Latest => partition.end_offset,
-            TailFrom::Last => {
-                let limit = i64::try_from(limit.min(TAIL_RECORDS_MAX)).unwrap_or(i64::MAX);
-                (partition.end_offset - limit).max(partition.start_offset)
-            }
             TailFrom::Offset(offset) => offset.clamp(partition.start_offset, partition.end_offset),
             TailFrom::Time(ms) => self
                 .log
@@ -108,89 +167,63 @@ impl Platform {
     }
 }
 
+type Sender = mpsc::Sender<Result<TailLine, ControlError>>;
+
+/// Nobody listens any more.
+struct Gone;
+
 struct TailJob {
     log: Arc<EmbeddedLog>,
+    turns: Arc<Semaphore>,
     topic: String,
-    message: Option<MessageDescriptor>,
     limit: usize,
+    scan_max: u64,
     from: TailFrom,
+    is_filtered: bool,
+    shows: Shows,
+    sender: Sender,
 }
-
-type Sender = mpsc::Sender<Result<ShownRecord, ControlError>>;
 
 impl TailJob {
     async fn run(
         self,
-        ranges: Vec<(PartitionStatus, i64)>,
+        matcher: Matcher,
+        starts: Vec<(PartitionStatus, i64)>,
         follows: bool,
-        sender: &Sender,
     ) -> Result<(), ControlError> {
-        let mut shown: Vec<ShownRecord> = Vec::new();
-        for (partition, start) in &ranges {
-            self.read_until(partition, *start, &mut shown).await?;
-        }
-        shown.sort_by_key(|record| (record.timestamp_ms, record.partition, record.offset));
-        if self.from == TailFrom::Last && shown.len() > self.limit {
-            shown.drain(..shown.len() - self.limit);
-        }
-        let mut left = self.limit;
-        for record in shown.into_iter().take(self.limit) {
-            left -= 1;
-            if sender.send(Ok(record)).await.is_err() {
-                return Ok(());
-            }
-        }
-        if !follows || (left == 0 && self.from != TailFrom::Last) {
+        let ends: Vec<PartitionStatus> = starts.iter().map(|(partition, _)| *partition).collect();
+        let (matcher, sent) = self.scan(matcher, starts).await?;
+        let is_look_back = self.from == TailFrom::Last;
+        if !follows || self.sender.is_closed() || (sent >= self.limit && !is_look_back) {
             return Ok(());
         }
         // The last N are a look back; what comes after them is not counted.
-        let left = if self.from == TailFrom::Last { usize::MAX } else { left };
-        self.follow(ranges, left, sender).await
+        let left = if is_look_back { usize::MAX } else { self.limit - sent };
+        self.follow(matcher, ends, left).await
     }
 
-    /// What one partition holds between `start` and the end that it had when the request came.
-    async fn read_until(
-        &self,
-        partition: &PartitionStatus,
-        start: i64,
-        shown: &mut Vec<ShownRecord>,
-    ) -> Result<(), ControlError> {
-        if start >= partition.end_offset {
-            return Ok(());
-        }
-        let mut reader = self.log.open(&self.topic, partition.partition, start).await?;
-        let mut found = 0;
-        while reader.position() < partition.end_offset && found < self.limit.min(TAIL_RECORDS_MAX) {
-            let slab = reader.poll(POLL_BYTES, Duration::ZERO).await?;
-            for record in 0..slab.len() {
-                if slab.offset(record) < partition.end_offset && slab.offset(record) >= start {
-                    shown.push(records::show(&slab, record, self.message.as_ref()));
-                    found += 1;
-                }
-            }
-            if slab.is_empty() && slab.at_end() {
-                break;
-            }
-        }
-        Ok(())
+    async fn send(&self, line: TailLine) -> Result<(), Gone> {
+        self.sender.send(Ok(line)).await.map_err(|_| Gone)
     }
 
     async fn follow(
         &self,
-        ranges: Vec<(PartitionStatus, i64)>,
+        mut matcher: Matcher,
+        ends: Vec<PartitionStatus>,
         mut left: usize,
-        sender: &Sender,
     ) -> Result<(), ControlError> {
-        let (slabs, mut incoming) = mpsc::channel::<Result<Slab, ControlError>>(ranges.len().max(1));
-        for (partition, _) in ranges {
+        let (slabs, mut incoming) = mpsc::channel::<Result<Slab, ControlError>>(ends.len().max(1));
+        for partition in ends {
             let reader = self.log.open(&self.topic, partition.partition, partition.end_offset).await?;
             tokio::spawn(forward(reader, slabs.clone()));
         }
         drop(slabs);
         while let Some(slab) = incoming.recv().await {
             let slab = slab?;
-            for record in 0..slab.len() {
-                if sender.send(Ok(records::show(&slab, record, self.message.as_ref()))).await.is_err() {
+            let found;
+            (matcher, found) = matcher.look(slab, i64::MIN..i64::MAX).await?;
+            for record in found.records {
+                if self.send(TailLine::Record(record)).await.is_err() {
                     return Ok(());
                 }
                 left -= 1;
@@ -198,7 +231,7 @@ impl TailJob {
                     return Ok(());
                 }
             }
-            if sender.is_closed() {
+            if self.sender.is_closed() {
                 return Ok(());
             }
         }

@@ -5,5 +5,6 @@ mod daggers;
 mod database;
 mod edits;
 mod open_platform;
+mod scanning;
 mod test_database;
 mod topics;

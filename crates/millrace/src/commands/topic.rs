@@ -59,15 +59,45 @@ async fn tail(arguments: TailArguments, client: Client, mut output: Output) -> R
     if let Some(from) = &arguments.from {
         query.push(("from", from.clone()));
     }
+    for (name, given) in [("where", arguments.condition), ("text", arguments.text)] {
+        query.extend(given.map(|given| (name, given)));
+    }
+    query.extend(arguments.scan.map(|scan| ("scan", scan.to_string())));
     query.push(("follow", arguments.follow.to_string()));
+    // Without an end the rows are shown as they come.
+    let has_end = !arguments.follow && arguments.from.as_deref() != Some("latest");
+    query.push(("progress", has_end.to_string()));
     let request = client.request(Method::GET, &["topics", &arguments.name, "records"])?.query(&query);
     let mut lines = Box::pin(client.lines(request).await?);
-    // Without an end the rows are shown as they come.
-    if arguments.follow || arguments.from.as_deref() == Some("latest") {
+    if !has_end {
         while let Some(line) = lines.next().await {
             output.streamed_row(&line?)?;
         }
         return Ok(());
     }
-    output.rows(&lines.try_collect::<Vec<_>>().await?)
+    let (progress, mut records): (Vec<Vec<u8>>, Vec<Vec<u8>>) =
+        lines.try_collect::<Vec<_>>().await?.into_iter().partition(|line| line.starts_with(b"{\"progress\":"));
+    // Those that fit a condition come as they are found; more than were asked for, because the best come last.
+    records.sort_by_cached_key(|line| place(line));
+    let limit = arguments.limit.unwrap_or(if arguments.from.is_none() { LIMIT_DEFAULT } else { usize::MAX });
+    match arguments.from {
+        None => drop(records.drain(..records.len().saturating_sub(limit))),
+        Some(_) => records.truncate(limit),
+    }
+    output.rows(&records)?;
+    let progress: Value = progress.last().and_then(|line| serde_json::from_slice(line).ok()).unwrap_or_default();
+    if progress["progress"]["end"] == "scan" {
+        let scanned = &progress["progress"]["scanned"];
+        note(format!("looked at {scanned} records, which is the limit; --scan sets it"));
+    }
+    Ok(())
+}
+
+/// What the server takes when nothing is said.
+const LIMIT_DEFAULT: usize = 10;
+
+/// In time, then in the log.
+fn place(line: &[u8]) -> (Option<String>, Option<i64>, Option<i64>) {
+    let record: Value = serde_json::from_slice(line).unwrap_or_default();
+    (record["timestamp"].as_str().map(str::to_owned), record["partition"].as_i64(), record["offset"].as_i64())
 }

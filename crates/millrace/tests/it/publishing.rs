@@ -188,3 +188,24 @@ fn a_topic_without_schema_takes_any_bytes_but_no_json() {
     server.cli(&["topic", "delete", "raw"]).ok();
     server.cli(&["topic", "show", "raw"]).failed_with(3, "there is no topic `raw`");
 }
+
+#[test]
+fn records_are_found_by_condition_and_text() {
+    let server = TestServer::with_bookings(3);
+    let records: Vec<_> =
+        (0..30).map(|number| json!({"value": {"orderNumber": format!("Order-{number}"), "amount": number}})).collect();
+    assert_eq!(server.http_json("POST", RECORDS, json!(records)).0, 200);
+    let amounts = |arguments: &[&str]| -> Vec<i64> {
+        let command = [&["-o", "ndjson", "topic", "tail", "bookings"], arguments].concat();
+        let mut amounts: Vec<i64> =
+            server.cli(&command).lines().iter().filter_map(|record| record["value"]["amount"].as_i64()).collect();
+        amounts.sort_unstable();
+        amounts
+    };
+    let found = amounts(&["--from", "earliest", "--where", "amount % 10 = 3 AND order_number LIKE 'Order-%'"]);
+    assert_eq!(found, [3, 13, 23]);
+    assert_eq!(amounts(&["--from", "earliest", "--text", "order-2"]), [2, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29]);
+    assert_eq!(amounts(&["-n", "2", "--where", "amount > 5"]).len(), 2);
+    let refused = server.cli(&["topic", "tail", "bookings", "--where", "amuont = 1"]);
+    assert!(refused.stderr.contains("line 1, column 1") && refused.stderr.contains("amount"), "{}", refused.stderr);
+}
