@@ -7,10 +7,12 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use control::access::{Actor, Caller, Permission};
+use control::access::{Actor, Caller, ChangeOrigin, Permission};
 use control::{ControlError, ErrorKind, Kind};
 
 pub(crate) const SESSION_COOKIE: &str = "millrace_session";
+/// Through what a change comes: `file` or `command-line`.
+pub(crate) const ORIGIN_HEADER: &str = "millrace-origin";
 
 /// What a route asks of the one who calls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,7 +153,21 @@ impl<S: Sync> FromRequestParts<S> for Ordered {
             Some(value) => read_etag(value.to_str().unwrap_or_default())?,
         };
         let is_dry_run = parts.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "dryRun=true"));
-        Ok(Self(Actor { if_generation, is_dry_run, ..Actor::new(caller) }))
+        let actor = Actor::new(caller);
+        let origin = match actor.origin {
+            ChangeOrigin::Api => said_origin(&parts.headers),
+            known => known,
+        };
+        Ok(Self(Actor { origin, if_generation, is_dry_run, ..actor }))
+    }
+}
+
+/// The command line says so itself.
+fn said_origin(headers: &HeaderMap) -> ChangeOrigin {
+    match headers.get(ORIGIN_HEADER).and_then(|value| value.to_str().ok()) {
+        Some("file") => ChangeOrigin::File,
+        Some("command-line") => ChangeOrigin::CommandLine,
+        _ => ChangeOrigin::Api,
     }
 }
 

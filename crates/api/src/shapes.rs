@@ -35,6 +35,8 @@ pub(crate) struct Metadata {
     updated: Option<String>,
     created_by: Option<String>,
     updated_by: Option<String>,
+    /// Through what the latest change came: `portal`, `file` (`millrace apply`), `command-line`, `api` or `server`.
+    updated_from: Option<String>,
 }
 
 macro_rules! resource {
@@ -506,6 +508,8 @@ pub(crate) struct Revision {
     generation: i64,
     at: String,
     by: String,
+    /// Through what it came: `portal`, `file`, `command-line`, `api` or `server`.
+    from: String,
     /// Null when the change was its deletion.
     spec: Option<DaggerSpec>,
 }

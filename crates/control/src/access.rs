@@ -13,7 +13,7 @@ mod permission;
 mod secret;
 mod store;
 
-pub use actor::Actor;
+pub use actor::{Actor, ChangeOrigin};
 pub use audit::{AuditEntry, AuditFilter, Subject};
 pub use caller::{Caller, Via};
 pub use credentials::{Credential, CredentialKind, SESSION_TIME};

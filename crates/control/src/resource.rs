@@ -86,6 +86,8 @@ pub struct Resource {
     pub updated_ms: i64,
     pub created_by: String,
     pub updated_by: String,
+    /// As [`crate::access::ChangeOrigin`] says it; empty for what was made before this was kept.
+    pub updated_from: String,
 }
 
 impl Resource {
@@ -100,6 +102,7 @@ impl Resource {
         metadata.insert("updated".into(), json!(crate::time_text::millis(self.updated_ms)));
         metadata.insert("createdBy".into(), json!(self.created_by));
         metadata.insert("updatedBy".into(), json!(self.updated_by));
+        metadata.insert("updatedFrom".into(), json!(self.updated_from));
         let mut resource = Map::new();
         resource.insert("apiVersion".into(), json!(API_VERSION));
         resource.insert("kind".into(), json!(self.kind.as_str()));
@@ -150,6 +153,9 @@ pub struct MetadataDocument {
     #[serde(default)]
     #[allow(dead_code)]
     updated_by: Option<serde::de::IgnoredAny>,
+    #[serde(default)]
+    #[allow(dead_code)]
+    updated_from: Option<serde::de::IgnoredAny>,
 }
 
 /// Only as much of a document as tells which kind reads it.

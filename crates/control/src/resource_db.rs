@@ -22,7 +22,7 @@ pub const RESOURCES_PER_KIND_MAX: i64 = 100_000;
 pub const REVISIONS_SHOWN_MAX: i64 = 1_000;
 
 const COLUMNS: &str = "SELECT kind, name, group_name, labels, spec, generation, created_ms, updated_ms, created_by, \
-                       updated_by FROM resources";
+                       updated_by, updated_from FROM resources";
 
 #[derive(Clone)]
 pub struct ResourceDb {
@@ -44,6 +44,7 @@ pub struct RevisionRow {
     pub generation: i64,
     pub changed_ms: i64,
     pub changed_by: String,
+    pub changed_from: String,
     pub spec: Option<Value>,
 }
 
@@ -133,6 +134,7 @@ impl ResourceDb {
             updated_ms: now,
             created_by: before.as_ref().map_or_else(|| author.clone(), |before| before.created_by.clone()),
             updated_by: author.clone(),
+            updated_from: actor.origin.as_str().to_owned(),
         };
         let change = if before.is_some() { Change::Updated } else { Change::Created };
         if actor.is_dry_run {
@@ -140,9 +142,9 @@ impl ResourceDb {
         }
         sqlx::query(
             "INSERT INTO resources (kind, name, group_name, labels, spec, generation, created_ms, updated_ms, created_by, \
-             updated_by) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+             updated_by, updated_from) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
              ON CONFLICT (kind, name) DO UPDATE SET group_name = $3, labels = $4, spec = $5, generation = $6, \
-             updated_ms = $8, updated_by = $10",
+             updated_ms = $8, updated_by = $10, updated_from = $11",
         )
         .bind(kind.as_str())
         .bind(&metadata.name)
@@ -154,10 +156,11 @@ impl ResourceDb {
         .bind(resource.updated_ms)
         .bind(&resource.created_by)
         .bind(&resource.updated_by)
+        .bind(&resource.updated_from)
         .execute(&mut *transaction)
         .await?;
         let spec_before = before.as_ref().map(|before| &before.spec);
-        let revision = Revision { kind, name: &metadata.name, generation: resource.generation, author };
+        let revision = Revision { kind, name: &metadata.name, generation: resource.generation, actor };
         revision.write(&mut transaction, spec_before, Some(spec)).await?;
         let subject = Subject { kind: kind.as_str(), name: &metadata.name, group: &metadata.group };
         let action = if before.is_some() { "update" } else { "create" };
@@ -188,7 +191,7 @@ impl ResourceDb {
             .bind(name)
             .execute(&mut *transaction)
             .await?;
-        let revision = Revision { kind, name, generation: before.generation + 1, author: &actor.caller.user };
+        let revision = Revision { kind, name, generation: before.generation + 1, actor };
         revision.write(&mut transaction, Some(&before.spec), None).await?;
         let subject = Subject { kind: kind.as_str(), name, group: &before.metadata.group };
         audit::write(&mut transaction, &actor.caller, "delete", subject, Some(&before.spec), None).await?;
@@ -217,7 +220,7 @@ impl ResourceDb {
     /// What became of a resource, the latest change first.
     pub async fn revisions(&self, kind: Kind, name: &str) -> Result<Vec<RevisionRow>, ControlError> {
         let rows = sqlx::query(
-            "SELECT generation, spec_after, changed_ms, changed_by FROM revisions WHERE kind = $1 AND name = $2 \
+            "SELECT generation, spec_after, changed_ms, changed_by, changed_from FROM revisions WHERE kind = $1 AND name = $2 \
              ORDER BY generation DESC LIMIT $3",
         )
         .bind(kind.as_str())
@@ -233,6 +236,7 @@ impl ResourceDb {
                     generation: row.try_get("generation")?,
                     changed_ms: row.try_get("changed_ms")?,
                     changed_by: row.try_get("changed_by")?,
+                    changed_from: row.try_get("changed_from")?,
                     spec: spec.map_err(|_| ControlError::internal("a stored revision cannot be read"))?,
                 })
             })
@@ -318,7 +322,7 @@ struct Revision<'a> {
     kind: Kind,
     name: &'a str,
     generation: i64,
-    author: &'a str,
+    actor: &'a Actor,
 }
 
 impl Revision<'_> {
@@ -329,8 +333,8 @@ impl Revision<'_> {
         after: Option<&Value>,
     ) -> Result<(), ControlError> {
         sqlx::query(
-            "INSERT INTO revisions (kind, name, generation, spec_before, spec_after, changed_ms, changed_by) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO revisions (kind, name, generation, spec_before, spec_after, changed_ms, changed_by, changed_from) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(self.kind.as_str())
         .bind(self.name)
@@ -338,7 +342,8 @@ impl Revision<'_> {
         .bind(before.map(json_text).transpose()?)
         .bind(after.map(json_text).transpose()?)
         .bind(now_ms())
-        .bind(self.author)
+        .bind(&self.actor.caller.user)
+        .bind(self.actor.origin.as_str())
         .execute(connection)
         .await?;
         Ok(())
@@ -368,5 +373,6 @@ fn read_resource(row: &AnyRow) -> Result<Resource, ControlError> {
         updated_ms: row.try_get("updated_ms")?,
         created_by: row.try_get("created_by")?,
         updated_by: row.try_get("updated_by")?,
+        updated_from: row.try_get("updated_from")?,
     })
 }

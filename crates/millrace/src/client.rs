@@ -18,6 +18,9 @@ pub struct Client {
     url: String,
 }
 
+/// Tells the server through what a change comes.
+pub const ORIGIN_HEADER: &str = "millrace-origin";
+
 impl Client {
     pub fn new(arguments: &ServerArguments) -> Result<Self, Failure> {
         let location = server_location::find(arguments)?;
@@ -28,6 +31,7 @@ impl Client {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
+        headers.insert(ORIGIN_HEADER, HeaderValue::from_static("command-line"));
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIME_MAX)
             .no_proxy()

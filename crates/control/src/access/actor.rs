@@ -1,12 +1,37 @@
 //! Who changes something, and on what condition.
 
-use super::{Caller, Permission};
+use super::{Caller, Permission, Via};
 use crate::error::{ControlError, ErrorKind};
+
+/// Through what a change comes. A resource that comes from a file is best changed there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeOrigin {
+    Portal,
+    /// `millrace apply -f`.
+    File,
+    CommandLine,
+    Api,
+    /// The server itself, such as the demo.
+    Server,
+}
+
+impl ChangeOrigin {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ChangeOrigin::Portal => "portal",
+            ChangeOrigin::File => "file",
+            ChangeOrigin::CommandLine => "command-line",
+            ChangeOrigin::Api => "api",
+            ChangeOrigin::Server => "server",
+        }
+    }
+}
 
 /// One order to change a resource.
 #[derive(Debug, Clone)]
 pub struct Actor {
     pub caller: Caller,
+    pub origin: ChangeOrigin,
     /// The change is made only if the resource still has this generation: what its author has seen.
     pub if_generation: Option<i64>,
     /// Everything is checked and nothing is made.
@@ -15,7 +40,12 @@ pub struct Actor {
 
 impl Actor {
     pub fn new(caller: Caller) -> Self {
-        Self { caller, if_generation: None, is_dry_run: false }
+        let origin = match caller.via {
+            Via::Session | Via::Invitation => ChangeOrigin::Portal,
+            Via::Token(_) | Via::LocalFile => ChangeOrigin::Api,
+            Via::Server => ChangeOrigin::Server,
+        };
+        Self { caller, origin, if_generation: None, is_dry_run: false }
     }
 
     /// The server itself.

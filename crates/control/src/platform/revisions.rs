@@ -13,6 +13,8 @@ pub struct Revision {
     pub generation: i64,
     pub changed_ms: i64,
     pub changed_by: String,
+    /// Through what it came, as [`crate::access::ChangeOrigin`] says it.
+    pub changed_from: String,
     /// `None` when the change was its deletion.
     pub spec: Option<Value>,
 }
@@ -20,7 +22,8 @@ pub struct Revision {
 impl Revision {
     pub fn to_json(&self) -> Value {
         json!({
-            "generation": self.generation, "at": millis(self.changed_ms), "by": self.changed_by, "spec": self.spec,
+            "generation": self.generation, "at": millis(self.changed_ms), "by": self.changed_by, "from": self.changed_from,
+            "spec": self.spec,
         })
     }
 }
@@ -34,6 +37,7 @@ impl Platform {
             generation: row.generation,
             changed_ms: row.changed_ms,
             changed_by: row.changed_by,
+            changed_from: row.changed_from,
             spec: row.spec,
         });
         Ok(revisions.collect())

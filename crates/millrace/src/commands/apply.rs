@@ -1,7 +1,7 @@
 //! `millrace apply`, `diff` and `delete -f`: what files say becomes so, one document after the other.
 
 use crate::arguments::{ApplyArguments, ApplyHow, DiffArguments, OutputFormat};
-use crate::client::{Client, json, problem_of};
+use crate::client::{Client, ORIGIN_HEADER, json, problem_of};
 use crate::documents::{self, Document};
 use crate::failure::{Failure, Problem};
 use crate::output::{Output, note, paint_difference};
@@ -85,7 +85,8 @@ struct Applied {
 }
 
 async fn send(client: &Client, document: &Document, is_dry_run: bool) -> Result<Result<Applied, Problem>, Failure> {
-    let mut request = client.request(Method::POST, &["apply"])?.body(document.text.clone());
+    let mut request =
+        client.request(Method::POST, &["apply"])?.header(ORIGIN_HEADER, "file").body(document.text.clone());
     if is_dry_run {
         request = request.query(&[("dryRun", "true")]);
     }

@@ -200,3 +200,23 @@ fn a_difference_is_shown_and_can_be_an_exit_code() {
     // Looking has changed nothing.
     assert_eq!(server.cli(&["get", "dagger", "first", "-o", "json"]).json()["metadata"]["generation"], 1);
 }
+
+#[test]
+fn what_comes_from_a_file_says_so() {
+    let server = TestServer::with_bookings(1);
+    let file = server.file("topic.yaml", TOPIC.replace(", group: rides", ""));
+    let origin = |server: &TestServer| -> String {
+        let shown = server.cli(&["topic", "show", "trips", "-o", "json"]).ok().json();
+        shown["metadata"]["updatedFrom"].as_str().unwrap_or_default().to_owned()
+    };
+    server.cli(&["apply", "-f", &file]).ok();
+    assert_eq!(origin(&server), "file");
+    let mut topic = server.cli(&["topic", "show", "trips", "-o", "json"]).ok().json();
+    topic["spec"]["description"] = json!("of all cities");
+    // What a server has said of a resource can be sent back.
+    assert_eq!(server.http_json("POST", "/api/v1/apply", topic).0, 200);
+    assert_eq!(origin(&server), "api");
+    server.cli(&["topic", "create", "other", "--schema", "shop.v1.Booking"]).ok();
+    let other = server.cli(&["topic", "show", "other", "-o", "json"]).ok().json();
+    assert_eq!(other["metadata"]["updatedFrom"], "command-line");
+}

@@ -9,6 +9,7 @@ export interface Metadata {
   updated: string
   createdBy?: string
   updatedBy?: string
+  updatedFrom?: string
 }
 
 export interface Resource<Kind extends string, Spec, Status> {
@@ -311,6 +312,7 @@ export interface Revision {
   generation: number
   at: string
   by: string | null
+  from?: string
   spec: DaggerSpec
 }
 
