@@ -45,5 +45,6 @@ pub use resource::{API_VERSION, GROUP_DEFAULT, Kind, Metadata, Resource, documen
 pub use resource_db::Change;
 pub use schema::{MessageSummary, SourceFile};
 pub use state_identity::{StateFate, StateVerdict};
+pub use supervisor::job_state;
 pub use time_text::{millis as time_text, now_ms, parse_time};
 pub use topic_spec::TopicSpec;

@@ -199,7 +199,7 @@ impl Platform {
                 None => self.clusters.end(&metadata.name),
             }
             for (dagger, _) in running {
-                self.supervisor.restart(&dagger);
+                self.supervisor.restart(&dagger, "the cores of its cluster changed");
             }
         }
         Ok((resource.to_json(None), change))
@@ -303,7 +303,7 @@ impl Platform {
                     format_bytes(limit)
                 );
                 tracing::warn!(dagger = largest, cluster = name, total, limit, "stopped: the cluster is out of memory");
-                self.supervisor.refuse(largest, reason);
+                self.supervisor.refuse(largest, &reason);
             }
         }
         Ok(())

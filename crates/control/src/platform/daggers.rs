@@ -40,7 +40,7 @@ impl Platform {
             if actor.is_dry_run {
                 return Ok(AppliedDagger { resource: resource.to_json(None), change, warnings });
             }
-            self.supervise(&resource, spec.state);
+            self.supervise(&resource, spec.state, &format!("applied by {}", actor.caller.user));
             (resource, change, warnings)
         };
         self.supervisor.wait(&metadata.name, |phase| phase != Phase::Deploying).await;
@@ -149,7 +149,7 @@ impl Platform {
     pub(super) async fn supervise_all(self: &Arc<Self>) -> Result<(), ControlError> {
         for resource in self.db.list(Kind::Dagger).await? {
             match DaggerSpec::from_json(&resource.metadata.name, &resource.spec) {
-                Ok(spec) => self.supervise(&resource, spec.state),
+                Ok(spec) => self.supervise(&resource, spec.state, "the server started"),
                 Err(error) => {
                     tracing::error!(dagger = %resource.metadata.name, %error, "the stored dagger cannot be read")
                 }
@@ -158,12 +158,12 @@ impl Platform {
         Ok(())
     }
 
-    fn supervise(self: &Arc<Self>, resource: &Resource, state: DesiredState) {
+    fn supervise(self: &Arc<Self>, resource: &Resource, state: DesiredState, why: &str) {
         let desired = match state {
-            DesiredState::Running => Desired::Running { generation: resource.generation, run: 0 },
+            DesiredState::Running => Desired::Running { generation: resource.generation },
             DesiredState::Suspended => Desired::Suspended,
         };
-        self.supervisor.set(self, &resource.metadata.name, desired);
+        self.supervisor.set(self, &resource.metadata.name, desired, why);
     }
 
     pub async fn daggers(&self) -> Result<Vec<Value>, ControlError> {
@@ -205,9 +205,9 @@ impl Platform {
         if self
             .supervisor
             .observe(name)
-            .is_some_and(|observed| matches!(observed.phase, Phase::Failed | Phase::Failing))
+            .is_some_and(|observed| matches!(observed.phase(), Phase::Failed | Phase::Failing))
         {
-            self.supervisor.restart(name);
+            self.supervisor.restart(name, &started_by(actor));
         }
         self.supervisor.wait(name, |phase| !matches!(phase, Phase::Deploying | Phase::Suspended)).await;
         self.dagger(name).await
@@ -221,7 +221,11 @@ impl Platform {
         spec.state = state;
         let (resource, _) = self.db.put(actor, Kind::Dagger, &resource.metadata, &spec.to_json()).await?;
         if !actor.is_dry_run {
-            self.supervise(&resource, state);
+            let why = match state {
+                DesiredState::Running => started_by(actor),
+                DesiredState::Suspended => format!("stopped by {}", actor.caller.user),
+            };
+            self.supervise(&resource, state, &why);
         }
         Ok(())
     }
@@ -235,7 +239,7 @@ impl Platform {
         if actor.is_dry_run {
             return Ok(());
         }
-        self.supervisor.end(name).await;
+        self.supervisor.end(name, &format!("deleted by {}", actor.caller.user)).await;
         self.db.delete(actor, Kind::Dagger, name).await?;
         self.forget_dead_letters(DeadLetterFilter::owner(name)).await?;
         self.drop_state(name).await?;
@@ -245,6 +249,10 @@ impl Platform {
         }
         Ok(())
     }
+}
+
+fn started_by(actor: &Actor) -> String {
+    format!("started by {}", actor.caller.user)
 }
 
 pub(super) fn measurements(spec: &DaggerSpec) -> impl Iterator<Item = &str> {

@@ -81,7 +81,7 @@ impl Platform {
                 self.make_replay_topic(&replay_topic(dagger, table)).await?;
             }
             for dagger in &daggers {
-                self.supervisor.restart(dagger);
+                self.supervisor.restart(dagger, "its dead letters are replayed");
             }
             for dagger in &daggers {
                 self.supervisor.wait(dagger, |phase| phase != Phase::Deploying).await;

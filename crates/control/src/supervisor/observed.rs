@@ -1,5 +1,8 @@
 //! How a dagger is: its phase, since when, why, and its numbers.
 
+use super::job::Entrance;
+use super::job_state::Phase;
+use super::{Desired, Order};
 use crate::operator_graph::OperatorRates;
 use crate::platform::{RunningDagger, SinkStatus};
 use crate::supervisor::history::History;
@@ -13,48 +16,23 @@ use tokio::sync::watch;
 /// The rate is taken over at least this long.
 const RATE_WINDOW: Duration = Duration::from_secs(2);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    Deploying,
-    Running,
-    /// It was told to, and makes its last checkpoint.
-    Stopping,
-    /// It failed and will be tried again.
-    Failing,
-    Suspended,
-    /// The server ends, or it was deleted.
-    Stopped,
-    /// It failed, and trying again would not help.
-    Failed,
-}
-
-impl Phase {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Phase::Deploying => "deploying",
-            Phase::Running => "running",
-            Phase::Stopping => "stopping",
-            Phase::Failing => "failing",
-            Phase::Suspended => "suspended",
-            Phase::Stopped => "stopped",
-            Phase::Failed => "failed",
-        }
-    }
-}
-
 #[derive(Clone)]
 pub struct Observed {
-    pub phase: Phase,
     dagger: String,
     history: History,
+    /// The state of its job, and why it came into it.
+    phase: Phase,
+    why: Option<String>,
+    /// The order to run that its job has not followed yet.
+    awaited: Option<Order>,
+    /// What was shown last, and since when.
+    shown: Phase,
+    since_ms: i64,
     /// What the history knows last.
     noted: Option<&'static str>,
-    pub(super) generation: i64,
-    since_ms: i64,
+    generation: i64,
     last_error: Option<String>,
     last_error_ms: Option<i64>,
-    /// Why it is to be stopped, if somebody has decided so.
-    refusal: Option<String>,
     failures: u64,
     /// Of the last run; its numbers are those of this moment.
     status: Option<watch::Receiver<Arc<DaggerStatus>>>,
@@ -65,84 +43,103 @@ pub struct Observed {
 }
 
 impl Observed {
-    pub(super) fn new(dagger: &str, history: History) -> Self {
-        Self {
-            phase: Phase::Deploying,
+    /// Of one whose job begins with this order.
+    pub(super) fn new(dagger: &str, history: History, first: &Order) -> Self {
+        let phase = match first.desired {
+            Desired::Running { .. } => Phase::Deploying,
+            Desired::Suspended => Phase::Suspended,
+            Desired::Refused => Phase::Failed,
+            Desired::Ended => Phase::Stopped,
+        };
+        let mut observed = Self {
             dagger: dagger.to_owned(),
             history,
+            phase,
+            why: Some(first.why.clone()),
+            awaited: None,
+            shown: phase,
+            since_ms: now_ms(),
             noted: None,
             generation: 0,
-            since_ms: now_ms(),
             last_error: None,
             last_error_ms: None,
-            refusal: None,
             failures: 0,
             status: None,
             sinks: Vec::new(),
             operators: OperatorRates::default(),
             rate: 0.0,
             rate_from: None,
-        }
+        };
+        observed.expect(first);
+        observed
     }
 
-    pub(super) fn enter(&mut self, phase: Phase, error: Option<String>) {
-        if phase != self.phase {
-            self.phase = phase;
+    /// Notes an order as it is given, before its job can know.
+    pub(super) fn expect(&mut self, order: &Order) {
+        self.awaited = None;
+        if let Desired::Running { generation } = order.desired {
+            self.generation = generation;
+            self.awaited = Some(order.clone());
+        }
+        self.settle();
+    }
+
+    pub(super) fn enter(&mut self, entrance: Entrance) {
+        self.phase = entrance.phase();
+        if self.awaited.as_ref().is_some_and(|awaited| entrance.order() == Some(awaited.number)) {
+            self.awaited = None;
+        }
+        self.why = entrance.into_why();
+        if matches!(self.phase, Phase::Failing | Phase::Failed) {
+            self.last_error = self.why.clone();
+            self.last_error_ms = Some(now_ms());
+            self.failures += 1;
+        }
+        self.settle();
+    }
+
+    /// One that was told to run is deploying from then on, so that whoever waits for it to run does not take the former run
+    /// for it.
+    pub fn phase(&self) -> Phase {
+        if self.awaited.is_some() { Phase::Deploying } else { self.phase }
+    }
+
+    /// Whether it runs as it was told last.
+    pub(super) fn is_running(&self) -> bool {
+        matches!(self.phase(), Phase::Deploying | Phase::Running) && self.awaited.is_none()
+    }
+
+    fn settle(&mut self) {
+        if self.shown != self.phase() {
+            self.shown = self.phase();
             self.since_ms = now_ms();
         }
-        if phase != Phase::Running {
+        if self.shown != Phase::Running {
             self.rate = 0.0;
             self.rate_from = None;
             self.operators.rest();
         }
-        if let Some(error) = error {
-            self.last_error = Some(error);
-            self.last_error_ms = Some(now_ms());
-            self.failures += 1;
-        }
         self.keep_history();
-    }
-
-    pub(super) fn refuse(&mut self, reason: String) {
-        self.refusal = Some(reason);
-    }
-
-    pub(super) fn refusal(&mut self) -> String {
-        self.refusal.take().unwrap_or_default()
     }
 
     /// The state as it is shown, and why it is not well.
     fn state(&self) -> (&'static str, Option<String>) {
         let problem = self.status.as_ref().and_then(|status| status.borrow().problem.clone());
-        match (self.phase, problem) {
+        match (self.phase(), problem) {
             // It runs and does not get on.
             (Phase::Deploying | Phase::Running, Some(problem)) => ("degraded", Some(problem)),
-            (Phase::Failing | Phase::Failed, _) => (self.phase.as_str(), self.last_error.clone()),
+            (phase @ (Phase::Failing | Phase::Failed), _) => (phase.as_str(), self.last_error.clone()),
             (phase, _) => (phase.as_str(), None),
         }
     }
 
     fn keep_history(&mut self) {
-        let (state, reason) = self.state();
+        let (state, problem) = self.state();
         if self.noted != Some(state) {
             self.noted = Some(state);
-            self.history.note(&self.dagger, state, reason.as_deref(), self.generation);
+            let why = self.awaited.as_ref().map_or(self.why.as_deref(), |awaited| Some(awaited.why.as_str()));
+            self.history.note(&self.dagger, state, problem.as_deref().or(why), self.generation);
         }
-    }
-
-    /// Takes the numbers of a run that has begun.
-    pub(super) fn look(&mut self, running: &RunningDagger) {
-        if !running.is_deployed() {
-            // Its first checkpoint may have to wait, too, for room on the disk.
-            if running.handle.status().problem.is_some() {
-                self.take_numbers(running);
-            }
-            return;
-        }
-        if self.phase == Phase::Deploying {
-            self.enter(Phase::Running, None);
-        }
-        self.take_numbers(running);
     }
 
     pub(super) fn take_numbers(&mut self, running: &RunningDagger) {
@@ -164,7 +161,7 @@ impl Observed {
 
     /// Memory of its state; nothing while it does not run.
     pub fn state_bytes(&self) -> usize {
-        match self.phase {
+        match self.phase() {
             Phase::Deploying | Phase::Running => self.status.as_ref().map_or(0, |status| status.borrow().state_bytes),
             _ => 0,
         }
