@@ -1,7 +1,7 @@
 // Every question to the server, by what it is about.
 import { call, callIfThere, lines } from './client'
 import type {
-  Applied, AuditPage, AuditQuery, Dagger, DaggerCluster, DaggerDiff, DaggerDraft, DeadLetter, DeadLetterQuery, Group, Invited, ListQuery, Member, NewToken, Page, Permission, Person, Preview, Published, QueryResult, RecordsQuery, Revision, Role, Schema, Secret, Session, SqlFunction, StateChange, Token, Topic, TopicRecord, Validation,
+  Applied, AuditPage, AuditQuery, Dagger, DaggerCluster, DaggerDiff, DaggerDraft, DeadLetter, DeadLetterQuery, Group, Invited, KafkaCluster, ListQuery, Member, NewToken, Page, Permission, Person, Preview, Published, QueryResult, RecordsQuery, Revision, Role, Schema, Secret, Session, SqlFunction, StateChange, Token, Topic, TopicRecord, Validation,
 } from './types'
 
 export * from './types'
@@ -101,6 +101,7 @@ export const people = {
   list: (signal?: AbortSignal) => call<All<Person>>('/users', { signal }).then((page) => page.items),
   create: (person: { name: string; displayName?: string; admin?: boolean }) => press<Invited>('/users', person),
   invite: (name: string) => press<Invited>(`/users/${at(name)}/invitation`),
+  setAdmin: (name: string, platformAdmin: boolean) => call<void>(`/users/${at(name)}`, { method: 'PUT', body: { platformAdmin } }),
   remove: (name: string) => call<void>(`/users/${at(name)}`, { method: 'DELETE' }),
 }
 
@@ -128,6 +129,11 @@ export const clusters = {
     return press<unknown>('/dagger-clusters', { apiVersion: 'millrace/v1', kind: 'DaggerCluster', metadata: { name }, spec: { engine: 'embedded', ...spec } }, { ifMatch })
   },
   remove: (name: string) => call<void>(`/dagger-clusters/${at(name)}`, { method: 'DELETE' }),
+}
+
+export const kafkaClusters = {
+  /** `null` from a server that does not tell them. */
+  list: (signal?: AbortSignal) => callIfThere<Page<KafkaCluster>>('/kafka-clusters', { signal }).then((page) => page?.items ?? null),
 }
 
 export const server = {

@@ -120,6 +120,7 @@ export type Permission = (typeof PERMISSIONS)[number]
 
 export type Session = Exact<Schemas['Session'], { groups: { name: string; role: Role }[]; permissions: { [P in Permission]?: string[] | null } }>
 export type Group = Exact<Schemas['Group'], Known<Filled<Schemas['GroupSpec'], 'openRecords'>, Schemas['GroupStatus']>>
+/** The document does not know `since` yet. */
 export type Member = Exact<Schemas['Member'], { role: Role }> & { since?: string }
 export type Person = Schemas['User']
 export type Invited = Schemas['Invited']
@@ -130,6 +131,13 @@ export type AuditEntry = Exact<Schemas['AuditEntry'], { before: Cell; after: Cel
 export type AuditPage = Exact<Schemas['AuditPage'], { items: AuditEntry[] }>
 
 export type DaggerCluster = Exact<Schemas['DaggerCluster'], Known<Filled<Schemas['ClusterSpec'], 'engine' | 'daggersMax' | 'groups'>, Schemas['ClusterStatus']>>
+
+/** The document does not know Kafka clusters yet. */
+export interface KafkaCluster {
+  metadata: Metadata
+  spec: { type: 'embedded' }
+  status: { state: DaggerState; topics: number; partitions: number; records: number; bytes: number; diskFreeBytes: number; directory: string }
+}
 
 export type Revision = Exact<Schemas['Revision'], { spec?: DaggerSpec | null }>
 export type StateChange = Exact<Schemas['State'], { state: DaggerState }>
