@@ -17,12 +17,13 @@ one() {
     tumble | hop | session | memory) run bench_windows "$1" ;;
     idle) bench/idle_daggers ;;
     lists) run bench_lists ;;
-    *) echo "no benchmark is called $1; there are: tumble hop session memory idle lists codec log s2 series" >&2; exit 2 ;;
+    chart) bench/chart ;;
+    *) echo "no benchmark is called $1; there are: tumble hop session memory idle lists chart codec log s2 series" >&2; exit 2 ;;
   esac
 }
 if [ "$name" = all ]; then
   failed=0
-  for each in tumble hop session memory idle lists codec log s2 series; do one "$each" || failed=1; done
+  for each in tumble hop session memory idle lists chart codec log s2 series; do one "$each" || failed=1; done
   exit $failed
 fi
 one "$name"

@@ -7,7 +7,7 @@ const pages: [name: string, path: string, heading: string | RegExp][] = [
   ['home', '/', 'Home'], ['daggers', '/daggers', 'Daggers'], ['dagger', '/daggers/driver_count_demo', 'driver_count_demo'], ['flow', '/daggers/surge?tab=flow', 'surge'], ['new', '/daggers/new?topic=driver-location-ping', 'New dagger'], ['edit', '/daggers/surge/edit', 'Edit surge'],
   ['topics', '/topics', 'Topics'], ['topic', '/topics/driver-location-ping', 'driver-location-ping'], ['produce', '/topics/api-log?tab=produce', 'api-log'], ['schemas', '/schemas/city.booking.v1.BookingLog', 'Schemas'], ['dead-letters', '/dead-letters', 'Dead letters'], ['explore', '/explore', 'Explore'], ['settings', '/settings', 'Settings'], ['nothing', '/nothing', /nothing/],
   ['revisions', '/daggers/surge?tab=revisions', 'surge'], ['history', '/daggers/surge?tab=history', 'surge'],
-  ...(TOKEN ? ['groups', 'people', 'tokens', 'secrets', 'clusters', 'audit'].map((tab): [string, string, string] => [tab, `/settings?tab=${tab}`, 'Settings']) : []),
+  ...(TOKEN ? ['groups', 'people', 'tokens', 'secrets', 'clusters', 'kafka', 'audit'].map((tab): [string, string, string] => [tab, `/settings?tab=${tab}`, 'Settings']) : []),
 ]
 // Before somebody is logged in.
 const outside: typeof pages = TOKEN ? [['login', '/daggers?state=running', 'Log in'], ['welcome', '/welcome#an-invitation', 'Welcome'], ['failed', '/login?problem=The%20provider%20said%20no.', 'Log in']] : []

@@ -34,7 +34,8 @@ const routes: Route[] = [
 export interface Found {
   /** Two addresses of the same key are the same page, which then only reads its query anew. */
   key: string
-  section: Section
+  /** An address at which nothing is belongs nowhere. */
+  section: Section | null
   params: Params
   trail: string[]
   load: Route['load']
@@ -57,5 +58,5 @@ export function find(path: string): Found {
     const isSchemas = route.section === 'schemas'
     return { key: isSchemas ? 'schemas' : path, section: route.section, params, trail: route.trail?.(params) ?? [], load }
   }
-  return { key: path, section: 'home', params: {}, trail: [], load: () => import('./pages/NotFound.svelte') }
+  return { key: path, section: null, params: {}, trail: [], load: () => import('./pages/NotFound.svelte') }
 }

@@ -6,7 +6,7 @@ export const topicsOf = (dagger: Dagger) => [...new Set(dagger.spec.streams.flat
 
 /** The watermark is the event time up to which results are complete: the age of the last result. */
 export function lastResult(dagger: Dagger): string | null {
-  return dagger.status.rows > 0 ? dagger.status.watermark : null
+  return dagger.status.rows > 0 ? dagger.status.watermark ?? null : null
 }
 
 export const measurementOf = (dagger: Dagger) => dagger.spec.sinks.find((sink) => sink.kind === 'series')?.measurement ?? null

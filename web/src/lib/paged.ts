@@ -15,7 +15,7 @@ export interface LocalRules<T> {
 }
 
 export function paged<T>(page: Page<T>, query: ListQuery, rules: LocalRules<T>): Listed<T> {
-  if (page.total !== undefined) return { items: page.items, total: page.total }
+  if (typeof page.total === 'number') return { items: page.items, total: page.total }
   const found = page.items.filter((item) => rules.matches(item, query))
   const sort = query.sort ?? 'name'
   const key = sort.replace(/^-/, '')

@@ -40,38 +40,47 @@ export function toChart(result: Pick<QueryResult, 'rows'>, columns: Columns, opt
   const chosen = options.chosen && columns.values.includes(options.chosen) ? options.chosen : columns.values[0] ?? ''
   const wanted = columns.group ? [chosen] : columns.values
   const { group } = columns
-  const table = new Map<string, Map<number, number>>()
-  const allTimes = new Set<number>()
-  for (const row of result.rows) {
-    const time = Date.parse(String(row[columns.time])) / 1000
-    if (Number.isNaN(time)) continue
-    allTimes.add(time)
+  const at = timesOf(result.rows, columns.time)
+  const times = withGaps([...new Set(at)].filter((time) => !Number.isNaN(time)).sort((a, b) => a - b))
+  const places = new Map(times.map((time, index) => [time, index]))
+  const table = new Map<string, (number | null)[]>()
+  let place = 0
+  result.rows.forEach((row, index) => {
+    const time = at[index] ?? NaN
+    // Rows come in the order of time, nearly always: then the place is the last one or the one after it.
+    if (times[place] !== time) place = times[place + 1] === time ? place + 1 : places.get(time) ?? -1
+    if (place < 0) return void (place = 0)
     for (const name of wanted) {
       const value = row[name]
       if (typeof value !== 'number') continue
       const key = group ? String(row[group] ?? '–') : name
-      const line = table.get(key) ?? new Map<number, number>()
+      let line = table.get(key)
+      if (!line) table.set(key, (line = new Array<number | null>(times.length).fill(null)))
       // Several rows of one group at one time (another column tells them apart) are added up.
-      line.set(time, (line.get(time) ?? 0) + value)
-      table.set(key, line)
+      line[place] = (line[place] ?? 0) + value
     }
-  }
-  const times = withGaps([...allTimes].sort((a, b) => a - b))
-  const size = (line: Map<number, number>) => [...line.values()].reduce((sum, value) => sum + Math.abs(value), 0)
-  const ranked = [...table.entries()].sort((a, b) => size(b[1]) - size(a[1]))
+  })
+  const size = (line: (number | null)[]) => line.reduce<number>((sum, value) => sum + Math.abs(value ?? 0), 0)
+  const ranked = [...table].map(([label, values]) => ({ label, values, size: size(values) })).sort((a, b) => b.size - a.size)
   const shown = ranked.slice(0, LINES_MAX)
   const rest = ranked.slice(LINES_MAX)
   // By name, so that a colour stays with its group while the sizes change.
-  shown.sort((a, b) => a[0].localeCompare(b[0], 'en', { numeric: true }))
-  const lines: Line[] = (group ? shown : ranked.slice(0, LINES_MAX)).map(([label, values]) => ({ label, values: times.map((time) => values.get(time) ?? null) }))
+  if (group) shown.sort((a, b) => a.label.localeCompare(b.label, 'en', { numeric: true }))
+  const lines: Line[] = shown.map(({ label, values }) => ({ label, values }))
   if (rest.length > 0 && options.others === 'sum') {
-    const values = times.map((time) => {
-      const there = rest.map(([, line]) => line.get(time)).filter((value): value is number => value !== undefined)
-      return there.length > 0 ? there.reduce((sum, value) => sum + value, 0) : null
-    })
+    const values = times.map((_, index) => rest.reduce<number | null>((sum, line) => (line.values[index] == null ? sum : (sum ?? 0) + line.values[index]), null))
     lines.push({ label: '', values, isOthers: true })
   }
   return { times, lines, hidden: rest.length, points: result.rows.length }
+}
+
+/** Seconds since 1970 for each row. Rows of one window have the same text one after the other. */
+function timesOf(rows: Row[], column: string): number[] {
+  let [text, time]: [unknown, number] = [undefined, NaN]
+  return rows.map((row) => {
+    if (row[column] !== text) [text, time] = [row[column], Date.parse(String(row[column])) / 1000]
+    return time
+  })
 }
 
 /** Where more than one and a half steps are missing, a time without values breaks the line. */

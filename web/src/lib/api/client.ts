@@ -1,16 +1,6 @@
 // One way to the server: JSON in and out, problem+json errors as `Problem`.
 import { t } from '../i18n'
-
-export interface ProblemDocument {
-  code: string
-  title?: string
-  status: number
-  detail: string
-  hint?: string
-  line?: number
-  column?: number
-  field?: string
-}
+import type { ProblemDocument } from './types'
 
 /** What the server said is wrong, or that it said nothing (`status` 0). */
 export class Problem extends Error {
@@ -20,17 +10,15 @@ export class Problem extends Error {
   readonly hint: string | undefined
   readonly line: number | undefined
   readonly column: number | undefined
-  readonly field: string | undefined
 
   constructor(document: ProblemDocument) {
     super(document.detail)
     this.code = document.code
     this.status = document.status
     this.detail = document.detail
-    this.hint = document.hint
-    this.line = document.line
-    this.column = document.column
-    this.field = document.field
+    this.hint = document.hint ?? undefined
+    this.line = document.line ?? undefined
+    this.column = document.column ?? undefined
   }
 
   /** Detail and hint in one line, for a place that has only one. */

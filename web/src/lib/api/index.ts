@@ -1,30 +1,11 @@
 // Every question to the server, by what it is about.
-import { call, callIfThere, lines, Problem } from './client'
+import { call, callIfThere, lines } from './client'
 import type {
-  Applied, AuditEntry, Dagger, DaggerCluster, DaggerDiff, DaggerDraft, DeadLetter, Group, Member, Permission, Person, Preview, QueryResult, Revision, Role, Schema, Secret, Session, SqlFunction, StateChange, Token, Topic, TopicRecord, Validation,
+  Applied, AuditPage, AuditQuery, Dagger, DaggerCluster, DaggerDiff, DaggerDraft, DeadLetter, DeadLetterQuery, Group, Invited, KafkaCluster, ListQuery, Member, NewToken, Page, Permission, Person, Preview, Published, QueryResult, RecordsQuery, Revision, Role, Schema, Secret, Session, SqlFunction, StateChange, Token, Topic, TopicRecord, Validation,
 } from './types'
 
 export * from './types'
 export { isAbort, isMissing, Problem, toProblem } from './client'
-
-export interface ListQuery {
-  search?: string
-  group?: string
-  state?: string
-  topic?: string
-  schema?: string
-  cluster?: string
-  sort?: string
-  limit?: number
-  offset?: number
-}
-
-/** `total` is missing from a server that does not page: then everything was sent. */
-export interface Page<T> {
-  items: T[]
-  total?: number
-  facets?: { groups?: string[]; states?: string[]; clusters?: string[] }
-}
 
 function search(query: object): string {
   const params = new URLSearchParams()
@@ -50,7 +31,7 @@ export const daggers = {
   fork: (name: string, into: { name: string; group: string }) => press<Applied>(`/daggers/${at(name)}/fork`, into),
   remove: (name: string) => call<void>(`/daggers/${at(name)}`, { method: 'DELETE' }),
   preview: (draft: DaggerDraft, signal?: AbortSignal) => call<Preview>('/daggers/preview', { method: 'POST', body: draft, signal }),
-  validate,
+  validate: (draft: DaggerDraft, signal?: AbortSignal) => call<Validation>('/daggers/validate', { method: 'POST', body: draft, signal }),
   revisions: (name: string, signal?: AbortSignal) =>
     callIfThere<{ items: Revision[] } | Revision[]>(`/daggers/${at(name)}/revisions`, { signal }).then(items),
   rollback: (name: string, generation: number, ifMatch: number) => press<Applied>(`/daggers/${at(name)}/rollback`, { generation }, { ifMatch }),
@@ -63,43 +44,14 @@ function items<T>(answer: { items: T[] } | T[] | null): T[] | null {
   return answer === null || Array.isArray(answer) ? answer : answer.items
 }
 
-let canValidate = true
-
-/** A preview costs more than a check, so it is asked for less often. */
-export const validateDelay = () => (canValidate ? 150 : 500)
-
-/** Asks the server to judge a dagger. One that cannot yet is asked for a preview, whose errors are the same. */
-async function validate(draft: DaggerDraft, signal: AbortSignal): Promise<Validation> {
-  if (canValidate) {
-    try {
-      return await call<Validation>('/daggers/validate', { method: 'POST', body: draft, signal })
-    } catch (error) {
-      // Before the route exists, `validate` is taken for a dagger's name or for nothing at all.
-      if (!(error instanceof Problem) || ![404, 405].includes(error.status)) throw error
-      canValidate = false
-    }
-  }
-  try {
-    const preview = await daggers.preview(draft, signal)
-    const columns = Object.entries(preview.rows[0] ?? {}).map(([name, value]) => ({ name, type: typeof value }))
-    return { ok: true, columns, sentence: '', warnings: [], errors: [] }
-  } catch (error) {
-    if (!(error instanceof Problem) || error.status !== 422) throw error
-    const message = error.detail.replace(/^line \d+, column \d+: /, '')
-    return { ok: false, columns: [], sentence: '', warnings: [], errors: [{ message, hint: error.hint, line: error.line, column: error.column }] }
-  }
-}
-
 export const topics = {
   list: (query: ListQuery, signal?: AbortSignal) => call<Page<Topic>>(`/topics${search(query)}`, { signal }),
   get: (name: string, signal?: AbortSignal) => call<Topic>(`/topics/${at(name)}`, { signal }),
   create: (topic: object) => press<Topic>('/topics', topic),
   remove: (name: string) => call<void>(`/topics/${at(name)}`, { method: 'DELETE' }),
-  records: (name: string, query: { from?: string; limit?: number; follow?: boolean; partition?: number; offset?: number }, signal: AbortSignal) =>
+  records: (name: string, query: RecordsQuery, signal: AbortSignal) =>
     lines<TopicRecord>(`/topics/${at(name)}/records${search(query)}`, signal),
-  publish: (name: string, record: object) =>
-    press<{ acknowledged: number; refused: number; records: { partition?: number; offset?: number; error?: { detail: string; hint?: string } }[] }>(
-      `/topics/${at(name)}/records`, record, { answersWith: 422 }),
+  publish: (name: string, record: object) => press<Published>(`/topics/${at(name)}/records`, record, { answersWith: 422 }),
 }
 
 export const schemas = {
@@ -110,7 +62,7 @@ export const schemas = {
 }
 
 export const deadLetters = {
-  list: (query: { dagger?: string; topic?: string; kind?: string; state?: string; limit?: number; after?: string }, signal?: AbortSignal) =>
+  list: (query: DeadLetterQuery, signal?: AbortSignal) =>
     call<{ items: DeadLetter[]; next: string | null }>(`/dead-letters${search(query)}`, { signal }),
   get: (id: string, signal?: AbortSignal) => call<DeadLetter>(`/dead-letters/${at(id)}`, { signal }),
   replay: (what: { id?: string; dagger?: string; topic?: string; kind?: string }) =>
@@ -145,21 +97,17 @@ export const groups = {
   dismiss: (name: string, user: string) => call<void>(`/groups/${at(name)}/members/${at(user)}`, { method: 'DELETE' }),
 }
 
-export interface Invited {
-  invitation: string
-  link?: string
-}
-
 export const people = {
   list: (signal?: AbortSignal) => call<All<Person>>('/users', { signal }).then((page) => page.items),
-  create: (person: { name: string; displayName?: string; admin?: boolean }) => press<Invited & { user: Person }>('/users', person),
+  create: (person: { name: string; displayName?: string; admin?: boolean }) => press<Invited>('/users', person),
   invite: (name: string) => press<Invited>(`/users/${at(name)}/invitation`),
+  setAdmin: (name: string, platformAdmin: boolean) => call<void>(`/users/${at(name)}`, { method: 'PUT', body: { platformAdmin } }),
   remove: (name: string) => call<void>(`/users/${at(name)}`, { method: 'DELETE' }),
 }
 
 export const tokens = {
   list: (signal?: AbortSignal) => call<All<Token>>('/tokens', { signal }).then((page) => page.items),
-  create: (token: { name: string; scopes?: Permission[]; expiresIn?: string }) => press<{ token: Token; secret: string }>('/tokens', token),
+  create: (token: { name: string; scopes?: Permission[]; expiresIn?: string }) => press<NewToken>('/tokens', token),
   remove: (id: string) => call<void>(`/tokens/${at(id)}`, { method: 'DELETE' }),
 }
 
@@ -169,16 +117,8 @@ export const secrets = {
   remove: (name: string) => call<void>(`/secrets/${at(name)}`, { method: 'DELETE' }),
 }
 
-export interface AuditQuery {
-  before?: string
-  limit?: number
-  group?: string
-  kind?: string
-  name?: string
-}
-
 export const audit = {
-  list: (query: AuditQuery, signal?: AbortSignal) => call<All<AuditEntry> & { next: number | null }>(`/audit${search(query)}`, { signal }),
+  list: (query: AuditQuery, signal?: AbortSignal) => call<AuditPage>(`/audit${search(query)}`, { signal }),
 }
 
 export const clusters = {
@@ -189,6 +129,11 @@ export const clusters = {
     return press<unknown>('/dagger-clusters', { apiVersion: 'millrace/v1', kind: 'DaggerCluster', metadata: { name }, spec: { engine: 'embedded', ...spec } }, { ifMatch })
   },
   remove: (name: string) => call<void>(`/dagger-clusters/${at(name)}`, { method: 'DELETE' }),
+}
+
+export const kafkaClusters = {
+  /** `null` from a server that does not tell them. */
+  list: (signal?: AbortSignal) => callIfThere<Page<KafkaCluster>>('/kafka-clusters', { signal }).then((page) => page?.items ?? null),
 }
 
 export const server = {

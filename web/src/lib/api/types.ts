@@ -1,167 +1,65 @@
-// The wire forms, as the server writes them.
+// The wire forms, by the names that the portal gives them. What they hold comes from the server's own document
+// (openapi.d.ts, made by `npm run types`); written here is only what the document does not say.
+import type { components, operations } from './openapi'
 
-export interface Metadata {
-  name: string
-  group: string
-  labels: Record<string, string>
-  generation: number
-  created: string
-  updated: string
-  createdBy?: string
-  updatedBy?: string
-  updatedFrom?: string
+type Schemas = components['schemas']
+
+/**
+ * A form of the document with some members told more exactly. What is told must fit what the document says, so a member
+ * that the server renames or changes does not compile here.
+ */
+type Exact<T, More extends { [K in keyof More]: K extends keyof T ? T[K] : never }> = Omit<T, keyof More> & More
+
+/** Members that may be left out of what is sent, and that an answer always has. */
+type Filled<T, K extends keyof T> = Omit<T, K> & { [Key in K]-?: NonNullable<T[Key]> }
+
+/** The portal makes some itself, without a title. */
+export type ProblemDocument = Omit<Schemas['Problem'], 'title'>
+
+export type ListQuery = NonNullable<operations['getDaggers']['parameters']['query']>
+export type DeadLetterQuery = NonNullable<operations['getDeadLetters']['parameters']['query']>
+export type AuditQuery = NonNullable<operations['getAudit']['parameters']['query']>
+export type RecordsQuery = NonNullable<operations['getTopicsNameRecords']['parameters']['query']>
+
+export interface Page<T> {
+  items: T[]
+  total?: number | null
+  facets?: Schemas['Facets'] | null
 }
 
-export interface Resource<Kind extends string, Spec, Status> {
-  apiVersion: string
-  kind: Kind
-  metadata: Metadata
-  spec: Spec
-  status: Status
-}
+export type Metadata = Filled<Schemas['Metadata'], 'group' | 'labels' | 'generation' | 'created' | 'updated'>
+
+interface Known<Spec, Status> { metadata: Metadata; spec: Spec; status: Status }
 
 export type DaggerState =
   | 'deploying' | 'running' | 'degraded' | 'paused' | 'failing' | 'suspended' | 'stopping' | 'stopped' | 'failed'
 
-export interface StreamSpec {
-  table: string
-  schema: string | null
-  topics: string[]
-  consumerGroup: string
-  timestamp: string
-  watermark: { delay: string; interval: string; idle: string }
-  startFrom: string
-  onBadRecord: 'deadLetter' | 'skip' | 'fail'
-  late: 'drop' | 'keep'
-}
+export type SinkSpec = Schemas['SinkSpec']
+export type StreamSpec = Exact<Filled<Schemas['StreamSpec'], 'table' | 'consumerGroup' | 'timestamp' | 'startFrom'>, { onBadRecord: 'deadLetter' | 'skip' | 'fail'; late: 'drop' | 'keep'; watermark: Filled<Schemas['WatermarkSpec'], 'delay' | 'interval' | 'idle'> }>
+export type DaggerSpec = Exact<Filled<Schemas['DaggerSpec'], 'cluster' | 'sinks' | 'parallelism'>, { streams: StreamSpec[]; checkpoint: Filled<Schemas['CheckpointSpec'], 'interval'>; state: 'running' | 'suspended' }>
 
-export interface SinkSpec {
-  kind: string
-  measurement?: string
-  retention?: string
-  topic?: string
-  schema?: string
-  partitions?: number
-  key?: string[]
-}
-
-export interface DaggerSpec {
-  cluster: string
-  streams: StreamSpec[]
-  sql: string
-  sinks: SinkSpec[]
-  parallelism: number
-  checkpoint: { interval: string }
-  state: 'running' | 'suspended'
-}
-
-export interface Ledger {
-  consumed: number
-  delivered: number
-  filtered: number
-  late: number
-  dead_lettered: number
-  held: number
-  late_after_idle: number
-  late_windows: number
-  unknown_enums: number
-}
-
-export interface PartitionStatus {
-  table: string
-  topic: string
-  partition: number
-  nextOffset: number
-  lag: number
-  watermark: string | null
-  ledger: Ledger
-}
-
-export interface SinkStatus {
-  kind: string
-  measurement?: string
-  topic?: string
-  rows: number
-  refused: number
-  lastRefusal: string | null
-}
-
-export interface DaggerStatus {
-  state: DaggerState
-  since: string
-  problem: string | null
-  lastError: string | null
-  lastErrorAt: string | null
-  failures: number
-  recordsPerSecond: number
-  lag: number
-  watermark: string | null
-  rows: number
-  ledger: Ledger
-  checkpoint: { epoch: number; at: string | null }
-  sinks: SinkStatus[]
-  partitions: PartitionStatus[]
-}
-
-export type Dagger = Resource<'Dagger', DaggerSpec, DaggerStatus>
-
+export type Ledger = Schemas['Ledger']
+export type PartitionStatus = Schemas['PartitionStatus']
+export type SinkStatus = Schemas['SinkStatus']
+export type DaggerStatus = Exact<
+  Filled<Schemas['DaggerStatus'], 'since' | 'failures' | 'recordsPerSecond' | 'lag' | 'rows' | 'ledger' | 'checkpoint' | 'sinks' | 'partitions'>,
+  { state: DaggerState }
+>
+export type Dagger = Exact<Schemas['Dagger'], Known<DaggerSpec, DaggerStatus>>
 /** A dagger as somebody writes it: what is left out gets its default from the server. */
-export interface DaggerDraft {
-  apiVersion: 'millrace/v1'
-  kind: 'Dagger'
-  metadata: { name: string; group?: string; labels?: Record<string, string> }
-  spec: {
-    streams: { schema?: string; topics: string[]; table?: string; [more: string]: unknown }[]
-    sql: string
-    sinks?: SinkSpec[]
-    cluster?: string
-    parallelism?: number
-    checkpoint?: { interval: string }
-    state?: 'running' | 'suspended'
-  }
-}
+export type DaggerDraft = Omit<Schemas['Dagger'], 'status'>
 
-export interface Preview {
-  plan: string
-  warnings: string[]
-  ledger: Ledger
-  truncated: boolean
-  rows: Row[]
-}
-
+/** A value of a record or of a result, whose type is the query's or the schema's. */
 export type Cell = string | number | boolean | null | Cell[] | { [key: string]: Cell }
 export type Row = Record<string, Cell>
+export type Column = Schemas['Column']
+export type Preview = Exact<Schemas['Preview'], { rows: Row[] }>
+export type QueryResult = Exact<Schemas['QueryResult'], { rows: Row[] }>
+export type Validation = Schemas['Validation']
+/** Explore makes some itself, of a problem. */
+export type QueryError = Omit<Schemas['QueryError'], 'code'>
 
-export interface Column {
-  name: string
-  type: string
-  comment?: string
-  children?: Column[]
-}
-
-export interface QueryResult {
-  columns: Column[]
-  rows: Row[]
-}
-
-export interface Validation {
-  ok: boolean
-  columns: Column[]
-  sentence: string
-  warnings: { message: string }[]
-  errors: ValidationError[]
-}
-
-export interface ValidationError {
-  message: string
-  hint?: string | undefined
-  field?: string | undefined
-  line?: number | undefined
-  column?: number | undefined
-  end_line?: number | undefined
-  end_column?: number | undefined
-}
-
+/** The document says of a function only that it is JSON. */
 export interface SqlFunction {
   name: string
   kind: 'scalar' | 'aggregate' | 'table' | 'window'
@@ -170,22 +68,10 @@ export interface SqlFunction {
   example?: string
 }
 
-export interface TopicStatus {
-  records: number
-  bytes: number
-  partitions: { partition: number; startOffset: number; endOffset: number; bytes: number }[]
-}
+export type Topic = Exact<Schemas['Topic'], Known<Filled<Schemas['TopicSpec'], 'partitions' | 'retention'>, Schemas['TopicStatus']>>
+export type Published = Schemas['Published']
 
-export interface TopicSpec {
-  partitions: number
-  schema: string | null
-  retention: string
-  retentionBytes?: number
-  description?: string
-}
-
-export type Topic = Resource<'Topic', TopicSpec, TopicStatus>
-
+/** Lines of a stream are not in the document. */
 export interface TopicRecord {
   partition: number
   offset: number
@@ -197,24 +83,10 @@ export interface TopicRecord {
   error?: string
 }
 
-export interface SchemaField {
-  name: string
-  number: number
-  type: string
-  label: string
-  comment?: string
-  message?: string
-  oneof?: string
-  enumValues?: string[]
-  deprecated?: boolean
-}
+export type SchemaField = Schemas['SchemaField']
+export type Schema = Schemas['Schema']
 
-export interface Schema {
-  kind: 'Schema'
-  metadata: { name: string }
-  spec: { file: string; comment: string | null; fields: SchemaField[] }
-}
-
+/** The document says of a dead letter only that it is JSON. */
 export interface DeadLetter {
   id: string
   dagger: string
@@ -238,16 +110,6 @@ export interface DeadLetter {
   decoded?: string
 }
 
-export interface Session {
-  user: { name: string; displayName: string; admin: boolean } | null
-  via: string | null
-  setupNeeded: boolean
-  login: { local: boolean; oidc: { name: string; label: string; url: string }[] }
-  groups: { name: string; role: Role }[]
-  /** For each permission the groups where it holds; `null` is everywhere. */
-  permissions: Partial<Record<Permission, string[] | null>>
-}
-
 export const ROLES = ['viewer', 'editor', 'admin'] as const
 export type Role = (typeof ROLES)[number]
 
@@ -256,85 +118,29 @@ export const PERMISSIONS = [
 ] as const
 export type Permission = (typeof PERMISSIONS)[number]
 
-export type Group = Resource<'Group', { description: string | null; openRecords: boolean }, { members: number; resources: number }>
+export type Session = Exact<Schemas['Session'], { groups: { name: string; role: Role }[]; permissions: { [P in Permission]?: string[] | null } }>
+export type Group = Exact<Schemas['Group'], Known<Filled<Schemas['GroupSpec'], 'openRecords'>, Schemas['GroupStatus']>>
+/** The document does not know `since` yet. */
+export type Member = Exact<Schemas['Member'], { role: Role }> & { since?: string }
+export type Person = Schemas['User']
+export type Invited = Schemas['Invited']
+export type Token = Exact<Schemas['Token'], { scopes?: Permission[] | null }>
+export type NewToken = Exact<Schemas['NewToken'], { token: Token }>
+export type Secret = Schemas['Secret']
+export type AuditEntry = Exact<Schemas['AuditEntry'], { before: Cell; after: Cell }>
+export type AuditPage = Exact<Schemas['AuditPage'], { items: AuditEntry[] }>
 
-export interface Member {
-  user: string
-  role: Role
-  since?: string
+export type DaggerCluster = Exact<Schemas['DaggerCluster'], Known<Filled<Schemas['ClusterSpec'], 'engine' | 'daggersMax' | 'groups'>, Schemas['ClusterStatus']>>
+
+/** The document does not know Kafka clusters yet. */
+export interface KafkaCluster {
+  metadata: Metadata
+  spec: { type: 'embedded' }
+  status: { state: DaggerState; topics: number; partitions: number; records: number; bytes: number; diskFreeBytes: number; directory: string }
 }
 
-export interface Person {
-  name: string
-  displayName: string
-  admin: boolean
-  hasPassword: boolean
-  created: string
-}
-
-export interface Token {
-  id: string
-  name: string
-  scopes: Permission[] | null
-  created: string
-  expires: string | null
-  lastUsed: string | null
-}
-
-export interface Secret {
-  name: string
-  group: string
-  updated: string
-  updatedBy: string | null
-}
-
-export interface AuditEntry {
-  id: number
-  at: string
-  actor: string
-  via: string | null
-  action: string
-  kind: string
-  name: string
-  group: string | null
-  before: Cell
-  after: Cell
-}
-
-export type DaggerCluster = Resource<
-  'DaggerCluster',
-  /** Without `cores` it shares those of the server; without `memory` there is no limit of its own. */
-  { engine: string; cores?: number | null; memory?: string | null; daggersMax: number; groups: string[] },
-  { daggers: string[]; running: number; cores?: number; stateBytes?: number }
->
-
-export interface Revision {
-  generation: number
-  at: string
-  by: string | null
-  from?: string
-  spec: DaggerSpec
-}
-
-export interface StateChange {
-  at: string
-  state: DaggerState
-  reason: string | null
-  generation: number
-}
-
-export interface Applied {
-  change: 'created' | 'updated' | 'unchanged'
-  warnings: (string | { message: string })[]
-  resource: Dagger
-}
-
+export type Revision = Exact<Schemas['Revision'], { spec?: DaggerSpec | null }>
+export type StateChange = Exact<Schemas['State'], { state: DaggerState }>
+export type Applied = Exact<Schemas['AppliedDagger'], { resource: Dagger }>
 /** What a draft would change, as the server judges it before anything is done. */
-export interface DaggerDiff {
-  change: string
-  sqlChanged: boolean
-  columns: { added: Column[]; removed: Column[]; changed: { name: string; from: string; to: string }[] }
-  settings: { path: string; from: Cell; to: Cell }[]
-  state: { verdict: 'none' | 'kept' | 'lost'; kept: string[]; lost: string[]; reason: string | null }
-  warnings: (string | { message: string })[]
-}
+export type DaggerDiff = Exact<Schemas['DaggerDiff'], { settings: { path: string; from: Cell; to: Cell }[]; state: Exact<Schemas['StateVerdict'], { verdict: 'none' | 'kept' | 'lost' }> }>

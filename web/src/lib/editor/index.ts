@@ -7,7 +7,7 @@ import { forEachDiagnostic, lintGutter, setDiagnostics, type Diagnostic } from '
 import { Compartment, EditorState, Prec } from '@codemirror/state'
 import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers, placeholder } from '@codemirror/view'
 import { tags } from '@lezer/highlight'
-import type { ValidationError } from '../api'
+import type { QueryError } from '../api'
 import { completions, type Vocabulary } from './completion'
 
 export type { Vocabulary } from './completion'
@@ -62,7 +62,7 @@ export interface Editor {
   view: EditorView
   setText: (text: string) => void
   setVocabulary: (vocabulary: Vocabulary) => void
-  setErrors: (errors: ValidationError[]) => void
+  setErrors: (errors: QueryError[]) => void
   insert: (text: string) => void
   destroy: () => void
 }
@@ -112,13 +112,12 @@ export function createEditor(options: EditorOptions): Editor {
   }
 }
 
-/** An error with a place is underlined to its end, or to the end of the word that begins there. */
-function diagnostic(state: EditorState, error: ValidationError): Diagnostic[] {
+/** An error with a place is underlined to the end of the word that begins there. */
+function diagnostic(state: EditorState, error: QueryError): Diagnostic[] {
   if (!error.line || error.line > state.doc.lines) return []
   const line = state.doc.line(error.line)
   const from = Math.min(line.from + Math.max(0, (error.column ?? 1) - 1), line.to)
   const word = /^[\w`."]+/.exec(state.doc.sliceString(from, line.to))?.[0].length ?? 1
-  const end = error.end_line && error.end_line <= state.doc.lines ? state.doc.line(error.end_line).from + (error.end_column ?? 1) - 1 : from + word
-  const to = Math.max(Math.min(end, state.doc.length), Math.min(from + 1, state.doc.length))
+  const to = Math.max(Math.min(from + word, state.doc.length), Math.min(from + 1, state.doc.length))
   return [{ from, to, severity: 'error', message: error.hint ? `${error.message}\n${error.hint}` : error.message }]
 }
