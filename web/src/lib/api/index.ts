@@ -1,10 +1,12 @@
 // Every question to the server, by what it is about.
-import { call, callIfThere, lines, Problem } from './client'
+import { at, call, callIfThere, Problem, search } from './client'
+import { readRecords, readRate } from './records'
 import type {
-  Applied, AuditEntry, Dagger, DaggerCluster, DaggerDiff, DaggerDraft, DeadLetter, Group, Member, Permission, Person, Preview, QueryResult, Revision, Role, Schema, Secret, Session, SqlFunction, StateChange, Token, Topic, TopicRecord, Validation,
+  Applied, AuditEntry, Dagger, DaggerCluster, DaggerDiff, DaggerDraft, DeadLetter, Group, Member, Permission, Person, Preview, QueryResult, Revision, Role, Schema, Secret, Session, SqlFunction, StateChange, Token, Topic, Validation,
 } from './types'
 
 export * from './types'
+export * from './records'
 export { isAbort, isMissing, Problem, toProblem } from './client'
 
 export interface ListQuery {
@@ -25,15 +27,6 @@ export interface Page<T> {
   total?: number
   facets?: { groups?: string[]; states?: string[]; clusters?: string[] }
 }
-
-function search(query: object): string {
-  const params = new URLSearchParams()
-  for (const [key, value] of Object.entries(query)) if (value !== undefined && value !== '' && value !== null) params.set(key, String(value))
-  const text = params.toString()
-  return text ? `?${text}` : ''
-}
-
-const at = (name: string) => encodeURIComponent(name)
 
 /** An order made by a button: it carries a key, so that it is done once even when it is sent twice. */
 const press = <T>(path: string, body?: unknown, more: object = {}) => call<T>(path, { method: 'POST', body, isPress: true, ...more })
@@ -95,8 +88,8 @@ export const topics = {
   get: (name: string, signal?: AbortSignal) => call<Topic>(`/topics/${at(name)}`, { signal }),
   create: (topic: object) => press<Topic>('/topics', topic),
   remove: (name: string) => call<void>(`/topics/${at(name)}`, { method: 'DELETE' }),
-  records: (name: string, query: { from?: string; limit?: number; follow?: boolean; partition?: number; offset?: number }, signal: AbortSignal) =>
-    lines<TopicRecord>(`/topics/${at(name)}/records${search(query)}`, signal),
+  records: readRecords,
+  rate: readRate,
   publish: (name: string, record: object) =>
     press<{ acknowledged: number; refused: number; records: { partition?: number; offset?: number; error?: { detail: string; hint?: string } }[] }>(
       `/topics/${at(name)}/records`, record, { answersWith: 422 }),
