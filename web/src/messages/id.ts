@@ -77,6 +77,9 @@ export const id: Messages = {
     produceText: 'Satu rekaman, sebagai JSON dalam bentuk protobuf skemanya.', produceKey: 'Kunci', produceHeaders: 'Header', produceValue: 'Nilai', produceSend: 'Terbitkan rekaman', produced: (partition, offset) => `Partisi ${partition}, offset ${offset}.`, produceExample: 'Isi dengan contoh', produceNoSchema: 'Topik tidak punya skema: berikan byte sebagai base64.', toPartition: 'Partisi', anyPartition: 'menurut kunci',
     removeTitle: (name) => `Hapus topik ${name}?`, removeText: (n) => `${n} rekaman dihapus untuk selamanya.`, removeButton: 'Hapus topik', removed: (name) => `${name} dihapus.`, created: (name) => `${name} sudah ada.`, makeButton: 'Buat topik', nobody: 'tidak ada', start: 'Awal', end: 'Akhir', gone: 'Tidak ada topik itu.', recordAt: (p, o) => `Partisi ${p}, offset ${o}`,
   },
+  livePreview: {
+    left: (time) => `sisa ${time}`, again: 'Pratinjau lagi', asOf: (age) => `per ${age}`, phases: { stopped: 'Dihentikan.', over: 'Dua menit sudah lewat.', changed: 'Kueri sudah berubah: pratinjau lagi.', failed: 'Tidak berlanjut.' }, open: 'terbuka', openNote: 'Yang ditandai terbuka berasal dari jendela yang belum berakhir, dan masih bertambah.', beside: 'Asal hasilnya', samples: (topic) => `Rekaman terbaru ${topic}`,
+  },
   records: {
     rate: 'Rekaman menurut waktu', span: 'Waktu yang ditampilkan', whole: 'semua yang ada', last: (d) => `${d} terakhir`, zoomed: (d) => `${d}, dipilih`, peak: (rate) => `sampai ${rate}`, asOf: (age) => `dihitung ${age}`, noneThen: 'Tidak ada rekaman dalam waktu ini', seek: 'Baca dari suatu waktu', seekHelp: 'Klik membaca dari waktu itu; menyeret melihat lebih dekat. Dengan papan ketik: tombol panah, lalu Enter.',
     step: (from, to, n, rate) => `${from}–${to}: ${n} rekaman, ${rate}`, summary: (n, from, to) => `${n} rekaman dari ${from} sampai ${to}`, many: (n) => `${n} rekaman`,
