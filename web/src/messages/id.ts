@@ -77,6 +77,10 @@ export const id: Messages = {
     produceText: 'Satu rekaman, sebagai JSON dalam bentuk protobuf skemanya.', produceKey: 'Kunci', produceHeaders: 'Header', produceValue: 'Nilai', produceSend: 'Terbitkan rekaman', produced: (partition, offset) => `Partisi ${partition}, offset ${offset}.`, produceExample: 'Isi dengan contoh', produceNoSchema: 'Topik tidak punya skema: berikan byte sebagai base64.', toPartition: 'Partisi', anyPartition: 'menurut kunci',
     removeTitle: (name) => `Hapus topik ${name}?`, removeText: (n) => `${n} rekaman dihapus untuk selamanya.`, removeButton: 'Hapus topik', removed: (name) => `${name} dihapus.`, created: (name) => `${name} sudah ada.`, makeButton: 'Buat topik', nobody: 'tidak ada', start: 'Awal', end: 'Akhir', gone: 'Tidak ada topik itu.', recordAt: (p, o) => `Partisi ${p}, offset ${o}`,
   },
+  flow: {
+    kinds: { topic: 'topik', source: 'sumber', branch: 'baris', window: 'jendela', output: 'hasil', sink: 'tujuan' }, does: { source: 'Membaca dan mengurai', branch: 'Baris demi baris', window: 'Mengumpulkan sampai jendela berakhir', output: 'Membuat kolom', join: 'Menggabungkan, membuat kolom' },
+    busiest: 'tersibuk', busy: (share) => `${share} dari waktu`, passes: (share) => `${share} lolos saringan`, holds: (n) => `Mengumpulkan ${n} kelompok di jendela terbuka`, writes: (n) => `Sudah menulis ${n} baris`, lag: (n) => `tertinggal ${n}`, edge: (n) => `${n} baris per detik`, rate: 'Baris per detik yang masuk', state: 'Keadaan', groups: 'Kelompok di jendela terbuka', in: 'Baris masuk', out: 'Baris keluar', time: 'Waktu menghitung', hint: 'Pilih satu bagian untuk melihat semua angkanya. Makin tebal garisnya, makin banyak baris.',
+  },
   livePreview: {
     left: (time) => `sisa ${time}`, again: 'Pratinjau lagi', asOf: (age) => `per ${age}`, phases: { stopped: 'Dihentikan.', over: 'Dua menit sudah lewat.', changed: 'Kueri sudah berubah: pratinjau lagi.', failed: 'Tidak berlanjut.' }, open: 'terbuka', openNote: 'Yang ditandai terbuka berasal dari jendela yang belum berakhir, dan masih bertambah.', beside: 'Asal hasilnya', samples: (topic) => `Rekaman terbaru ${topic}`,
   },
