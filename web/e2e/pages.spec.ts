@@ -4,8 +4,8 @@ import { expect, test } from '@playwright/test'
 import { NOBODY, stateOf, TOKEN } from './people'
 
 const pages: [name: string, path: string, heading: string | RegExp][] = [
-  ['home', '/', 'Home'], ['daggers', '/daggers', 'Daggers'], ['dagger', '/daggers/driver_count_demo', 'driver_count_demo'], ['flow', '/daggers/surge?tab=flow', 'surge'], ['new', '/daggers/new?topic=driver-location-ping', 'New dagger'], ['edit', '/daggers/surge/edit', 'Edit surge'],
-  ['topics', '/topics', 'Topics'], ['topic', '/topics/driver-location-ping', 'driver-location-ping'], ['produce', '/topics/api-log?tab=produce', 'api-log'], ['schemas', '/schemas/city.booking.v1.BookingLog', 'Schemas'], ['dead-letters', '/dead-letters', 'Dead letters'], ['explore', '/explore', 'Explore'], ['settings', '/settings', 'Settings'], ['nothing', '/nothing', /nothing/],
+  ['home', '/', 'Home'], ['daggers', '/daggers', 'Daggers'], ['dagger', '/daggers/driver_count_demo', 'driver_count_demo'], ['flow', '/daggers/surge?tab=flow', 'surge'], ['part', '/daggers/surge?tab=flow&node=source%3A1', 'surge'], ['new', '/daggers/new?topic=driver-location-ping', 'New dagger'], ['edit', '/daggers/surge/edit', 'Edit surge'],
+  ['topics', '/topics', 'Topics'], ['topic', '/topics/driver-location-ping', 'driver-location-ping'], ['record', '/topics/driver-location-ping?from=offset&p=0&o=100&limit=20&open=0%2F100', 'driver-location-ping'], ['found', "/topics/driver-location-ping?filter=driver_status%20%3D%20'ON_TRIP'&cols=driver_id,speed_kmh", 'driver-location-ping'], ['tail', '/topics/api-log?tail=1', 'api-log'], ['produce', '/topics/api-log?tab=produce', 'api-log'], ['schemas', '/schemas/city.booking.v1.BookingLog', 'Schemas'], ['dead-letters', '/dead-letters', 'Dead letters'], ['explore', '/explore', 'Explore'], ['settings', '/settings', 'Settings'], ['nothing', '/nothing', /nothing/],
   ['revisions', '/daggers/surge?tab=revisions', 'surge'], ['history', '/daggers/surge?tab=history', 'surge'],
   ...(TOKEN ? ['groups', 'people', 'tokens', 'secrets', 'clusters', 'kafka', 'audit'].map((tab): [string, string, string] => [tab, `/settings?tab=${tab}`, 'Settings']) : []),
 ]

@@ -29,7 +29,7 @@ test('a topic is made, written by hand, read, filtered and deleted', async ({ pa
   await page.getByRole('tab', { name: 'Records' }).click()
   await page.getByRole('button', { name: '0/0' }).click()
   await expect(page.getByText('Partition 0, offset 0', { exact: true })).toBeVisible()
-  await page.getByRole('searchbox', { name: 'Filter' }).fill('service = nobody')
+  await page.getByRole('combobox', { name: 'Filter' }).fill("service = 'nobody'")
   await page.keyboard.press('Enter')
   await expect(page.getByText('No record matches the filter.')).toBeVisible()
 

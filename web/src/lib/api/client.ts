@@ -57,6 +57,17 @@ export interface Request {
 
 const BASE = '/api/v1'
 
+/** A name as a part of a path. */
+export const at = (name: string) => encodeURIComponent(name)
+
+/** What is empty is left out. */
+export function search(query: object): string {
+  const params = new URLSearchParams()
+  for (const [key, value] of Object.entries(query)) if (value !== undefined && value !== '' && value !== null) params.set(key, String(value))
+  const text = params.toString()
+  return text ? `?${text}` : ''
+}
+
 /** Somebody has to log in before a question can be answered; the answer waits for it. Set by the account. */
 let logIn: ((signal?: AbortSignal) => Promise<void>) | null = null
 export const askToLogIn = (ask: typeof logIn) => (logIn = ask)

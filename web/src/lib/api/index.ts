@@ -1,20 +1,14 @@
 // Every question to the server, by what it is about.
-import { call, callIfThere, lines } from './client'
+import { at, call, callIfThere, search } from './client'
+import { readRecords, readRate } from './records'
 import type {
-  Applied, AuditPage, AuditQuery, Dagger, DaggerCluster, DaggerDiff, DaggerDraft, DeadLetter, DeadLetterQuery, Group, Invited, KafkaCluster, ListQuery, Member, NewToken, Page, Permission, Person, Preview, Published, QueryResult, RecordsQuery, Revision, Role, Schema, Secret, Session, SqlFunction, StateChange, Token, Topic, TopicRecord, Validation,
+  Applied, AuditPage, AuditQuery, Dagger, DaggerCluster, DaggerDiff, DaggerDraft, DeadLetter, DeadLetterQuery, Group, Invited, KafkaCluster, ListQuery, Member, NewToken, Page, Permission, Person, Preview, Published, QueryResult, Revision, Role, Schema, Secret, Session, SqlFunction, StateChange, Token, Topic, Validation,
 } from './types'
 
 export * from './types'
+export * from './records'
 export { isAbort, isMissing, Problem, toProblem } from './client'
 
-function search(query: object): string {
-  const params = new URLSearchParams()
-  for (const [key, value] of Object.entries(query)) if (value !== undefined && value !== '' && value !== null) params.set(key, String(value))
-  const text = params.toString()
-  return text ? `?${text}` : ''
-}
-
-const at = (name: string) => encodeURIComponent(name)
 
 /** An order made by a button: it carries a key, so that it is done once even when it is sent twice. */
 const press = <T>(path: string, body?: unknown, more: object = {}) => call<T>(path, { method: 'POST', body, isPress: true, ...more })
@@ -49,8 +43,8 @@ export const topics = {
   get: (name: string, signal?: AbortSignal) => call<Topic>(`/topics/${at(name)}`, { signal }),
   create: (topic: object) => press<Topic>('/topics', topic),
   remove: (name: string) => call<void>(`/topics/${at(name)}`, { method: 'DELETE' }),
-  records: (name: string, query: RecordsQuery, signal: AbortSignal) =>
-    lines<TopicRecord>(`/topics/${at(name)}/records${search(query)}`, signal),
+  records: readRecords,
+  rate: readRate,
   publish: (name: string, record: object) => press<Published>(`/topics/${at(name)}/records`, record, { answersWith: 422 }),
 }
 

@@ -20,6 +20,7 @@ export type ListQuery = NonNullable<operations['getDaggers']['parameters']['quer
 export type DeadLetterQuery = NonNullable<operations['getDeadLetters']['parameters']['query']>
 export type AuditQuery = NonNullable<operations['getAudit']['parameters']['query']>
 export type RecordsQuery = NonNullable<operations['getTopicsNameRecords']['parameters']['query']>
+export type TopicRate = Schemas['RecordRate']
 
 export interface Page<T> {
   items: T[]
