@@ -372,6 +372,8 @@ pub(crate) struct MemberList {
 pub(crate) struct Member {
     user: String,
     role: String,
+    /// When they joined; null if that was before it was kept.
+    since: Option<String>,
 }
 
 #[derive(ToSchema)]

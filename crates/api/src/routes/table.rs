@@ -449,6 +449,15 @@ pub(crate) fn table() -> Vec<Route> {
                 .answers::<shapes::Invited>(201),
         ),
         route(
+            PUT,
+            "/api/v1/users/{user}",
+            Platform,
+            put(people::update_user),
+            says("people", "Makes somebody an admin of the platform, or takes that away")
+                .takes::<people::UserChange>()
+                .answers::<shapes::User>(200),
+        ),
+        route(
             DELETE,
             "/api/v1/users/{user}",
             Platform,
