@@ -90,6 +90,11 @@ resource!(
     DaggerCluster, ClusterSpec, ClusterStatus, DaggerClusterList, AppliedDaggerCluster
 );
 
+resource!(
+    /// Where topics are kept.
+    KafkaCluster, KafkaClusterSpec, KafkaClusterStatus, KafkaClusterList, AppliedKafkaCluster
+);
+
 /// What there is to filter a list by.
 #[derive(ToSchema)]
 pub(crate) struct Facets {
@@ -320,6 +325,27 @@ pub(crate) struct ClusterStatus {
     running: u64,
     /// Memory of the state of its daggers.
     state_bytes: u64,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct KafkaClusterSpec {
+    /// `embedded`.
+    r#type: String,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct KafkaClusterStatus {
+    /// `running`.
+    state: String,
+    topics: u64,
+    partitions: u64,
+    records: i64,
+    bytes: u64,
+    /// What the disk that it is on has room for.
+    disk_free_bytes: Option<u64>,
+    /// On the server's machine.
+    directory: Option<String>,
 }
 
 #[derive(ToSchema)]

@@ -68,6 +68,7 @@ fn path_of(kind: Kind, name: &str) -> [&str; 2] {
         Kind::Topic => "topics",
         Kind::Dagger => "daggers",
         Kind::DaggerCluster => "dagger-clusters",
+        Kind::KafkaCluster => "kafka-clusters",
     };
     [list, name]
 }

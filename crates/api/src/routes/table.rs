@@ -1,8 +1,8 @@
 //! The table: every route with what it needs, what answers it, and what the OpenAPI document says of it.
 
 use super::{
-    Route, alive, apply, clusters, dagger_diff, daggers, dead_letters, events, functions, oidc, openapi, people, ready,
-    records, schemas, secrets, session, sql, tail, topics, version,
+    Route, alive, apply, clusters, dagger_diff, daggers, dead_letters, events, functions, kafka_clusters, oidc,
+    openapi, people, ready, records, schemas, secrets, session, sql, tail, topics, version,
 };
 use crate::AppState;
 use crate::access::Needs;
@@ -373,6 +373,29 @@ pub(crate) fn table() -> Vec<Route> {
             Platform,
             delete(clusters::delete),
             says("dagger clusters", "Deletes a dagger cluster without daggers").answers_nothing(),
+        ),
+        route(
+            GET,
+            "/api/v1/kafka-clusters",
+            Find,
+            get(kafka_clusters::list),
+            says("kafka clusters", "Where topics are kept")
+                .query::<ListQuery>()
+                .answers::<shapes::KafkaClusterList>(200),
+        ),
+        route(
+            GET,
+            "/api/v1/kafka-clusters/{name}",
+            Find,
+            get(kafka_clusters::show),
+            says("kafka clusters", "One Kafka cluster with what it holds").answers::<shapes::KafkaCluster>(200),
+        ),
+        route(
+            DELETE,
+            "/api/v1/kafka-clusters/{name}",
+            Platform,
+            delete(kafka_clusters::delete),
+            says("kafka clusters", "Deletes a Kafka cluster that is not built in").answers_nothing(),
         ),
         route(
             GET,
