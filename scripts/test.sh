@@ -25,7 +25,7 @@ cargo fmt --all --check
 cargo test --release --locked --workspace --no-fail-fast
 # The control plane once more, on PostgreSQL.
 scripts/with_postgres.sh cargo test --release --locked --workspace --no-fail-fast -q -- \
-  access:: clusters:: database:: resource_db:: daggers:: edits:: topics:: lifecycle::
+  access:: clusters:: database:: resource_db:: daggers:: edits:: history:: topics:: lifecycle::
 CODEC_TESTEE=$PWD/target/release/examples/conformance_testee tests/conformance/run.sh
 tests/independent/run.sh
 tests/oidc/run.sh

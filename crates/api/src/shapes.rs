@@ -92,6 +92,11 @@ resource!(
     DaggerCluster, ClusterSpec, ClusterStatus, DaggerClusterList, AppliedDaggerCluster
 );
 
+resource!(
+    /// Where topics are kept.
+    KafkaCluster, KafkaClusterSpec, KafkaClusterStatus, KafkaClusterList, AppliedKafkaCluster
+);
+
 /// What there is to filter a list by.
 #[derive(ToSchema)]
 pub(crate) struct Facets {
@@ -365,6 +370,27 @@ pub(crate) struct ClusterStatus {
 }
 
 #[derive(ToSchema)]
+pub(crate) struct KafkaClusterSpec {
+    /// `embedded`.
+    r#type: String,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct KafkaClusterStatus {
+    /// `running`.
+    state: String,
+    topics: u64,
+    partitions: u64,
+    records: i64,
+    bytes: u64,
+    /// What the disk that it is on has room for.
+    disk_free_bytes: Option<u64>,
+    /// On the server's machine.
+    directory: Option<String>,
+}
+
+#[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub(crate) struct Session {
     /// Nobody is an answer, too.
@@ -414,6 +440,8 @@ pub(crate) struct MemberList {
 pub(crate) struct Member {
     user: String,
     role: String,
+    /// When they joined; null if that was before it was kept.
+    since: Option<String>,
 }
 
 #[derive(ToSchema)]

@@ -50,6 +50,11 @@ impl DataDirectory {
         self.root.join("log")
     }
 
+    /// What its disk has room for; `None` if the system does not say.
+    pub fn disk_free_bytes(&self) -> Option<u64> {
+        rustix::fs::statvfs(&self.root).ok().map(|found| found.f_bavail.saturating_mul(found.f_frsize))
+    }
+
     pub fn series(&self) -> PathBuf {
         self.root.join("series")
     }

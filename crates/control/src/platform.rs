@@ -8,6 +8,7 @@ mod demo;
 mod diff;
 mod fork;
 mod idempotency;
+mod kafka_clusters;
 mod launch;
 mod people;
 mod preview;
@@ -195,13 +196,14 @@ impl Platform {
         &self.directory
     }
 
-    /// The group and the cluster that are there from the beginning.
+    /// The group and the clusters that are there from the beginning.
     async fn make_defaults(&self) -> Result<(), ControlError> {
         let server = Actor::server();
         if self.db.get(Kind::Group, GROUP_DEFAULT).await?.is_none() {
             let spec = people::GroupSpec { description: None, open_records: true }.to_json();
             self.db.put(&server, Kind::Group, &Metadata::named(GROUP_DEFAULT), &spec).await?;
         }
+        self.prepare_kafka_clusters(&server).await?;
         self.prepare_clusters(&server).await
     }
 

@@ -21,10 +21,12 @@ pub enum Kind {
     Topic,
     Dagger,
     DaggerCluster,
+    KafkaCluster,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 5] = [Kind::Group, Kind::Schema, Kind::Topic, Kind::Dagger, Kind::DaggerCluster];
+    pub const ALL: [Kind; 6] =
+        [Kind::Group, Kind::Schema, Kind::Topic, Kind::Dagger, Kind::DaggerCluster, Kind::KafkaCluster];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -33,6 +35,7 @@ impl Kind {
             Kind::Topic => "Topic",
             Kind::Dagger => "Dagger",
             Kind::DaggerCluster => "DaggerCluster",
+            Kind::KafkaCluster => "KafkaCluster",
         }
     }
 
@@ -48,6 +51,7 @@ impl Kind {
             Kind::Topic => "topic_not_found",
             Kind::Dagger => "dagger_not_found",
             Kind::DaggerCluster => "dagger_cluster_not_found",
+            Kind::KafkaCluster => "kafka_cluster_not_found",
         }
     }
 
@@ -58,6 +62,7 @@ impl Kind {
             Kind::Topic => "topic",
             Kind::Dagger => "dagger",
             Kind::DaggerCluster => "dagger cluster",
+            Kind::KafkaCluster => "Kafka cluster",
         }
     }
 }

@@ -6,7 +6,9 @@ mod dagger;
 mod reference;
 mod resources;
 
-pub use access::{CompletionArguments, ContextCommand, SecretCommand, SecretSetArguments, Shell, TokenCommand};
+pub use access::{
+    CompletionArguments, ContextCommand, SecretCommand, SecretSetArguments, Shell, TokenCommand, UserCommand,
+};
 pub use dagger::{DaggerApplyArguments, DaggerCommand, PublishArguments, RunArguments};
 pub use resources::{ApplyArguments, ApplyHow, DeleteArguments, DiffArguments, GetArguments, ResourceKind};
 
@@ -129,6 +131,9 @@ pub enum Command {
     /// Values that sinks use by name; they are written and never shown
     #[command(subcommand)]
     Secret(SecretCommand),
+    /// People
+    #[command(subcommand)]
+    User(UserCommand),
     /// Print a script that completes commands and options in a shell
     Completion(CompletionArguments),
 }

@@ -14,6 +14,7 @@ mod sql;
 mod token;
 mod topic;
 mod up;
+mod user;
 
 use crate::arguments::{Arguments, Command, DaggerCommand};
 use crate::client::Client;
@@ -34,6 +35,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Context(command) => context::run(command, &arguments.server, output),
         Command::Token(command) => token::run(command, client()?, output).await,
         Command::Secret(command) => secret::run(command, client()?, output).await,
+        Command::User(command) => user::run(command, client()?, output).await,
         Command::Completion(arguments) => completion::run(&arguments, output),
         Command::Schema(command) => schema::run(command, client()?, output).await,
         Command::Topic(command) => topic::run(command, client()?, output).await,
@@ -66,6 +68,7 @@ fn path_of(kind: Kind, name: &str) -> [&str; 2] {
         Kind::Topic => "topics",
         Kind::Dagger => "daggers",
         Kind::DaggerCluster => "dagger-clusters",
+        Kind::KafkaCluster => "kafka-clusters",
     };
     [list, name]
 }

@@ -194,7 +194,7 @@ fn refuse_twins(documents: &[Document]) -> Result<(), Failure> {
 }
 
 fn rank(kind: Kind) -> usize {
-    [Kind::Group, Kind::DaggerCluster, Kind::Schema, Kind::Topic, Kind::Dagger]
+    [Kind::Group, Kind::KafkaCluster, Kind::DaggerCluster, Kind::Schema, Kind::Topic, Kind::Dagger]
         .iter()
         .position(|known| *known == kind)
         .unwrap_or(usize::MAX)

@@ -108,7 +108,7 @@ async fn answers_are_as_the_document_says() {
             path if path.contains("/topics/") => "driver-location-ping",
             path if path.contains("/schemas/") => dagger["spec"]["streams"][0]["schema"].as_str().unwrap(),
             path if path.contains("/groups/") => "default",
-            path if path.contains("/dagger-clusters/") => "embedded",
+            path if path.contains("-clusters/") => "embedded",
             _ => "driver_count_demo",
         };
         let address = format!("{base}{}", route.path.replace("{name}", thing));

@@ -54,6 +54,10 @@ async fn apply_one(state: &AppState, actor: &Actor, text: &str) -> Result<Value,
             let (cluster, change) = state.platform.apply_cluster(actor, text).await?;
             Ok(json!({ "change": change.as_str(), "resource": cluster }))
         }
+        Kind::KafkaCluster => {
+            let (cluster, change) = state.platform.apply_kafka_cluster(actor, text).await?;
+            Ok(json!({ "change": change.as_str(), "resource": cluster }))
+        }
         Kind::Group => {
             let (metadata, spec) = control::parse_document::<GroupSpec>(text, Kind::Group)?;
             let (group, change) = state.platform.apply_group(actor, &metadata.name, &spec).await?;

@@ -10,7 +10,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use control::access::{AuditEntry, AuditFilter, Credential, Permission, Role, User};
+use control::access::{AuditEntry, AuditFilter, Credential, Member, Permission, Role, User};
 use control::{ControlError, GroupSpec, Invited, document, now_ms, parse_duration};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -68,9 +68,7 @@ pub(crate) async fn delete_group(
 
 pub(crate) async fn members(State(state): State<AppState>, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
     let members = state.platform.members(&name).await?;
-    let items: Vec<Value> =
-        members.iter().map(|member| json!({ "user": member.user, "role": member.role.as_str() })).collect();
-    Ok(Json(json!({ "items": items })))
+    Ok(Json(json!({ "items": members.iter().map(Member::to_json).collect::<Vec<_>>() })))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -128,6 +126,23 @@ pub(crate) async fn create_user(
     let asked: UserDocument = document::parse_json(&read_text(body, DOCUMENT_BYTES_MAX).await?)?;
     let invited = state.platform.create_user(&caller, &asked.name, &asked.display_name, asked.admin).await?;
     Ok((StatusCode::CREATED, Json(invited_json(&invited))))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(crate) struct UserChange {
+    /// Whether they are an admin of the platform.
+    platform_admin: bool,
+}
+
+pub(crate) async fn update_user(
+    State(state): State<AppState>,
+    By(caller): By,
+    Path(user): Path<String>,
+    body: Body,
+) -> Result<Json<Value>, Problem> {
+    let asked: UserChange = document::parse_json(&read_text(body, DOCUMENT_BYTES_MAX).await?)?;
+    Ok(Json(state.platform.set_admin(&caller, &user, asked.platform_admin).await?.to_json()))
 }
 
 pub(crate) async fn invite_user(

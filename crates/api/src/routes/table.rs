@@ -1,8 +1,8 @@
 //! The table: every route with what it needs, what answers it, and what the OpenAPI document says of it.
 
 use super::{
-    Route, alive, apply, clusters, dagger_diff, daggers, dead_letters, events, functions, oidc, openapi, people, ready,
-    records, schemas, secrets, session, sql, tail, topics, version,
+    Route, alive, apply, clusters, dagger_diff, daggers, dead_letters, events, functions, kafka_clusters, oidc,
+    openapi, people, ready, records, schemas, secrets, session, sql, tail, topics, version,
 };
 use crate::AppState;
 use crate::access::Needs;
@@ -385,6 +385,29 @@ pub(crate) fn table() -> Vec<Route> {
         ),
         route(
             GET,
+            "/api/v1/kafka-clusters",
+            Find,
+            get(kafka_clusters::list),
+            says("kafka clusters", "Where topics are kept")
+                .query::<ListQuery>()
+                .answers::<shapes::KafkaClusterList>(200),
+        ),
+        route(
+            GET,
+            "/api/v1/kafka-clusters/{name}",
+            Find,
+            get(kafka_clusters::show),
+            says("kafka clusters", "One Kafka cluster with what it holds").answers::<shapes::KafkaCluster>(200),
+        ),
+        route(
+            DELETE,
+            "/api/v1/kafka-clusters/{name}",
+            Platform,
+            delete(kafka_clusters::delete),
+            says("kafka clusters", "Deletes a Kafka cluster that is not built in").answers_nothing(),
+        ),
+        route(
+            GET,
             "/api/v1/groups",
             Find,
             get(people::groups),
@@ -456,6 +479,15 @@ pub(crate) fn table() -> Vec<Route> {
             says("people", "Makes a person; the answer has their one-time link")
                 .takes::<people::UserDocument>()
                 .answers::<shapes::Invited>(201),
+        ),
+        route(
+            PUT,
+            "/api/v1/users/{user}",
+            Platform,
+            put(people::update_user),
+            says("people", "Makes somebody an admin of the platform, or takes that away")
+                .takes::<people::UserChange>()
+                .answers::<shapes::User>(200),
         ),
         route(
             DELETE,

@@ -28,6 +28,14 @@ pub struct Member {
     pub group: String,
     pub user: String,
     pub role: Role,
+    /// When they joined; a change of their role leaves it. Unknown of those who came before it was kept.
+    pub since_ms: Option<i64>,
+}
+
+impl Member {
+    pub fn to_json(&self) -> Value {
+        json!({ "user": self.user, "role": self.role.as_str(), "since": self.since_ms.map(millis) })
+    }
 }
 
 /// What an identity provider says of somebody.
@@ -109,13 +117,37 @@ impl AccessDb {
         rows.iter().map(read_user).collect()
     }
 
+    /// Makes somebody an admin of the platform, or takes that away.
+    pub async fn set_admin(&self, by: &Caller, name: &str, is_admin: bool) -> Result<User, ControlError> {
+        self.user(name).await?;
+        let mut transaction = self.database.begin().await?;
+        let Some(before) = find_user(&mut transaction, name).await? else {
+            return Err(ControlError::not_found("user_not_found", format!("there is no user `{name}`")));
+        };
+        let user = User { is_admin, ..before.clone() };
+        if user == before {
+            return Ok(user);
+        }
+        if !is_admin {
+            check_other_admin(&mut transaction, name).await?;
+        }
+        sqlx::query("UPDATE users SET is_admin = $1 WHERE name = $2")
+            .bind(i64::from(is_admin))
+            .bind(name)
+            .execute(&mut *transaction)
+            .await?;
+        let (before, after) = (before.to_json(), user.to_json());
+        audit::write(&mut transaction, by, "update", about_user(name), Some(&before), Some(&after)).await?;
+        transaction.commit().await?;
+        Ok(user)
+    }
+
     /// Removes a person with all that lets them in.
     pub async fn delete_user(&self, by: &Caller, name: &str) -> Result<(), ControlError> {
         let user = self.user(name).await?;
         let mut transaction = self.database.begin().await?;
-        if user.is_admin && count_admins(&mut transaction).await? == 1 {
-            return Err(ControlError::conflict("last_admin", format!("`{name}` is the only admin of the platform"))
-                .with_hint("make somebody else an admin first"));
+        if user.is_admin {
+            check_other_admin(&mut transaction, name).await?;
         }
         for statement in [
             "DELETE FROM credentials WHERE user_name = $1",
@@ -172,7 +204,7 @@ impl AccessDb {
 
     /// A user's groups.
     pub async fn roles(&self, user: &str) -> Result<BTreeMap<String, Role>, ControlError> {
-        let rows = sqlx::query("SELECT group_name, user_name, role FROM members WHERE user_name = $1")
+        let rows = sqlx::query("SELECT group_name, user_name, role, since_ms FROM members WHERE user_name = $1")
             .bind(user)
             .fetch_all(&self.database.pool)
             .await?;
@@ -181,11 +213,12 @@ impl AccessDb {
 
     /// A group's members, by name.
     pub async fn members(&self, group: &str) -> Result<Vec<Member>, ControlError> {
-        let rows =
-            sqlx::query("SELECT group_name, user_name, role FROM members WHERE group_name = $1 ORDER BY user_name")
-                .bind(group)
-                .fetch_all(&self.database.pool)
-                .await?;
+        let rows = sqlx::query(
+            "SELECT group_name, user_name, role, since_ms FROM members WHERE group_name = $1 ORDER BY user_name",
+        )
+        .bind(group)
+        .fetch_all(&self.database.pool)
+        .await?;
         rows.iter().map(read_member).collect()
     }
 
@@ -257,24 +290,43 @@ impl AccessDb {
                 user.name.clone()
             }
         };
-        sqlx::query("DELETE FROM members WHERE user_name = $1 AND from_provider = 1")
-            .bind(&name)
-            .execute(&mut *transaction)
-            .await?;
-        for (group, role) in &user.roles {
-            sqlx::query(
-                "INSERT INTO members (group_name, user_name, role, from_provider) VALUES ($1, $2, $3, 1) \
-                 ON CONFLICT (group_name, user_name) DO NOTHING",
-            )
-            .bind(group)
-            .bind(&name)
-            .bind(role.as_str())
-            .execute(&mut *transaction)
-            .await?;
-        }
+        take_provider_roles(&mut transaction, &name, &user.roles).await?;
         transaction.commit().await?;
         Ok(name)
     }
+}
+
+/// Gives somebody the roles that the provider names and no others of its own; who stays in a group is there since they came.
+async fn take_provider_roles(
+    connection: &mut AnyConnection,
+    user: &str,
+    roles: &BTreeMap<String, Role>,
+) -> Result<(), ControlError> {
+    let former = sqlx::query(
+        "SELECT group_name, user_name, role, since_ms FROM members WHERE user_name = $1 AND from_provider = 1",
+    )
+    .bind(user)
+    .fetch_all(&mut *connection)
+    .await?;
+    let former = former.iter().map(read_member).collect::<Result<Vec<_>, _>>()?;
+    sqlx::query("DELETE FROM members WHERE user_name = $1 AND from_provider = 1")
+        .bind(user)
+        .execute(&mut *connection)
+        .await?;
+    for (group, role) in roles {
+        let since_ms = former.iter().find(|member| member.group == *group).map_or(Some(now_ms()), |it| it.since_ms);
+        sqlx::query(
+            "INSERT INTO members (group_name, user_name, role, since_ms, from_provider) VALUES ($1, $2, $3, $4, 1) \
+             ON CONFLICT (group_name, user_name) DO NOTHING",
+        )
+        .bind(group)
+        .bind(user)
+        .bind(role.as_str())
+        .bind(since_ms)
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
 }
 
 impl User {
@@ -310,25 +362,35 @@ fn read_member(row: &AnyRow) -> Result<Member, ControlError> {
         group: row.try_get("group_name")?,
         user: row.try_get("user_name")?,
         role: Role::parse(&role).ok_or_else(|| ControlError::internal(format!("`{role}` is stored as a role")))?,
+        since_ms: row.try_get("since_ms")?,
     })
 }
 
 async fn set_role(connection: &mut AnyConnection, group: &str, user: &str, role: Role) -> Result<(), ControlError> {
     sqlx::query(
-        "INSERT INTO members (group_name, user_name, role) VALUES ($1, $2, $3) \
+        "INSERT INTO members (group_name, user_name, role, since_ms) VALUES ($1, $2, $3, $4) \
          ON CONFLICT (group_name, user_name) DO UPDATE SET role = $3, from_provider = 0",
     )
     .bind(group)
     .bind(user)
     .bind(role.as_str())
+    .bind(now_ms())
     .execute(connection)
     .await?;
     Ok(())
 }
 
-async fn count_admins(connection: &mut AnyConnection) -> Result<i64, ControlError> {
-    let row = sqlx::query("SELECT COUNT(*) AS count FROM users WHERE is_admin = 1").fetch_one(connection).await?;
-    Ok(row.try_get("count")?)
+/// There is always somebody who can let others in.
+async fn check_other_admin(connection: &mut AnyConnection, name: &str) -> Result<(), ControlError> {
+    let row = sqlx::query("SELECT COUNT(*) AS count FROM users WHERE is_admin = 1 AND name <> $1")
+        .bind(name)
+        .fetch_one(connection)
+        .await?;
+    match row.try_get::<i64, _>("count")? {
+        0 => Err(ControlError::conflict("last_admin", format!("`{name}` is the only admin of the platform"))
+            .with_hint("make somebody else an admin first")),
+        _ => Ok(()),
+    }
 }
 
 /// People are the platform's.

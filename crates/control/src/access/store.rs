@@ -17,7 +17,7 @@ impl AccessDb {
 mod tests {
     use super::*;
     use crate::access::audit::{AuditFilter, Subject};
-    use crate::access::{Caller, Permission, Role, Via};
+    use crate::access::{Caller, Permission, ProviderUser, Role, Via};
     use serde_json::json;
 
     async fn open(dir: &tempfile::TempDir) -> AccessDb {
@@ -87,9 +87,70 @@ mod tests {
         let (db, server) = (open(&dir).await, Caller::server());
         db.create_user(&server, "admin", "", None, true).await.unwrap();
         assert_eq!(db.delete_user(&server, "admin").await.unwrap_err().code, "last_admin");
+        assert_eq!(db.set_admin(&server, "admin", false).await.unwrap_err().code, "last_admin");
         db.create_user(&server, "second", "", None, true).await.unwrap();
         db.delete_user(&server, "admin").await.unwrap();
         assert_eq!(db.first_admin().await.unwrap().as_deref(), Some("second"));
+    }
+
+    #[tokio::test]
+    async fn an_admin_is_made_and_unmade_with_a_trace() {
+        let dir = tempfile::tempdir().unwrap();
+        let (db, server) = (open(&dir).await, Caller::server());
+        db.create_user(&server, "admin", "", None, true).await.unwrap();
+        db.create_user(&server, "rani", "", None, false).await.unwrap();
+        assert!(db.set_admin(&server, "rani", true).await.unwrap().is_admin);
+        // The same again is no change.
+        db.set_admin(&server, "rani", true).await.unwrap();
+        db.set_admin(&server, "admin", false).await.unwrap();
+        assert_eq!(db.first_admin().await.unwrap().as_deref(), Some("rani"));
+        assert_eq!(db.set_admin(&server, "rnai", true).await.unwrap_err().code, "user_not_found");
+        let changes =
+            db.audit(&AuditFilter { kind: Some("User".to_owned()), ..AuditFilter::default() }, 10).await.unwrap();
+        let changes: Vec<_> = changes.iter().filter(|entry| entry.action == "update").collect();
+        assert_eq!(changes.iter().map(|entry| entry.name.as_str()).collect::<Vec<_>>(), ["admin", "rani"]);
+        let admin = |spec: &Option<serde_json::Value>| spec.as_ref().unwrap()["admin"].clone();
+        assert_eq!((admin(&changes[1].before), admin(&changes[1].after)), (json!(false), json!(true)));
+    }
+
+    #[tokio::test]
+    async fn a_member_is_there_since_they_came() {
+        let dir = tempfile::tempdir().unwrap();
+        let (db, server) = (open(&dir).await, Caller::server());
+        let begin = crate::time_text::now_ms();
+        db.create_user(&server, "rani", "", None, false).await.unwrap();
+        db.put_member(&server, "rides", "rani", Role::Viewer).await.unwrap();
+        let came = db.members("rides").await.unwrap()[0].since_ms.unwrap();
+        assert!((begin..=crate::time_text::now_ms()).contains(&came));
+        // Long ago, so that a new time would be another one.
+        sqlx::query("UPDATE members SET since_ms = 5").execute(&db.database.pool).await.unwrap();
+        db.put_member(&server, "rides", "rani", Role::Editor).await.unwrap();
+        let member = &db.members("rides").await.unwrap()[0];
+        assert_eq!((member.role, member.since_ms), (Role::Editor, Some(5)));
+        assert_eq!(member.to_json()["since"], "1970-01-01T00:00:00.005Z");
+        // Who was a member before it was kept.
+        sqlx::query("UPDATE members SET since_ms = NULL").execute(&db.database.pool).await.unwrap();
+        assert_eq!(db.members("rides").await.unwrap()[0].to_json()["since"], serde_json::Value::Null);
+    }
+
+    #[tokio::test]
+    async fn who_stays_in_a_group_of_the_provider_is_there_since_the_first_login() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = open(&dir).await;
+        let roles = |groups: &[&str]| groups.iter().map(|group| ((*group).to_owned(), Role::Editor)).collect();
+        let mut user = ProviderUser {
+            subject: "provider 1".to_owned(),
+            name: "rani".to_owned(),
+            display_name: String::new(),
+            roles: roles(&["rides"]),
+            is_admin: false,
+        };
+        db.upsert_from_provider(&user).await.unwrap();
+        sqlx::query("UPDATE members SET since_ms = 5").execute(&db.database.pool).await.unwrap();
+        user.roles = roles(&["food", "rides"]);
+        db.upsert_from_provider(&user).await.unwrap();
+        assert_eq!(db.members("rides").await.unwrap()[0].since_ms, Some(5));
+        assert!(db.members("food").await.unwrap()[0].since_ms.unwrap() > 5);
     }
 
     #[tokio::test]

@@ -296,6 +296,11 @@ impl Platform {
         Ok(Invited { user, invitation })
     }
 
+    pub async fn set_admin(&self, by: &Caller, name: &str, is_admin: bool) -> Result<User, ControlError> {
+        by.require(Permission::WritePlatform, GROUP_DEFAULT)?;
+        self.access.set_admin(by, name, is_admin).await
+    }
+
     /// A new link for somebody who has lost theirs, or their password.
     pub async fn invite_user(&self, by: &Caller, name: &str) -> Result<Invited, ControlError> {
         by.require(Permission::WritePlatform, GROUP_DEFAULT)?;

@@ -4,6 +4,7 @@ mod clusters;
 mod daggers;
 mod database;
 mod edits;
+mod history;
 mod open_platform;
 mod scanning;
 mod test_database;

@@ -1,6 +1,6 @@
-//! `millrace context`, `token`, `secret` and `completion` as they are written.
+//! `millrace context`, `token`, `secret`, `user` and `completion` as they are written.
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Kept in `$XDG_CONFIG_HOME/millrace/contexts.yaml` (or `~/.config/millrace/contexts.yaml`), which only its owner can read.
@@ -74,6 +74,21 @@ pub struct SecretSetArguments {
     /// File with the value
     #[arg(long, value_name = "FILE")]
     pub from_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Change what somebody may do on the platform
+    Set(UserSetArguments),
+}
+
+/// One admin of the platform always stays. What an identity provider says of its own people holds again from their next login.
+#[derive(Debug, Args)]
+pub struct UserSetArguments {
+    pub name: String,
+    /// Whether they are an admin of the platform
+    #[arg(long, value_name = "true|false", action = ArgAction::Set, required = true)]
+    pub platform_admin: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -61,6 +61,8 @@ pub enum ResourceKind {
     Group,
     #[value(alias = "dagger-clusters", alias = "daggercluster", alias = "daggerclusters")]
     DaggerCluster,
+    #[value(alias = "kafka-clusters", alias = "kafkacluster", alias = "kafkaclusters")]
+    KafkaCluster,
     #[value(alias = "secrets")]
     Secret,
     #[value(alias = "users")]

@@ -40,6 +40,16 @@ const CLUSTER_COLUMNS: &[Column] = &[
     column("DAGGERS MAX", "/spec/daggersMax"),
     column("GROUPS", "/spec/groups"),
 ];
+const KAFKA_CLUSTER_COLUMNS: &[Column] = &[
+    column("NAME", "/metadata/name"),
+    column("TYPE", "/spec/type"),
+    column("STATE", "/status/state"),
+    column("TOPICS", "/status/topics"),
+    column("PARTITIONS", "/status/partitions"),
+    column("RECORDS", "/status/records"),
+    column("BYTES", "/status/bytes"),
+    column("DISK FREE BYTES", "/status/diskFreeBytes"),
+];
 pub const SECRET_COLUMNS: &[Column] = &[
     column("NAME", "/name"),
     column("GROUP", "/group"),
@@ -89,6 +99,7 @@ fn listing(kind: ResourceKind) -> Listing {
         ResourceKind::Schema => Listing { group: None, ..resource("schemas", "schema", schema::COLUMNS) },
         ResourceKind::Group => plain("groups", "group", GROUP_COLUMNS, None),
         ResourceKind::DaggerCluster => plain("dagger-clusters", "dagger cluster", CLUSTER_COLUMNS, None),
+        ResourceKind::KafkaCluster => resource("kafka-clusters", "Kafka cluster", KAFKA_CLUSTER_COLUMNS),
         ResourceKind::Secret => {
             Listing { group: Some("/group"), ..plain("secrets", "secret", SECRET_COLUMNS, Some("/name")) }
         }

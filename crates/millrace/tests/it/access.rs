@@ -46,6 +46,33 @@ fn dagger(name: &str, group: &str) -> String {
 }
 
 #[test]
+fn an_admin_of_the_platform_makes_another() {
+    let server = TestServer::start();
+    group(&server, "rides");
+    let rani = member(&server, "rani", "rides", "admin");
+    let as_rani = |method: &str, path: &str, body: &Value| send(&server, ("cookie", &rani), method, path, body);
+    let (yes, no) = (json!({ "platformAdmin": true }), json!({ "platformAdmin": false }));
+    assert_eq!(as_rani("PUT", "/api/v1/users/rani", &yes).json()["code"], "forbidden");
+    let refused = send(&server, ("authorization", &format!("Bearer {TOKEN}")), "PUT", "/api/v1/users/admin", &no);
+    assert_eq!((refused.status, refused.json()["code"].as_str()), (409, Some("last_admin")));
+    let made = admin(&server, "PUT", "/api/v1/users/rani", &yes).json();
+    assert_eq!((&made["name"], &made["admin"]), (&json!("rani"), &json!(true)));
+    assert_eq!(as_rani("GET", "/api/v1/session", &json!({})).json()["user"]["admin"], true);
+    // It takes effect at once, both ways.
+    server.cli(&["user", "set", "rani", "--platform-admin", "false"]).ok();
+    assert_eq!(as_rani("PUT", "/api/v1/users/rani", &yes).status, 403);
+    server.cli(&["user", "set", "nobody-of-this-name", "--platform-admin", "true"]).failed_with(3, "there is no user");
+    server.cli(&["user", "set", "rani", "--platform-admin", "perhaps"]).failed_with(2, "perhaps");
+    let audit = admin(&server, "GET", "/api/v1/audit?kind=User&name=rani", &json!({})).json();
+    let actions: Vec<&str> =
+        audit["items"].as_array().unwrap().iter().map(|it| it["action"].as_str().unwrap()).collect();
+    assert_eq!(actions[..2], ["update", "update"], "{audit}");
+    let members = admin(&server, "GET", "/api/v1/groups/rides/members", &json!({})).json();
+    let since: Vec<&Value> = members["items"].as_array().unwrap().iter().map(|member| &member["since"]).collect();
+    assert!(since.iter().all(|since| since.as_str().is_some_and(|at| at.ends_with('Z'))), "{members}");
+}
+
+#[test]
 fn nobody_gets_nothing_but_what_is_open() {
     let server = TestServer::start();
     for path in ["/healthz", "/readyz", "/api/v1/version", "/api/v1/session"] {

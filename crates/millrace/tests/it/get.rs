@@ -13,6 +13,16 @@ spec:
   sql: SELECT order_number, rowtime FROM t
 ";
 
+/// Without what others change who write to the same disk.
+fn without_disk(mut listed: Value) -> Value {
+    for item in listed.as_array_mut().unwrap() {
+        if let Some(status) = item.get_mut("status").and_then(Value::as_object_mut) {
+            status.remove("diskFreeBytes");
+        }
+    }
+    listed
+}
+
 #[test]
 fn every_kind_is_listed_and_shown() {
     let server = TestServer::with_bookings(1);
@@ -25,13 +35,14 @@ fn every_kind_is_listed_and_shown() {
         ("schema", "schemas", "shop.v1.Booking"),
         ("group", "groups", "default"),
         ("dagger-cluster", "dagger-clusters", "embedded"),
+        ("kafka-cluster", "kafka-clusters", "embedded"),
         ("secret", "secrets", "pager"),
         ("user", "users", "admin"),
         ("token", "tokens", "nightly"),
     ] {
         let listed = server.cli(&["get", plural, "-o", "json"]).json();
         assert!(listed.to_string().contains(name), "{kind}: {listed}");
-        assert_eq!(server.cli(&["get", kind, "-o", "json"]).json(), listed);
+        assert_eq!(without_disk(server.cli(&["get", kind, "-o", "json"]).json()), without_disk(listed));
         let table = server.cli(&["get", kind]).ok().stdout;
         assert!(table.lines().next().unwrap().contains("NAME") || kind == "schema", "{table}");
         assert!(table.contains(name), "{table}");
@@ -46,6 +57,37 @@ fn every_kind_is_listed_and_shown() {
     let audit = server.cli(&["get", "audit", "--limit", "2"]).ok();
     assert_eq!(audit.stdout.lines().count(), 3);
     assert!(audit.stderr.contains("--limit shows more"), "{}", audit.stderr);
+}
+
+#[test]
+fn the_built_in_kafka_cluster_is_seen_and_stays() {
+    let server = TestServer::with_bookings(2);
+    server.cli_with_input(&["topic", "produce", "bookings", "-f", "-"], b"{}\n{}\n{}\n").ok();
+    let cluster = server.cli(&["get", "kafka-cluster", "embedded", "-o", "json"]).json();
+    assert_eq!(cluster["spec"], json!({ "type": "embedded" }));
+    let status = &cluster["status"];
+    assert_eq!((&status["state"], &status["topics"]), (&json!("running"), &json!(1)));
+    assert_eq!((&status["partitions"], &status["records"]), (&json!(2), &json!(3)));
+    assert!(status["bytes"].as_u64().unwrap() > 0 && status["diskFreeBytes"].as_u64().unwrap() > 0, "{status}");
+    assert!(std::path::Path::new(status["directory"].as_str().unwrap()).is_dir(), "{status}");
+    let listed = server.http_json("GET", "/api/v1/kafka-clusters?sort=-size&limit=1", json!({})).1;
+    assert_eq!((&listed["total"], &listed["items"][0]["metadata"]["name"]), (&json!(1), &json!("embedded")));
+
+    // What was got can be applied, and nothing else can.
+    let written = server.cli(&["get", "kafka-clusters", "-o", "yaml"]).ok().stdout;
+    let applied = server.cli_with_input(&["apply", "-f", "-"], written.as_bytes()).ok();
+    assert!(applied.stderr.contains("unchanged"), "{}", applied.stderr);
+    let apply = |metadata: &str, spec: &str| {
+        let text = format!("apiVersion: millrace/v1\nkind: KafkaCluster\nmetadata: {metadata}\nspec: {spec}\n");
+        server.cli_with_input(&["apply", "-f", "-"], text.as_bytes())
+    };
+    apply("{name: embedded, labels: {a: b}}", "{type: embedded}").failed_with(1, "is built in and cannot be changed");
+    apply("{name: other}", "{type: embedded}").failed_with(1, "`metadata.name` is `other`");
+    apply("{name: other}", "{type: kafka}").failed_with(1, "`spec.type` is `kafka`");
+    apply("{name: other}", "{type: kafka, bootstrap: 'a:1'}").failed_with(1, "unknown key `bootstrap`");
+    server.cli(&["delete", "kafka-cluster", "embedded"]).failed_with(1, "is built in and cannot be deleted");
+    let again = server.cli(&["get", "kafka-cluster", "embedded", "-o", "json"]).json();
+    assert_eq!(again["metadata"], cluster["metadata"]);
 }
 
 #[test]
