@@ -626,6 +626,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/kafka-clusters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where topics are kept */
+        get: operations["getKafkaClusters"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/kafka-clusters/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One Kafka cluster with what it holds */
+        get: operations["getKafkaClustersName"];
+        put?: never;
+        post?: never;
+        /** Deletes a Kafka cluster that is not built in */
+        delete: operations["deleteKafkaClustersName"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/groups": {
         parameters: {
             query?: never;
@@ -724,7 +759,8 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        put?: never;
+        /** Makes somebody an admin of the platform, or takes that away */
+        put: operations["setUsersUser"];
         post?: never;
         /** Deletes a person with all that lets them in */
         delete: operations["deleteUsersUser"];
@@ -1109,6 +1145,46 @@ export interface components {
             link: string;
             user: components["schemas"]["User"];
         };
+        /** @description Where topics are kept. */
+        KafkaCluster: {
+            apiVersion: string;
+            kind: string;
+            metadata: components["schemas"]["Metadata"];
+            spec: components["schemas"]["KafkaClusterSpec"];
+            status?: null | components["schemas"]["KafkaClusterStatus"];
+        };
+        KafkaClusterList: {
+            facets?: null | components["schemas"]["Facets"];
+            items: components["schemas"]["KafkaCluster"][];
+            /**
+             * Format: int64
+             * @description How many match, on all pages.
+             */
+            total?: number | null;
+        };
+        KafkaClusterSpec: {
+            /** @description `embedded`. */
+            type: string;
+        };
+        KafkaClusterStatus: {
+            /** Format: int64 */
+            bytes: number;
+            /** @description On the server's machine. */
+            directory?: string | null;
+            /**
+             * Format: int64
+             * @description What the disk that it is on has room for.
+             */
+            diskFreeBytes?: number | null;
+            /** Format: int64 */
+            partitions: number;
+            /** Format: int64 */
+            records: number;
+            /** @description `running`. */
+            state: string;
+            /** Format: int64 */
+            topics: number;
+        };
         /** @description consumed = delivered + filtered + late + dead_lettered + held, always. */
         Ledger: {
             /** Format: int64 */
@@ -1136,6 +1212,8 @@ export interface components {
         };
         Member: {
             role: string;
+            /** @description When they joined; null if that was before it was kept. */
+            since?: string | null;
             user: string;
         };
         MemberDocument: {
@@ -1542,6 +1620,10 @@ export interface components {
             displayName: string;
             hasPassword: boolean;
             name: string;
+        };
+        UserChange: {
+            /** @description Whether they are an admin of the platform. */
+            platformAdmin: boolean;
         };
         UserDocument: {
             admin?: boolean;
@@ -3117,6 +3199,110 @@ export interface operations {
             };
         };
     };
+    getKafkaClusters: {
+        parameters: {
+            query?: {
+                /** @description Words that must all be found, in any part of the resource. */
+                search?: string;
+                group?: string;
+                state?: string;
+                /** @description Daggers that run in this dagger cluster. */
+                cluster?: string;
+                /** @description Daggers that read this topic. */
+                topic?: string;
+                /** @description Resources of this message type. */
+                schema?: string;
+                /** @description A column, with a leading `-` the greatest first. */
+                sort?: string;
+                limit?: number;
+                offset?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KafkaClusterList"];
+                };
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getKafkaClustersName: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KafkaCluster"];
+                };
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteKafkaClustersName: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getGroups: {
         parameters: {
             query?: never;
@@ -3417,6 +3603,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Invited"];
+                };
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    setUsersUser: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserChange"];
+            };
+        };
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
                 };
             };
             /** @description what is wrong and what to do */

@@ -121,8 +121,7 @@ export type Permission = (typeof PERMISSIONS)[number]
 
 export type Session = Exact<Schemas['Session'], { groups: { name: string; role: Role }[]; permissions: { [P in Permission]?: string[] | null } }>
 export type Group = Exact<Schemas['Group'], Known<Filled<Schemas['GroupSpec'], 'openRecords'>, Schemas['GroupStatus']>>
-/** The document does not know `since` yet. */
-export type Member = Exact<Schemas['Member'], { role: Role }> & { since?: string }
+export type Member = Exact<Schemas['Member'], { role: Role }>
 export type Person = Schemas['User']
 export type Invited = Schemas['Invited']
 export type Token = Exact<Schemas['Token'], { scopes?: Permission[] | null }>
@@ -133,12 +132,7 @@ export type AuditPage = Exact<Schemas['AuditPage'], { items: AuditEntry[] }>
 
 export type DaggerCluster = Exact<Schemas['DaggerCluster'], Known<Filled<Schemas['ClusterSpec'], 'engine' | 'daggersMax' | 'groups'>, Schemas['ClusterStatus']>>
 
-/** The document does not know Kafka clusters yet. */
-export interface KafkaCluster {
-  metadata: Metadata
-  spec: { type: 'embedded' }
-  status: { state: DaggerState; topics: number; partitions: number; records: number; bytes: number; diskFreeBytes: number; directory: string }
-}
+export type KafkaCluster = Exact<Schemas['KafkaCluster'], Known<Schemas['KafkaClusterSpec'], Exact<Schemas['KafkaClusterStatus'], { state: DaggerState }>>>
 
 export type Revision = Exact<Schemas['Revision'], { spec?: DaggerSpec | null }>
 export type StateChange = Exact<Schemas['State'], { state: DaggerState }>
