@@ -147,7 +147,7 @@ test('create, preview, deploy, chart, map, edit, publish, read it again, fork, s
     await shot(page, 'moved')
     await page.goto(`/daggers/${READER}`)
     const consumed = page.getByRole('region', { name: /Ledger/ }).getByRole('link').first()
-    await expect(consumed).not.toHaveText('0')
+    await expect(consumed).not.toHaveText('0', { timeout: 90_000 })
     await consumed.click()
     await expect(page).toHaveURL(new RegExp(`/topics/${TOPIC}$`))
     await expect(page.getByRole('tabpanel').getByRole('cell', { name: /label_s2id/ }).first()).toBeVisible()
