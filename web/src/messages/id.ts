@@ -89,7 +89,7 @@ export const id: Messages = {
     step: (from, to, n, rate) => `${from}–${to}: ${n} rekaman, ${rate}`, summary: (n, from, to) => `${n} rekaman dari ${from} sampai ${to}`, many: (n) => `${n} rekaman`,
     findText: 'sebuah kata', place: (example) => `${example}   atau teks apa saja`, help: 'Syarat dalam SQL atas bidang, atau teks apa saja. Di dalam “tanda kutip” selalu teks.', helpText: 'Teks apa saja. Syarat atas bidang memerlukan skema pada topik.', asText: 'teks', asSqlTip: 'Syarat dalam SQL, yang diperiksa server satu per satu', asTextTip: 'Dicari di seluruh rekaman, huruf besar maupun kecil',
     begins: 'Melihat isi topik', scanned: (n, of, found, d) => `${n} dari ${of} dilihat, ${found} ditemukan, ${d}`, readIn: (n, of, d) => `${n} dari ${of} rekaman, ${d}`, shown: (n) => `${n} rekaman`, exactly: (n, of) => `${n} dari ${of}`, undecoded: (n) => `${n} tidak terbaca`, progress: 'Berapa yang sudah dilihat', scanOn: 'Lihat sepuluh kali lebih banyak',
-    stopped: 'dihentikan', endLimit: (n) => `Selesai pada ${n} temuan.`, endScan: (n) => `Selesai setelah ${n} rekaman; masih ada lagi.`, endTopic: 'Seluruh topik sudah dilihat.', noFoundText: 'Pilih waktu lain, atau longgarkan syaratnya.',
+    stopped: 'dihentikan', endLimit: (n) => `Ditampilkan ${n}; mungkin masih ada lagi.`, endScan: (n) => `Selesai setelah ${n} rekaman; masih ada lagi.`, endTopic: 'Seluruh topik sudah dilihat.', noFoundText: 'Pilih waktu lain, atau longgarkan syaratnya.',
     tailed: (n, how) => `${n} datang, ${how}`, tailPause: 'Jeda', tailOn: 'Lanjutkan', tailStop: 'Berhenti mengikuti', bytes: 'Byte', onlyBytes: 'Tidak ada yang terbaca. Byte-nya seperti saat datang.', noSchema: 'Topik tidak punya skema, jadi hanya ada byte.',
   },
   schemas: {
