@@ -84,7 +84,10 @@ test('another query stops it at once, another name does not', async ({ page }) =
 
 test('a failure ends it, and a slow server is asked less often', async ({ page }) => {
   await open(page)
+  let isBroken = false
+  const broken = { status: 422, contentType: 'application/problem+json', body: JSON.stringify({ code: 'preview_failed', status: 422, detail: 'It broke.' }) }
   await page.route('**/daggers/preview', async (route) => {
+    if (isBroken) return route.fulfill(broken)
     await new Promise((resolve) => setTimeout(resolve, 700))
     await route.continue()
   })
@@ -93,8 +96,7 @@ test('a failure ends it, and a slow server is asked less often', async ({ page }
   await expect.poll(() => asked.length, { timeout: 30_000 }).toBe(3)
   const gaps = asked.slice(1).map((at, index) => at - (asked[index] ?? 0))
   for (const gap of gaps) expect(gap).toBeGreaterThan(700 * 4)
-  await page.unroute('**/daggers/preview')
-  await page.route('**/daggers/preview', (route) => route.fulfill({ status: 422, contentType: 'application/problem+json', body: JSON.stringify({ code: 'preview_failed', status: 422, detail: 'It broke.' }) }))
+  isBroken = true
   await phase(page, 'failed')
   await expect(page.getByRole('alert')).toContainText('It broke.')
   await expect(page.getByRole('region', { name: 'Rows' })).toBeVisible()

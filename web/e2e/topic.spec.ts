@@ -99,7 +99,8 @@ test('a text is looked for in all of it, newest first, with progress and an end'
   await page.keyboard.press('Enter')
   await expect(page.getByText('text', { exact: true })).toBeVisible()
   await expect(rows(page).first()).toContainText(key)
-  await ended(page, 'end')
+  // After a while the demo city has more records than one scan looks at.
+  await expect(page.locator('[data-end="end"], [data-end="scan"]')).toBeAttached()
   await expect(page.getByText(/looked at, \d+ found/)).toBeVisible()
   const times = await rows(page).locator('td:first-child').allTextContents()
   expect(times).toEqual([...times].sort().reverse())
@@ -163,7 +164,7 @@ test('a tail is filtered on the server, and can be paused', async ({ page }) => 
   for (const text of (await rows(page).allTextContents()).slice(0, 20)) expect(text).toContain('ON_TRIP')
   await page.getByRole('button', { name: 'Pause tail' }).click()
   const [first] = await rows(page).allTextContents()
-  await page.waitForTimeout(1000)
+  await clean(page)
   expect((await rows(page).allTextContents())[0]).toBe(first)
   await page.getByRole('button', { name: 'Go on' }).click()
   await expect.poll(async () => (await rows(page).allTextContents())[0]).not.toBe(first)

@@ -4,6 +4,7 @@
 
 use crate::error::{ControlError, nearest};
 use bytes::Bytes;
+use codec::{DecodeOptions, DecodeProgram, Projection};
 use prost::Message as _;
 use prost_reflect::{DeserializeOptions, DynamicMessage, MessageDescriptor, ReflectMessage, SerializeOptions};
 use serde_json::Value;
@@ -251,11 +252,20 @@ fn insert_value(json: &mut serde_json::Map<String, Value>, bytes: Option<&[u8]>,
         Some(Err(error)) => {
             json.insert("valueBase64".into(), base64_text(bytes).into());
             json.insert("error".into(), error.detail.into());
+            json.insert("errorByte".into(), message.and_then(|message| broken_at(bytes, message)).into());
         }
         None => {
             json.insert("valueBase64".into(), base64_text(bytes).into());
         }
     }
+}
+
+/// The byte at which the daggers' decoder stops.
+fn broken_at(bytes: &[u8], message: &MessageDescriptor) -> Option<u32> {
+    let program = DecodeProgram::compile(message, &Projection::all(), &DecodeOptions::default()).ok()?;
+    let span = (0, u32::try_from(bytes.len()).ok()?);
+    let decoded = program.decoder().decode(&Bytes::copy_from_slice(bytes), &[span]);
+    decoded.errors.first().map(|broken| broken.error.offset)
 }
 
 /// Text where the bytes are text, base64 where not.
@@ -308,6 +318,15 @@ mod tests {
         assert_eq!(encode(torn, Some(&message), None).unwrap_err().code, "record_invalid");
         assert_eq!(encode(json("{}"), None, None).unwrap_err().code, "topic_without_schema");
         assert_eq!(encode(json("{}"), Some(&message), Some("nn")).unwrap_err().code, "key_field_invalid");
+    }
+
+    #[test]
+    fn what_cannot_be_decoded_says_where_it_breaks() {
+        let mut json = serde_json::Map::new();
+        // A text of one byte, then one whose length, at byte 4, goes beyond the end.
+        insert_value(&mut json, Some(b"\x0a\x01x\x0a\x05ab"), Some(&message()));
+        assert_eq!(json["errorByte"], 4, "{json:?}");
+        assert_eq!(json["valueBase64"], base64_text(b"\x0a\x01x\x0a\x05ab"));
     }
 
     #[test]

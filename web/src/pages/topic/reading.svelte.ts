@@ -11,7 +11,7 @@ export interface Ask {
 }
 
 /** Records that come together are shown together: a busy topic would draw the page a thousand times a second. */
-const SHOW_EVERY_MS = 120
+const SHOW_EVERY_MS = 250
 const AGAIN_MS = 3000
 
 export const idOf = (record: ReadRecord) => `${record.partition}/${record.offset}`
