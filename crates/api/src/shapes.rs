@@ -658,7 +658,17 @@ pub(crate) struct QueryResult {
 
 #[derive(ToSchema)]
 pub(crate) struct FunctionList {
-    items: Vec<Value>,
+    items: Vec<SqlFunction>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct SqlFunction {
+    name: String,
+    /// `scalar`, `aggregate`, `table` or `window`.
+    kind: String,
+    signature: String,
+    description: String,
+    example: Option<String>,
 }
 
 #[derive(ToSchema)]
@@ -679,8 +689,41 @@ pub(crate) struct PublishedRecord {
 
 #[derive(ToSchema)]
 pub(crate) struct DeadLetterPage {
-    items: Vec<Value>,
+    items: Vec<DeadLetter>,
     next: Option<String>,
+}
+
+/// A record that could not be processed. What it holds is told of one alone, not in lists.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct DeadLetter {
+    /// `DAGGER/STREAM/TOPIC/PARTITION/OFFSET`.
+    id: String,
+    dagger: String,
+    stream: String,
+    topic: String,
+    partition: u32,
+    offset: i64,
+    kind: String,
+    error: String,
+    /// The byte at which decoding stopped.
+    error_byte: Option<u32>,
+    timestamp: String,
+    event_time: Option<String>,
+    first_seen: String,
+    /// Length of the value; null is a tombstone.
+    bytes: Option<u64>,
+    /// `kept` or `replayed`.
+    state: String,
+    replays: u64,
+    /// Text where the bytes are text, base64 where not.
+    key: Option<String>,
+    headers: Option<BTreeMap<String, String>>,
+    value_base64: Option<String>,
+    /// The message type that it is decoded as.
+    schema: Option<String>,
+    /// As far as it goes.
+    decoded: Option<String>,
 }
 
 #[derive(ToSchema)]

@@ -1,6 +1,7 @@
 //! A dagger as a graph of steps, for people: what each does, what it reads, how much goes through it, how long it takes.
 
 use crate::dagger_spec::{DaggerSpec, SinkSpec};
+use crate::state_identity::window_in_words;
 use crate::window_words::windows_of;
 use datafusion::physical_expr_common::physical_expr::fmt_sql;
 use flow::{DaggerStatus, StepCounts, WindowStateSize};
@@ -100,13 +101,7 @@ impl OperatorGraph {
                 place: Place::Window(index),
                 name: windows_of(window.spec.kind()),
                 inputs: inputs_of_window(plan, index),
-                describes: window
-                    .schema
-                    .fields()
-                    .iter()
-                    .map(|field| field.name().as_str())
-                    .collect::<Vec<_>>()
-                    .join(", "),
+                describes: window_in_words(&window.identity),
             });
         }
         let last = match &plan.output {

@@ -154,7 +154,7 @@ impl StateIdentity {
 }
 
 /// `count(1), max(fare) per area in windows of 1m`.
-fn window_in_words(window: &WindowIdentity) -> String {
+pub(crate) fn window_in_words(window: &WindowIdentity) -> String {
     let texts = |all: &[HeldIdentity]| all.iter().map(|held| held.text.as_str()).collect::<Vec<_>>().join(", ");
     let aggregates = if window.aggregates.is_empty() { "groups".to_owned() } else { texts(&window.aggregates) };
     let keys = if window.keys.is_empty() { String::new() } else { format!(" per {}", texts(&window.keys)) };

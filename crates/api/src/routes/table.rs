@@ -335,7 +335,7 @@ pub(crate) fn table() -> Vec<Route> {
             "/api/v1/dead-letters/{id}",
             READ_RECORDS,
             get(dead_letters::show),
-            says("dead letters", "One dead letter, decoded as far as it goes").answers::<Value>(200),
+            says("dead letters", "One dead letter, decoded as far as it goes").answers::<shapes::DeadLetter>(200),
         ),
         route(
             POST,

@@ -16,7 +16,8 @@ use std::time::Duration;
 const RECORDS_PER_PARTITION_MAX: i64 = 20_000;
 const BYTES_PER_PARTITION_MAX: usize = 16 * 1024 * 1024;
 const POLL_BYTES: usize = 1024 * 1024;
-const ROWS_SHOWN_MAX: usize = 1_000;
+const ROWS_SHOWN_MAX: usize = 5_000;
+const ROWS_BYTES_MAX: usize = 4 * 1024 * 1024;
 const REFUSALS_SHOWN_MAX: usize = 10;
 const BATCH_ROWS: usize = 8_192;
 
@@ -25,8 +26,9 @@ pub struct Preview {
     pub warnings: Vec<String>,
     /// The cells, as of the end of the run.
     pub ledger: Value,
-    /// JSON lines.
+    /// JSON lines, the last of the result.
     pub lines: Vec<u8>,
+    /// There were more before them.
     pub is_truncated: bool,
 }
 
@@ -50,7 +52,7 @@ impl Platform {
         }
         let plan = Arc::clone(&planned.plan);
         tokio::task::spawn_blocking(move || {
-            let mut out = FirstRows { lines: Vec::new(), rows: 0, is_truncated: false };
+            let mut out = LastRows::default();
             let warnings_max = warnings.len() + REFUSALS_SHOWN_MAX;
             let mut note_refused = |refused: &[flow::RefusedRecord]| {
                 let room = warnings_max.saturating_sub(warnings.len());
@@ -70,8 +72,8 @@ impl Platform {
                 plan: explain,
                 warnings,
                 ledger: serde_json::to_value(ledger).unwrap_or_default(),
-                lines: out.lines,
                 is_truncated: out.is_truncated,
+                lines: out.into_lines(),
             })
         })
         .await?
@@ -114,27 +116,67 @@ impl RecordFile for ReadSlabs {
     }
 }
 
-/// Keeps the first rows and counts the rest.
-struct FirstRows {
-    lines: Vec<u8>,
-    rows: usize,
+/// Keeps the last rows, which are those of the newest windows.
+#[derive(Default)]
+struct LastRows {
+    rows: VecDeque<Vec<u8>>,
+    bytes: usize,
+    /// A row whose end has not come yet.
+    begun: Vec<u8>,
     is_truncated: bool,
 }
 
-impl Write for FirstRows {
+impl LastRows {
+    fn into_lines(self) -> Vec<u8> {
+        self.rows.into_iter().flatten().collect()
+    }
+
+    fn keep(&mut self, row: Vec<u8>) {
+        self.bytes += row.len();
+        self.rows.push_back(row);
+        while self.rows.len() > ROWS_SHOWN_MAX || self.bytes > ROWS_BYTES_MAX {
+            let Some(oldest) = self.rows.pop_front() else { break };
+            self.bytes -= oldest.len();
+            self.is_truncated = true;
+        }
+    }
+}
+
+impl Write for LastRows {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        for byte in bytes {
-            if self.rows >= ROWS_SHOWN_MAX {
-                self.is_truncated = true;
-                break;
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.begun.extend_from_slice(part);
+            if part.ends_with(b"\n") {
+                let row = std::mem::take(&mut self.begun);
+                self.keep(row);
             }
-            self.lines.push(*byte);
-            self.rows += usize::from(*byte == b'\n');
         }
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_rows_are_kept_whole() {
+        let mut out = LastRows::default();
+        let rows: Vec<String> = (0..ROWS_SHOWN_MAX + 7).map(|row| format!("{{\"n\":{row}}}\n")).collect();
+        for piece in rows.concat().as_bytes().chunks(1_009) {
+            out.write_all(piece).unwrap();
+        }
+        assert!(out.is_truncated);
+        assert_eq!(String::from_utf8(out.into_lines()).unwrap(), rows[7..].concat());
+        let mut few = LastRows::default();
+        few.write_all(b"1\n2\n").unwrap();
+        assert!(!few.is_truncated);
+        few.write_all(&vec![b'x'; ROWS_BYTES_MAX]).unwrap();
+        few.write_all(b"\n3\n").unwrap();
+        assert_eq!((few.is_truncated, few.into_lines()), (true, b"3\n".to_vec()));
     }
 }

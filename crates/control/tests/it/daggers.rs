@@ -316,6 +316,7 @@ async fn every_step_of_a_query_says_what_went_through_it() {
     let operators = &sums["status"]["operators"];
     assert_eq!(operators[1]["describes"], "WHERE amount > 1");
     assert_eq!(operators[2]["inputs"], json!(["branch:0"]));
+    assert_eq!(operators[2]["describes"], "sum(amount) per name in windows of 1m");
     assert_eq!((&operators[3]["inputs"], &operators[4]["inputs"]), (&json!(["window:0"]), &json!(["output"])));
     // The window of the second minute holds one name.
     until(

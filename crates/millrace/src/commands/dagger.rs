@@ -131,7 +131,7 @@ async fn preview(text: String, client: Client, mut output: Output) -> Result<(),
     let lines: Vec<Vec<u8>> = rows.iter().map(|row| row.to_string().into_bytes()).collect();
     output.rows(&lines)?;
     if preview.get("truncated") == Some(&json!(true)) {
-        note("only the first rows are shown");
+        note("only the last rows are shown");
     }
     note(format!("ledger: {}", preview.get("ledger").unwrap_or(&Value::Null)));
     Ok(())

@@ -1076,8 +1076,49 @@ export interface components {
             stateBytes?: number | null;
             watermark?: string | null;
         };
+        /** @description A record that could not be processed. What it holds is told of one alone, not in lists. */
+        DeadLetter: {
+            /**
+             * Format: int64
+             * @description Length of the value; null is a tombstone.
+             */
+            bytes?: number | null;
+            dagger: string;
+            /** @description As far as it goes. */
+            decoded?: string | null;
+            error: string;
+            /**
+             * Format: int32
+             * @description The byte at which decoding stopped.
+             */
+            errorByte?: number | null;
+            eventTime?: string | null;
+            firstSeen: string;
+            headers?: {
+                [key: string]: string;
+            } | null;
+            /** @description `DAGGER/STREAM/TOPIC/PARTITION/OFFSET`. */
+            id: string;
+            /** @description Text where the bytes are text, base64 where not. */
+            key?: string | null;
+            kind: string;
+            /** Format: int64 */
+            offset: number;
+            /** Format: int32 */
+            partition: number;
+            /** Format: int64 */
+            replays: number;
+            /** @description The message type that it is decoded as. */
+            schema?: string | null;
+            /** @description `kept` or `replayed`. */
+            state: string;
+            stream: string;
+            timestamp: string;
+            topic: string;
+            valueBase64?: string | null;
+        };
         DeadLetterPage: {
-            items: unknown[];
+            items: components["schemas"]["DeadLetter"][];
             next?: string | null;
         };
         /** @description What there is to filter a list by. */
@@ -1095,7 +1136,7 @@ export interface components {
             name: string;
         };
         FunctionList: {
-            items: unknown[];
+            items: components["schemas"]["SqlFunction"][];
         };
         /** @description A team. It owns resources and has members. */
         Group: {
@@ -1513,6 +1554,14 @@ export interface components {
         };
         SqlDocument: {
             sql: string;
+        };
+        SqlFunction: {
+            description: string;
+            example?: string | null;
+            /** @description `scalar`, `aggregate`, `table` or `window`. */
+            kind: string;
+            name: string;
+            signature: string;
         };
         State: {
             at: string;
@@ -3000,7 +3049,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Value"];
+                    "application/json": components["schemas"]["DeadLetter"];
                 };
             };
             /** @description what is wrong and what to do */

@@ -60,14 +60,7 @@ export type Validation = Schemas['Validation']
 /** Explore makes some itself, of a problem. */
 export type QueryError = Omit<Schemas['QueryError'], 'code'>
 
-/** The document says of a function only that it is JSON. */
-export interface SqlFunction {
-  name: string
-  kind: 'scalar' | 'aggregate' | 'table' | 'window'
-  signature: string
-  description: string
-  example?: string
-}
+export type SqlFunction = Exact<Schemas['SqlFunction'], { kind: 'scalar' | 'aggregate' | 'table' | 'window' }>
 
 export type Topic = Exact<Schemas['Topic'], Known<Filled<Schemas['TopicSpec'], 'partitions' | 'retention'>, Schemas['TopicStatus']>>
 export type Published = Schemas['Published']
@@ -87,29 +80,7 @@ export interface TopicRecord {
 export type SchemaField = Schemas['SchemaField']
 export type Schema = Schemas['Schema']
 
-/** The document says of a dead letter only that it is JSON. */
-export interface DeadLetter {
-  id: string
-  dagger: string
-  stream: string
-  topic: string
-  partition: number
-  offset: number
-  kind: string
-  error: string
-  errorByte: number | null
-  timestamp: string
-  eventTime: string | null
-  firstSeen: string
-  bytes: number
-  state: string
-  replays: number
-  key?: string | null
-  headers?: Record<string, string>
-  valueBase64?: string | null
-  schema?: string | null
-  decoded?: string
-}
+export type DeadLetter = Schemas['DeadLetter']
 
 export const ROLES = ['viewer', 'editor', 'admin'] as const
 export type Role = (typeof ROLES)[number]
