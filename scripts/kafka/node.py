@@ -140,8 +140,9 @@ class Node:
         skew = self._node["clock_skew"]
         if not skew:
             return {}
-        # Waits stay true, only what the clock on the wall says is off.
-        return {"LD_PRELOAD": faketime_library(), "FAKETIME": skew, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+        # Waits stay true, only what the clock on the wall says is off. With the "fix" Java's waits would return at once.
+        only_the_wall = {"FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_FORCE_MONOTONIC_FIX": "0"}
+        return {"LD_PRELOAD": faketime_library(), "FAKETIME": skew} | only_the_wall
 
 
 def faketime_library() -> str:
