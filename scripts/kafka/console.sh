@@ -12,5 +12,7 @@ case $1 in
   *) class=org.apache.kafka.tools.$1 ;;
 esac
 
-exec java -Xmx256m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dlog4j2.configurationFile="$here/log4j2.console.yaml" \
-  -cp "$libs/*" "$class" "${@:2}"
+shared=()
+[ ! -e "$libs/classes.jsa" ] || shared=("-XX:SharedArchiveFile=$libs/classes.jsa")
+exec java -Xmx256m ${shared[@]+"${shared[@]}"} -XX:TieredStopAtLevel=1 -XX:+UseSerialGC \
+  -Dlog4j2.configurationFile="$here/log4j2.console.yaml" -cp "$libs/*" "$class" "${@:2}"

@@ -31,4 +31,5 @@ if [ ! -d "$libs" ]; then
   # Somebody else may have been faster.
   mv -T "$beside" "$libs" 2>/dev/null || [ -d "$libs" ]
 fi
+[ -e "$libs/classes.jsa" ] || "$here/archive.sh" "$libs" >&2 || echo "brokers will start more slowly than they could" >&2
 echo "$libs"

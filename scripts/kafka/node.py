@@ -134,7 +134,10 @@ class Node:
 
     def _java(self, heap: str, *options: str) -> list[str]:
         configuration = f"-Dlog4j2.configurationFile={HERE / 'log4j2.broker.yaml'}"
-        return ["java", f"-Xmx{heap}", *options, "-Djava.awt.headless=true", configuration, "-cp", self._cluster["libs"] + "/*"]
+        libs = self._cluster["libs"]
+        archive = f"{libs}/classes.jsa"  # made by archive.sh
+        shared = [f"-XX:SharedArchiveFile={archive}"] if os.path.exists(archive) else []
+        return ["java", f"-Xmx{heap}", *shared, *options, "-Djava.awt.headless=true", configuration, "-cp", libs + "/*"]
 
     def _clock(self) -> dict[str, str]:
         skew = self._node["clock_skew"]
