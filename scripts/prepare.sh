@@ -3,7 +3,9 @@
 # binary.
 set -euo pipefail
 need() { # command, Debian package
-  command -v "$1" >/dev/null && return
+  command -v "$1" >/dev/null || install "$1" "$2"
+}
+install() { # what is missing, Debian package
   command -v apt-get >/dev/null || { echo "missing: $1 (Debian package $2)" >&2; exit 1; }
   local sudo=""
   [ "$(id -u)" = 0 ] || sudo=sudo
@@ -12,6 +14,8 @@ need() { # command, Debian package
 command -v cargo >/dev/null || { echo "missing: cargo (install Rust 1.95 or newer)" >&2; exit 1; }
 need cc gcc
 need make make
+need pkg-config pkg-config
+pkg-config --exists openssl || install "the headers of OpenSSL" libssl-dev
 command -v npm >/dev/null || { echo "missing: node and npm (install Node 20.19 or newer)" >&2; exit 1; }
 
 cd "$(dirname "$0")/../web"

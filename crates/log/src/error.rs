@@ -62,6 +62,17 @@ pub enum LogError {
     PartitionFailed { topic: String, partition: u32, reason: String },
     #[error("{} is not readable: {detail}; restore the file", path.display())]
     BadMetadata { path: PathBuf, detail: String },
+    /// The records that were there when this topic was last read belong to a topic that is no more.
+    #[error("topic {topic:?} was deleted and made anew since it was last read; choose where in the new one to begin")]
+    TopicRecreated { topic: String },
+    /// A cluster that is not ours does not answer, or refuses.
+    #[error("Kafka cluster {cluster:?}: {reason}")]
+    Cluster {
+        cluster: String,
+        reason: String,
+        /// Whether it can work later without anybody changing something here.
+        may_pass: bool,
+    },
     /// Some partitions took their records, some did not: `acks[i]` is `None` for what is to be sent again.
     #[error("{} of {} records were written, the others were not: {source}", acks.iter().flatten().count(), acks.len())]
     PartlyWritten {
@@ -79,6 +90,7 @@ impl LogError {
         match self {
             LogError::DiskFull { .. } | LogError::Io { .. } => true,
             LogError::PartlyWritten { source, .. } => source.is_retryable(),
+            LogError::Cluster { may_pass, .. } => *may_pass,
             _ => false,
         }
     }

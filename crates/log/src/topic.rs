@@ -61,6 +61,8 @@ impl TopicConfig {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicDescription {
     pub name: String,
+    /// Tells this topic from another of the same name that was there before or comes after it.
+    pub id: Option<String>,
     pub config: TopicConfig,
     pub partitions: Vec<PartitionStatus>,
 }

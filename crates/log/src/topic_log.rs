@@ -1,5 +1,6 @@
 //! The contract between Millrace and whatever keeps topics.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -56,6 +57,17 @@ pub trait TopicLog: Send + Sync + 'static {
 
     /// A reader that begins at `offset`. Refused when that is gone ([`LogError::OffsetGone`]) or beyond the end.
     async fn open(&self, topic: &str, partition: u32, offset: i64) -> Result<Box<dyn PartitionReader>, LogError>;
+
+    /// What keeps the records of a topic from coming just now, if something does: a cluster that does not answer.
+    fn problem(&self, _topic: &str) -> Option<String> {
+        None
+    }
+
+    /// Tells others how far a reader named `group` has read: (topic, partition, next offset). For them to see; nothing
+    /// is ever read back from it.
+    async fn publish_positions(&self, _group: &str, _positions: &[(Arc<str>, u32, i64)]) -> Result<(), LogError> {
+        Ok(())
+    }
 }
 
 /// Reads one partition forward.
@@ -70,4 +82,10 @@ pub trait PartitionReader: Send {
 
     /// The offset that the next poll asks for.
     fn position(&self) -> i64;
+
+    /// Whether the end that the last slab told is known to be the end still. False while a cluster does not answer:
+    /// what seems to be at rest may only be out of reach.
+    fn is_current(&self) -> bool {
+        true
+    }
 }

@@ -46,6 +46,7 @@ impl Topic {
     pub fn describe(&self) -> TopicDescription {
         TopicDescription {
             name: self.name.to_string(),
+            id: None,
             config: self.config.as_ref().clone(),
             partitions: self.partitions.iter().map(|partition| partition.status()).collect(),
         }

@@ -1,0 +1,197 @@
+//! What rdkafka has no call for: topics' ids, and the offsets of groups.
+
+use std::ffi::{CStr, CString, c_char};
+use std::time::Duration;
+
+use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka_sys as sys;
+use rdkafka_sys::{rd_kafka_event_t, rd_kafka_resp_err_t, rd_kafka_t};
+
+/// Why an administrative request failed.
+#[derive(Debug)]
+pub(crate) struct AdminError {
+    pub code: rd_kafka_resp_err_t,
+    pub reason: String,
+}
+
+/// A group's offset of one partition, with what was written beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct GroupOffset {
+    pub offset: i64,
+    pub metadata: String,
+}
+
+/// The answer to one request.
+struct Answer(*mut rd_kafka_event_t);
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        unsafe { sys::rd_kafka_event_destroy(self.0) }
+    }
+}
+
+/// Sends a request and waits for its answer.
+///
+/// # Safety
+/// `send` gets a queue that is valid while it runs, and passes it to one administrative call.
+unsafe fn ask(
+    client: *mut rd_kafka_t,
+    operation: sys::rd_kafka_admin_op_t,
+    timeout: Duration,
+    stable_only: bool,
+    send: impl FnOnce(*const sys::rd_kafka_AdminOptions_t, *mut sys::rd_kafka_queue_t),
+) -> Result<Answer, AdminError> {
+    let milliseconds = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+    unsafe {
+        let queue = sys::rd_kafka_queue_new(client);
+        let options = sys::rd_kafka_AdminOptions_new(client, operation);
+        let mut text = [0 as c_char; 256];
+        sys::rd_kafka_AdminOptions_set_request_timeout(options, milliseconds, text.as_mut_ptr(), text.len());
+        if stable_only {
+            let error = sys::rd_kafka_AdminOptions_set_require_stable_offsets(options, 1);
+            if !error.is_null() {
+                sys::rd_kafka_error_destroy(error);
+            }
+        }
+        send(options, queue);
+        let event = sys::rd_kafka_queue_poll(queue, milliseconds.saturating_add(1_000));
+        sys::rd_kafka_AdminOptions_destroy(options);
+        sys::rd_kafka_queue_destroy(queue);
+        if event.is_null() {
+            let code = rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__TIMED_OUT;
+            return Err(AdminError { code, reason: "no answer in time".to_owned() });
+        }
+        let answer = Answer(event);
+        match sys::rd_kafka_event_error(event) {
+            rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(answer),
+            code => Err(AdminError { code, reason: text_of(sys::rd_kafka_event_error_string(event)) }),
+        }
+    }
+}
+
+/// The id of a topic; `None` when there is no such topic, or the broker is too old to tell.
+pub(crate) fn topic_id(client: *mut rd_kafka_t, topic: &str, timeout: Duration) -> Result<Option<String>, AdminError> {
+    let Ok(name) = CString::new(topic) else { return Ok(None) };
+    let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
+    unsafe {
+        let mut names = [name.as_ptr()];
+        let topics = sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len());
+        let answer = ask(client, operation, timeout, false, |options, queue| {
+            sys::rd_kafka_DescribeTopics(client, topics, options, queue);
+        });
+        sys::rd_kafka_TopicCollection_destroy(topics);
+        let answer = answer?;
+        let result = sys::rd_kafka_event_DescribeTopics_result(answer.0);
+        if result.is_null() {
+            return Ok(None);
+        }
+        let mut count = 0;
+        let found = sys::rd_kafka_DescribeTopics_result_topics(result, &mut count);
+        if count == 0 {
+            return Ok(None);
+        }
+        let description = *found;
+        let error = sys::rd_kafka_TopicDescription_error(description);
+        if sys::rd_kafka_error_code(error) != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return Ok(None);
+        }
+        let id = sys::rd_kafka_TopicDescription_topic_id(description);
+        Ok((!id.is_null()).then(|| text_of(sys::rd_kafka_Uuid_base64str(id))).filter(|id| !id.is_empty()))
+    }
+}
+
+/// Writes a group's offsets. The group must have no members, which ours never have.
+pub(crate) fn write_group_offsets(
+    client: *mut rd_kafka_t,
+    group: &str,
+    offsets: &TopicPartitionList,
+    timeout: Duration,
+) -> Result<(), AdminError> {
+    let group = group_name(group)?;
+    let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS;
+    unsafe {
+        let mut request = sys::rd_kafka_AlterConsumerGroupOffsets_new(group.as_ptr(), offsets.ptr());
+        let answer = ask(client, operation, timeout, false, |options, queue| {
+            sys::rd_kafka_AlterConsumerGroupOffsets(client, &mut request, 1, options, queue);
+        });
+        sys::rd_kafka_AlterConsumerGroupOffsets_destroy(request);
+        let answer = answer?;
+        let result = sys::rd_kafka_event_AlterConsumerGroupOffsets_result(answer.0);
+        let mut count = 0;
+        let groups = sys::rd_kafka_AlterConsumerGroupOffsets_result_groups(result, &mut count);
+        if count > 0 {
+            group_error(*groups)?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads a group's offset of one partition, after any transaction over it has ended.
+pub(crate) fn read_group_offset(
+    client: *mut rd_kafka_t,
+    group: &str,
+    (topic, partition): (&str, i32),
+    timeout: Duration,
+) -> Result<Option<GroupOffset>, AdminError> {
+    let group = group_name(group)?;
+    let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS;
+    let mut wanted = TopicPartitionList::with_capacity(1);
+    wanted.add_partition(topic, partition);
+    unsafe {
+        let mut request = sys::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), wanted.ptr());
+        let answer = ask(client, operation, timeout, true, |options, queue| {
+            sys::rd_kafka_ListConsumerGroupOffsets(client, &mut request, 1, options, queue);
+        });
+        sys::rd_kafka_ListConsumerGroupOffsets_destroy(request);
+        let answer = answer?;
+        let result = sys::rd_kafka_event_ListConsumerGroupOffsets_result(answer.0);
+        let mut count = 0;
+        let groups = sys::rd_kafka_ListConsumerGroupOffsets_result_groups(result, &mut count);
+        if count == 0 {
+            return Ok(None);
+        }
+        group_error(*groups)?;
+        let partitions = sys::rd_kafka_group_result_partitions(*groups);
+        if partitions.is_null() || (*partitions).cnt == 0 {
+            return Ok(None);
+        }
+        let found = &*(*partitions).elems;
+        if found.err != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            return Err(AdminError { code: found.err, reason: text_of(sys::rd_kafka_err2str(found.err)) });
+        }
+        let metadata = match found.metadata.is_null() {
+            true => String::new(),
+            false => {
+                let bytes = std::slice::from_raw_parts(found.metadata as *const u8, found.metadata_size);
+                String::from_utf8_lossy(bytes).into_owned()
+            }
+        };
+        Ok((found.offset >= 0).then_some(GroupOffset { offset: found.offset, metadata }))
+    }
+}
+
+/// # Safety
+/// `group` is a result that lives while this runs.
+unsafe fn group_error(group: *const sys::rd_kafka_group_result_t) -> Result<(), AdminError> {
+    unsafe {
+        let error = sys::rd_kafka_group_result_error(group);
+        if error.is_null() {
+            return Ok(());
+        }
+        Err(AdminError { code: sys::rd_kafka_error_code(error), reason: text_of(sys::rd_kafka_error_string(error)) })
+    }
+}
+
+fn group_name(group: &str) -> Result<CString, AdminError> {
+    CString::new(group).map_err(|_| AdminError {
+        code: rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__INVALID_ARG,
+        reason: "the group's name has a zero byte".to_owned(),
+    })
+}
+
+fn text_of(text: *const c_char) -> String {
+    match text.is_null() {
+        true => String::new(),
+        false => unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned(),
+    }
+}

@@ -1,0 +1,155 @@
+//! What a client tells beside records: why a connection fails, which brokers answer, which records were not delivered.
+
+use std::error::Error;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use rdkafka::client::{ClientContext, OAuthToken};
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::ProducerContext;
+
+use crate::cluster_config::TokenSource;
+use crate::problem::{Problem, ProblemKind};
+use crate::statistics::Statistics;
+
+/// The context of every client. Cheap to clone: clones share what they know.
+#[derive(Clone)]
+pub(crate) struct ClientEvents {
+    cluster: Arc<str>,
+    tokens: Option<Arc<dyn TokenSource>>,
+    /// Of the cluster as a whole.
+    problem: Arc<Mutex<Option<Problem>>>,
+    client: Arc<OneClient>,
+}
+
+/// What belongs to one client.
+#[derive(Default)]
+struct OneClient {
+    statistics: Mutex<Option<Arc<Statistics>>>,
+    undelivered: AtomicU64,
+    coordinator_failures: AtomicU64,
+    first_undelivered: Mutex<Option<(RDKafkaErrorCode, String)>>,
+}
+
+impl ClientEvents {
+    pub(crate) fn new(cluster: &str, tokens: Option<Arc<dyn TokenSource>>) -> Self {
+        Self { cluster: cluster.into(), tokens, problem: Arc::default(), client: Arc::default() }
+    }
+
+    /// For another client of the same cluster.
+    pub(crate) fn for_another_client(&self) -> Self {
+        Self { client: Arc::default(), ..self.clone() }
+    }
+
+    /// Why the last connection failed, if none works since.
+    pub(crate) fn problem(&self) -> Option<Problem> {
+        lock(&self.problem).clone()
+    }
+
+    pub(crate) fn note(&self, problem: Problem) {
+        let mut known = lock(&self.problem);
+        // What has to be changed says more than that the connection was closed over it.
+        let says_less = known.as_ref().is_some_and(|known| known.kind.is_lasting() && !problem.kind.is_lasting());
+        if !says_less {
+            if known.as_ref().map(|known| known.kind) != Some(problem.kind) {
+                tracing::warn!(cluster = %self.cluster, %problem, "Kafka");
+            }
+            *known = Some(problem);
+        }
+    }
+
+    /// Something has worked.
+    pub(crate) fn works(&self) {
+        if lock(&self.problem).take().is_some() {
+            tracing::info!(cluster = %self.cluster, "Kafka answers again");
+        }
+    }
+
+    pub(crate) fn statistics(&self) -> Option<Arc<Statistics>> {
+        lock(&self.client.statistics).clone()
+    }
+
+    /// How often the connection to the coordinator of transactions has failed.
+    pub(crate) fn coordinator_failures(&self) -> u64 {
+        self.client.coordinator_failures.load(Ordering::Relaxed)
+    }
+
+    /// Records that the producer gave up, and the first one's reason, since this was last asked.
+    pub(crate) fn take_undelivered(&self) -> Option<(u64, RDKafkaErrorCode, String)> {
+        let (code, reason) = lock(&self.client.first_undelivered).take()?;
+        Some((self.client.undelivered.swap(0, Ordering::Relaxed), code, reason))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+impl ClientContext for ClientEvents {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        tracing::debug!(cluster = %self.cluster, ?level, facility, line, "librdkafka");
+        let is_failure = facility == "FAIL" || facility == "REQTMOUT";
+        if is_failure && line.contains("TxnCoordinator") {
+            self.client.coordinator_failures.fetch_add(1, Ordering::Relaxed);
+        }
+        if (is_failure || level as i32 <= RDKafkaLogLevel::Warning as i32)
+            && let Some(problem) = Problem::of_log_line(line)
+        {
+            self.note(problem);
+        }
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        match Statistics::parse(statistics) {
+            Ok(statistics) => {
+                if statistics.some_broker_answers() {
+                    self.works();
+                }
+                *lock(&self.client.statistics) = Some(Arc::new(statistics));
+            }
+            Err(error) => tracing::warn!(cluster = %self.cluster, %error, "librdkafka's statistics cannot be read"),
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(cluster = %self.cluster, %error, reason, "librdkafka");
+        if let Some(problem) = Problem::of_log_line(reason) {
+            self.note(problem);
+        } else if error.rdkafka_error_code() == Some(RDKafkaErrorCode::Authentication) {
+            self.note(Problem { kind: ProblemKind::Login, detail: reason.to_owned() });
+        }
+    }
+
+    fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        let Some(tokens) = &self.tokens else { return Err("no source of tokens".into()) };
+        match tokens.token() {
+            Ok(token) => {
+                Ok(OAuthToken { token: token.value, principal_name: token.principal, lifetime_ms: token.expires_ms })
+            }
+            Err(reason) => {
+                self.note(Problem { kind: ProblemKind::Token, detail: reason.clone() });
+                Err(reason.into())
+            }
+        }
+    }
+}
+
+impl ConsumerContext for ClientEvents {}
+
+impl ProducerContext for ClientEvents {
+    type DeliveryOpaque = ();
+
+    /// Called for failures only (`delivery.report.only.error`).
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, _)) = result {
+            self.client.undelivered.fetch_add(1, Ordering::Relaxed);
+            let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
+            lock(&self.client.first_undelivered).get_or_insert_with(|| (code, error.to_string()));
+        }
+    }
+}

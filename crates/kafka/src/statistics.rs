@@ -1,0 +1,121 @@
+//! The client's statistics, as much of them as tells whether the end of a partition that it knows is still the end.
+//! (STATISTICS.md of librdkafka.)
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+/// How often a client tells them.
+pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
+/// A broker that was not heard for so long does not count as there. A fetch is answered after 0.5 s at the latest.
+const SILENCE_MAX: Duration = Duration::from_secs(3);
+
+#[derive(Debug)]
+pub(crate) struct Statistics {
+    taken: Instant,
+    /// Brokers by id: since when nothing has come from them, when this was taken.
+    silent: HashMap<i32, Duration>,
+    leaders: HashMap<String, HashMap<i32, PartitionStatistics>>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(crate) struct PartitionStatistics {
+    #[serde(default = "none")]
+    leader: i32,
+    /// The end of the partition, and the last stable offset.
+    #[serde(default = "no_offset")]
+    pub hi_offset: i64,
+    #[serde(default = "no_offset")]
+    pub ls_offset: i64,
+}
+
+fn none() -> i32 {
+    -1
+}
+
+fn no_offset() -> i64 {
+    -1
+}
+
+#[derive(Deserialize)]
+struct Document {
+    #[serde(default)]
+    brokers: HashMap<String, Broker>,
+    #[serde(default)]
+    topics: HashMap<String, Topic>,
+}
+
+#[derive(Deserialize)]
+struct Broker {
+    nodeid: i32,
+    #[serde(default)]
+    state: String,
+    /// Microseconds since something came; -1 if nothing has.
+    #[serde(default)]
+    rxidle: i64,
+}
+
+#[derive(Deserialize)]
+struct Topic {
+    #[serde(default)]
+    partitions: HashMap<String, PartitionStatistics>,
+}
+
+impl Statistics {
+    pub(crate) fn parse(json: &[u8]) -> Result<Self, serde_json::Error> {
+        let document: Document = serde_json::from_slice(json)?;
+        let silent = document
+            .brokers
+            .into_values()
+            .filter(|broker| broker.nodeid >= 0 && broker.state == "UP")
+            .filter_map(|broker| Some((broker.nodeid, Duration::from_micros(u64::try_from(broker.rxidle).ok()?))));
+        let partitions = |topic: Topic| {
+            topic.partitions.into_iter().filter_map(|(id, partition)| Some((id.parse().ok()?, partition))).collect()
+        };
+        Ok(Self {
+            taken: Instant::now(),
+            silent: silent.collect(),
+            leaders: document.topics.into_iter().map(|(name, topic)| (name, partitions(topic))).collect(),
+        })
+    }
+
+    pub(crate) fn partition(&self, topic: &str, partition: u32) -> Option<&PartitionStatistics> {
+        self.leaders.get(topic)?.get(&i32::try_from(partition).ok()?)
+    }
+
+    /// Whether the leader of a partition has been heard lately.
+    pub(crate) fn leader_answers(&self, topic: &str, partition: u32) -> bool {
+        self.partition(topic, partition).is_some_and(|partition| self.answers(partition.leader))
+    }
+
+    pub(crate) fn some_broker_answers(&self) -> bool {
+        self.silent.values().any(|silent| *silent < SILENCE_MAX)
+    }
+
+    fn answers(&self, broker: i32) -> bool {
+        self.silent.get(&broker).is_some_and(|silent| *silent + self.taken.elapsed() < SILENCE_MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silent_leader_does_not_answer() {
+        let json = br#"{"brokers":{"a:1/1":{"nodeid":1,"state":"UP","rxidle":400000},"b:1/2":{"nodeid":2,"state":"UP",
+            "rxidle":9000000},"c:1/3":{"nodeid":3,"state":"CONNECT","rxidle":1}},"topics":{"t":{"partitions":{
+            "0":{"leader":1,"hi_offset":5,"ls_offset":4},"1":{"leader":2},"2":{"leader":3},"-1":{"leader":-1}}}}}"#;
+        let statistics = Statistics::parse(json).unwrap();
+        assert_eq!(
+            [0, 1, 2, 3].map(|partition| statistics.leader_answers("t", partition)),
+            [true, false, false, false]
+        );
+        assert!(statistics.some_broker_answers());
+        assert_eq!(
+            statistics.partition("t", 0).map(|partition| (partition.hi_offset, partition.ls_offset)),
+            Some((5, 4))
+        );
+    }
+}
