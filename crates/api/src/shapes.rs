@@ -276,7 +276,7 @@ pub(crate) struct PartitionStatus {
     next_offset: i64,
     lag: i64,
     watermark: Option<String>,
-    removed_unread: u64,
+    lost_unread: u64,
     ledger: Ledger,
 }
 

@@ -3,6 +3,7 @@
 use crate::duration::{format_duration, parse_duration};
 use crate::error::ControlError;
 use crate::resource::{Kind, Metadata, parse_document};
+use crate::topic_router::TopicPlace;
 use log::TopicConfig;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -11,14 +12,25 @@ use std::time::Duration;
 pub const DESCRIPTION_BYTES_MAX: usize = 4_000;
 /// The label of the log's topic in which the message type is kept beside the records.
 const SCHEMA_LABEL: &str = "schema";
+/// The cluster that is built in.
+pub const EMBEDDED: &str = "embedded";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicSpec {
+    /// The Kafka cluster that the records are in.
+    pub cluster: String,
+    /// The topic's name there, where it is another than here.
+    pub topic: Option<String>,
+    /// Of a topic that is on a cluster already: 0 until it is known.
     pub partitions: u32,
+    /// Of a topic that has to be made on a cluster; `None` leaves it to the cluster.
+    pub replicas: Option<u16>,
     /// Full name of the message type of every record. `None`: the bytes are not looked at.
     pub schema: Option<String>,
-    /// Counted from the append; `None` keeps records for ever.
+    /// Counted from the append; `None` keeps records for ever. (Kafka counts from the records' own timestamps.)
     pub retention: Option<Duration>,
+    /// Whether `retention` was written, or is to be what it is on the cluster.
+    pub retention_given: bool,
     /// Per partition.
     pub retention_bytes: Option<u64>,
     pub description: Option<String>,
@@ -27,6 +39,12 @@ pub struct TopicSpec {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct TopicDocument {
+    #[serde(default)]
+    cluster: Option<String>,
+    #[serde(default)]
+    topic: Option<String>,
+    #[serde(default)]
+    replicas: Option<u16>,
     #[serde(default)]
     partitions: Option<u32>,
     #[serde(default)]
@@ -45,7 +63,11 @@ impl TopicSpec {
     pub fn new(partitions: u32, schema: Option<String>) -> Self {
         let retention = TopicConfig::default().retention_ms.and_then(|ms| u64::try_from(ms).ok());
         Self {
+            cluster: EMBEDDED.to_owned(),
+            topic: None,
             partitions,
+            replicas: None,
+            retention_given: true,
             schema,
             retention: retention.map(Duration::from_millis),
             retention_bytes: None,
@@ -64,7 +86,16 @@ impl TopicSpec {
 
     pub fn to_json(&self) -> Value {
         let mut spec = Map::new();
+        if self.is_on_kafka() {
+            spec.insert("cluster".into(), json!(self.cluster));
+        }
+        if let Some(topic) = &self.topic {
+            spec.insert("topic".into(), json!(topic));
+        }
         spec.insert("partitions".into(), json!(self.partitions));
+        if let Some(replicas) = self.replicas {
+            spec.insert("replicas".into(), json!(replicas));
+        }
         spec.insert("schema".into(), json!(self.schema));
         let retention = self.retention.map_or_else(|| RETENTION_FOREVER.to_owned(), format_duration);
         spec.insert("retention".into(), json!(retention));
@@ -75,6 +106,27 @@ impl TopicSpec {
             spec.insert("description".into(), json!(description));
         }
         Value::Object(spec)
+    }
+
+    pub fn is_on_kafka(&self) -> bool {
+        self.cluster != EMBEDDED
+    }
+
+    /// Where the records are, if not in the embedded log.
+    pub fn place(&self, name: &str) -> Option<TopicPlace> {
+        let topic = self.topic.clone().unwrap_or_else(|| name.to_owned());
+        self.is_on_kafka().then(|| TopicPlace { cluster: self.cluster.clone(), topic })
+    }
+
+    /// Fills in what was not written by what is there.
+    pub fn adopt(mut self, partitions: u32, retention: Option<Duration>) -> Self {
+        if self.partitions == 0 {
+            self.partitions = partitions;
+        }
+        if !self.retention_given {
+            (self.retention, self.retention_given) = (retention, true);
+        }
+        self
     }
 
     /// The same for the log.
@@ -91,7 +143,11 @@ impl TopicSpec {
     /// What a topic is that only the log knows of.
     pub fn from_log(config: &TopicConfig) -> Self {
         Self {
+            cluster: EMBEDDED.to_owned(),
+            topic: None,
             partitions: config.partitions,
+            replicas: None,
+            retention_given: true,
             schema: config.labels.get(SCHEMA_LABEL).cloned(),
             retention: config.retention_ms.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis),
             retention_bytes: config.retention_bytes,
@@ -102,7 +158,20 @@ impl TopicSpec {
 
 impl TopicDocument {
     fn complete(self) -> Result<TopicSpec, ControlError> {
-        let mut spec = TopicSpec::new(self.partitions.unwrap_or(1), self.schema);
+        let cluster = self.cluster.unwrap_or_else(|| EMBEDDED.to_owned());
+        let is_on_kafka = cluster != EMBEDDED;
+        if let (false, Some(what)) =
+            (is_on_kafka, self.topic.as_ref().map(|_| "topic").or(self.replicas.map(|_| "replicas")))
+        {
+            let detail =
+                format!("`spec.{what}` is for topics on a Kafka cluster, and this one has none in `spec.cluster`");
+            return Err(ControlError::invalid("topic_invalid", detail).with_hint("name the cluster, or leave it out"));
+        }
+        // What is on a cluster already is taken as it is.
+        let partitions = self.partitions.unwrap_or(if is_on_kafka { 0 } else { 1 });
+        let mut spec = TopicSpec::new(partitions, self.schema);
+        spec.retention_given = !is_on_kafka || self.retention.is_some();
+        (spec.cluster, spec.topic, spec.replicas) = (cluster, self.topic, self.replicas);
         if let Some(written) = self.retention {
             spec.retention = match written.as_str() {
                 RETENTION_FOREVER => None,

@@ -113,6 +113,13 @@ impl Engine {
         Ok(())
     }
 
+    /// Which topic of its name the lane that was added last reads.
+    pub(crate) fn name_topic(&mut self, id: Option<String>) {
+        if let Some(lane) = self.lanes.last_mut() {
+            lane.topic_id = id;
+        }
+    }
+
     pub(crate) fn restore_closed(&mut self, closed_up_to: &[i64]) {
         self.closed_up_to = closed_up_to.to_vec();
     }

@@ -64,6 +64,11 @@ pub struct Lane {
     pub(crate) source: usize,
     pub(crate) topic: Arc<str>,
     pub(crate) partition: u32,
+    /// Tells the topic from another of the same name; and the one that the checkpoint was of.
+    pub(crate) topic_id: Option<String>,
+    pub(crate) restored_topic_id: Option<String>,
+    /// Whether it goes on from a checkpoint.
+    pub(crate) was_restored: bool,
     plan: Arc<DaggerPlan>,
     settings: Arc<StreamSettings>,
     decoder: Decoder,
@@ -116,6 +121,9 @@ impl Lane {
             source,
             topic: topic.into(),
             partition,
+            topic_id: None,
+            restored_topic_id: None,
+            was_restored: false,
             settings: Arc::clone(settings),
             decoder: program.decoder(),
             watermark: Watermark::new(settings.delay_ms),
@@ -130,6 +138,12 @@ impl Lane {
             verdict: Verdict::default(),
             fates: Vec::new(),
         })
+    }
+
+    /// Goes on elsewhere, whatever was read before.
+    pub(crate) fn start_at(&mut self, offset: i64) {
+        self.next_offset = offset;
+        self.end_offset = offset;
     }
 
     /// The table that this lane feeds.

@@ -27,7 +27,8 @@ pub use bounded::{BoundedOptions, TableInput, run_bounded};
 pub use engine::{Engine, OutputBatch, RowOrigin, StreamSettings};
 pub use error::FlowError;
 pub use live::{
-    DaggerConfig, DaggerHandle, DaggerStatus, LaneStatus, Sink, SinkError, StartPosition, StreamConfig, spawn,
+    AcceptedLoss, AfterError, DaggerConfig, DaggerHandle, DaggerStatus, LaneStatus, Sink, SinkError, StartPosition,
+    StreamConfig, TransactionalSink, spawn,
 };
 pub use record_file::{DelimitedFile, NdjsonFile, RecordFile};
 pub use refused::{OnBadRecord, Refusal, RefusedRecord, RefusedRecords, RefusedStoreError};

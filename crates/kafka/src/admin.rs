@@ -3,6 +3,7 @@
 use std::ffi::{CStr, CString, c_char};
 use std::time::Duration;
 
+use log::TopicShape;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka_sys as sys;
 use rdkafka_sys::{rd_kafka_event_t, rd_kafka_resp_err_t, rd_kafka_t};
@@ -69,8 +70,12 @@ unsafe fn ask(
     }
 }
 
-/// The id of a topic; `None` when there is no such topic, or the broker is too old to tell.
-pub(crate) fn topic_id(client: *mut rd_kafka_t, topic: &str, timeout: Duration) -> Result<Option<String>, AdminError> {
+/// Id and number of partitions of a topic; `None` when there is no such topic. Old brokers do not tell ids.
+pub(crate) fn topic_shape(
+    client: *mut rd_kafka_t,
+    topic: &str,
+    timeout: Duration,
+) -> Result<Option<TopicShape>, AdminError> {
     let Ok(name) = CString::new(topic) else { return Ok(None) };
     let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
     unsafe {
@@ -96,7 +101,9 @@ pub(crate) fn topic_id(client: *mut rd_kafka_t, topic: &str, timeout: Duration) 
             return Ok(None);
         }
         let id = sys::rd_kafka_TopicDescription_topic_id(description);
-        Ok((!id.is_null()).then(|| text_of(sys::rd_kafka_Uuid_base64str(id))).filter(|id| !id.is_empty()))
+        let id = (!id.is_null()).then(|| text_of(sys::rd_kafka_Uuid_base64str(id))).filter(|id| !id.is_empty());
+        sys::rd_kafka_TopicDescription_partitions(description, &mut count);
+        Ok(Some(TopicShape { id, partitions: count as u32 }))
     }
 }
 

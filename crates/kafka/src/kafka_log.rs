@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use log::{
-    Ack, LogError, NewRecord, PartitionReader, PartitionStatus, TopicConfig, TopicDescription, TopicLog,
+    Ack, LogError, NewRecord, PartitionReader, PartitionStatus, TopicConfig, TopicDescription, TopicLog, TopicShape,
     check_topic_name,
 };
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
@@ -26,6 +26,8 @@ use crate::reader::KafkaReader;
 
 /// Longest wait for an answer of the cluster.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// What was asked of a topic's shape holds for so long.
+const SHAPE_AGE_MAX: Duration = Duration::from_secs(2);
 /// Longest time that a published record tries to be delivered before its publisher is told that it was not.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a cluster's own client is looked at, and consumers without a reader are closed.
@@ -44,6 +46,7 @@ pub(crate) struct Shared {
     consumers: Consumers,
     admin: Mutex<Option<Arc<AdminClient<ClientEvents>>>>,
     publisher: Mutex<Option<FutureProducer<ClientEvents>>>,
+    shapes: Mutex<HashMap<String, (Instant, TopicShape)>>,
 }
 
 /// What a cluster says of itself.
@@ -85,6 +88,7 @@ impl KafkaLog {
             consumers,
             admin: Mutex::default(),
             publisher: Mutex::default(),
+            shapes: Mutex::default(),
         });
         let watched = Arc::downgrade(&shared);
         let thread = std::thread::Builder::new().name("kafka-cluster".to_owned());
@@ -254,8 +258,7 @@ impl TopicLog for KafkaLog {
                 if partitions.is_empty() {
                     return Err(shared.unknown(&topic));
                 }
-                let id = admin::topic_id(shared.asking.client().native_ptr(), &topic, REQUEST_TIMEOUT);
-                let id = id.map_err(|error| shared.admin_error(&error))?;
+                let id = shared.shape(&topic)?.id;
                 let number = |name: &str| settings.get(name).and_then(|text| text.parse::<i64>().ok());
                 let config = TopicConfig {
                     retention_ms: number("retention.ms").filter(|ms| *ms >= 0),
@@ -265,6 +268,11 @@ impl TopicLog for KafkaLog {
                 Ok(TopicDescription { name: topic, id, config, partitions })
             })
             .await
+    }
+
+    async fn shape(&self, topic: &str) -> Result<TopicShape, LogError> {
+        let topic = topic.to_owned();
+        self.0.blocking(move |shared| shared.shape(&topic)).await
     }
 
     async fn offset_at(&self, topic: &str, partition: u32, timestamp_ms: i64) -> Result<i64, LogError> {
@@ -387,6 +395,22 @@ impl Shared {
             Ok(result) => result,
             Err(_) => Err(LogError::Closed),
         }
+    }
+
+    /// Readers of the same topic share one question.
+    fn shape(&self, topic: &str) -> Result<TopicShape, LogError> {
+        let known = |shapes: &HashMap<String, (Instant, TopicShape)>| {
+            shapes.get(topic).filter(|(asked, _)| asked.elapsed() < SHAPE_AGE_MAX).map(|(_, shape)| shape.clone())
+        };
+        if let Some(shape) = known(&self.shapes.lock().unwrap_or_else(|poisoned| poisoned.into_inner())) {
+            return Ok(shape);
+        }
+        let shape = admin::topic_shape(self.asking.client().native_ptr(), topic, REQUEST_TIMEOUT);
+        let shape = shape.map_err(|error| self.admin_error(&error))?.ok_or_else(|| self.unknown(topic))?;
+        let mut shapes = self.shapes.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        shapes.retain(|_, (asked, _)| asked.elapsed() < SHAPE_AGE_MAX);
+        shapes.insert(topic.to_owned(), (Instant::now(), shape.clone()));
+        Ok(shape)
     }
 
     fn standing(&self, topic: &str, partition: u32) -> Result<PartitionStatus, LogError> {

@@ -106,7 +106,7 @@ impl Platform {
 
     /// What the log's catalogue knows, which is in memory; of topics that are not the server's own.
     async fn embedded_status(&self) -> Result<Value, ControlError> {
-        let topics = self.log.topics().await?;
+        let topics = self.log.embedded().topics().await?;
         let (mut count, mut partitions, mut records, mut bytes) = (0, 0, 0, 0);
         for topic in topics.iter().filter(|topic| !replay::is_replay_topic(&topic.name)) {
             count += 1;

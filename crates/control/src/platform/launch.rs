@@ -79,6 +79,7 @@ impl Platform {
             parallelism: spec.parallelism,
             checkpoint_interval: spec.checkpoint_interval,
             batch_rows_max: BATCH_ROWS_MAX,
+            accepted_loss: self.take_accepted_loss(name),
             latency_max: spec.streams.iter().map(|stream| stream.watermark.interval).min().unwrap_or_default(),
         };
         let log: Arc<dyn TopicLog> = Arc::clone(&self.log) as Arc<dyn TopicLog>;
@@ -250,6 +251,7 @@ impl Platform {
                     StartFrom::Time(ms) => StartPosition::Timestamp(ms),
                 },
                 idle_ms: millis(stream.watermark.idle),
+                group: stream.consumer_group.clone(),
             });
         }
         Ok(configs)

@@ -7,7 +7,8 @@ mod scan;
 use super::Platform;
 use crate::error::ControlError;
 use crate::records::ShownRecord;
-use log::{EmbeddedLog, PartitionReader, PartitionStatus, Slab, TopicLog};
+use crate::topic_router::TopicRouter;
+use log::{PartitionReader, PartitionStatus, Slab, TopicLog};
 use matcher::Matcher;
 pub use scan::{ScanEnd, ScanProgress};
 use std::sync::Arc;
@@ -173,7 +174,7 @@ type Sender = mpsc::Sender<Result<TailLine, ControlError>>;
 struct Gone;
 
 struct TailJob {
-    log: Arc<EmbeddedLog>,
+    log: Arc<TopicRouter>,
     turns: Arc<Semaphore>,
     topic: String,
     limit: usize,

@@ -6,12 +6,14 @@ use crate::error::ControlError;
 use crate::records::{self, RecordDraft, RecordOutcome};
 use crate::resource::{Kind, Metadata, Resource, check_name};
 use crate::resource_db::Change;
+use crate::topic_router::TopicPlace;
 use crate::topic_spec::TopicSpec;
 use log::{LogError, TopicDescription, TopicLog};
 use prost_reflect::MessageDescriptor;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How many records one call may publish, and of how many bytes together.
 pub const PRODUCE_RECORDS_MAX: usize = 10_000;
@@ -98,12 +100,13 @@ impl Platform {
             Some(existing) => {
                 actor.require(Permission::WriteTopics, &existing.metadata.group)?;
                 let old = TopicSpec::from_json(&existing.spec)?;
+                let spec = &spec.clone().adopt(old.partitions, old.retention);
                 let fixed =
                     TopicSpec { schema: spec.schema.clone(), description: spec.description.clone(), ..old.clone() };
                 if fixed != *spec {
                     return Err(ControlError::conflict(
                         "topic_unchangeable",
-                        format!("partitions and retention of the topic `{}` cannot be changed", metadata.name),
+                        format!("cluster, partitions and retention of the topic `{}` cannot be changed", metadata.name),
                     )
                     .with_hint("make another topic"));
                 }
@@ -127,6 +130,9 @@ impl Platform {
         check_name("the topic's name", &metadata.name)?;
         self.check_group(metadata).await?;
         self.check_topic_schema(spec)?;
+        if let Some(place) = spec.place(&metadata.name) {
+            return self.attach_topic_locked(actor, metadata, spec, place).await;
+        }
         let (resource, _) = self.db.put(actor, Kind::Topic, metadata, &spec.to_json()).await?;
         if actor.is_dry_run {
             return Ok(resource);
@@ -148,6 +154,51 @@ impl Platform {
         }
     }
 
+    /// A topic on a cluster: taken as it is if it is there, made there if it is not.
+    async fn attach_topic_locked(
+        &self,
+        actor: &Actor,
+        metadata: &Metadata,
+        spec: &TopicSpec,
+        place: TopicPlace,
+    ) -> Result<Resource, ControlError> {
+        if self.db.get(Kind::KafkaCluster, &place.cluster).await?.is_none() {
+            return Err(self.not_found(Kind::KafkaCluster, &place.cluster).await);
+        }
+        let Some(cluster) = self.log.cluster(&place.cluster) else {
+            let detail = format!("the Kafka cluster `{}` is not connected", place.cluster);
+            return Err(ControlError::unavailable("cluster_not_connected", detail).with_hint("its page says why"));
+        };
+        let spec = match cluster.topic(&place.topic).await {
+            Ok(found) => {
+                let partitions = found.partitions.len() as u32;
+                if spec.partitions != 0 && spec.partitions != partitions {
+                    let detail = format!(
+                        "the topic `{}` on `{}` has {partitions} partitions, not {}",
+                        place.topic, place.cluster, spec.partitions
+                    );
+                    return Err(ControlError::conflict("topic_exists", detail)
+                        .with_hint("leave `partitions` out to take it as it is, or name another `topic`"));
+                }
+                let retention = found.config.retention_ms.and_then(|ms| u64::try_from(ms).ok());
+                spec.clone().adopt(partitions, retention.map(Duration::from_millis))
+            }
+            Err(LogError::UnknownTopic { .. }) => {
+                let spec = spec.clone().adopt(1, TopicSpec::new(1, None).retention);
+                if !actor.is_dry_run {
+                    cluster.create(&place.topic, &spec.to_log(), spec.replicas).await?;
+                }
+                spec
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let (resource, _) = self.db.put(actor, Kind::Topic, metadata, &spec.to_json()).await?;
+        if !actor.is_dry_run {
+            self.log.set_place(&metadata.name, Some(place));
+        }
+        Ok(resource)
+    }
+
     fn check_topic_schema(&self, spec: &TopicSpec) -> Result<(), ControlError> {
         match &spec.schema {
             Some(schema) => self.message(schema).map(drop),
@@ -165,10 +216,15 @@ impl Platform {
         self.check_topic_unused(name).await?;
         // The row decides: if the process ends before the records are gone, the next start removes them.
         self.db.delete(actor, Kind::Topic, name).await?;
-        match actor.is_dry_run {
-            true => Ok(()),
-            false => self.delete_records(name).await,
+        if actor.is_dry_run {
+            return Ok(());
         }
+        if self.log.place(name).is_some() {
+            // What is on a cluster belongs to those who run it, and stays there.
+            self.log.set_place(name, None);
+            return Ok(());
+        }
+        self.delete_records(name).await
     }
 
     async fn delete_records(&self, topic: &str) -> Result<(), ControlError> {
@@ -299,10 +355,14 @@ impl Platform {
     /// deleted, and another one that only the log has is taken in.
     pub(super) async fn reconcile_topics(&self) -> Result<(), ControlError> {
         let mut in_log: HashMap<String, TopicDescription> =
-            self.log.topics().await?.into_iter().map(|topic| (topic.name.clone(), topic)).collect();
+            self.log.embedded().topics().await?.into_iter().map(|topic| (topic.name.clone(), topic)).collect();
         for resource in self.db.list(Kind::Topic).await? {
+            let spec = TopicSpec::from_json(&resource.spec)?;
+            if let Some(place) = spec.place(&resource.metadata.name) {
+                self.log.set_place(&resource.metadata.name, Some(place));
+                continue;
+            }
             if in_log.remove(&resource.metadata.name).is_none() {
-                let spec = TopicSpec::from_json(&resource.spec)?;
                 self.log.create_topic(&resource.metadata.name, spec.to_log()).await?;
             }
         }

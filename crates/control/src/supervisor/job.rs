@@ -8,7 +8,9 @@ use super::observed::Observed;
 use super::{Desired, Order};
 use crate::error::{ControlError, ErrorKind};
 use crate::platform::{Platform, RunningDagger};
+use checkpoint::CheckpointError;
 use flow::FlowError;
+use log::LogError;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
@@ -314,6 +316,14 @@ fn run_may_pass(error: &FlowError) -> MayPass {
         | FlowError::Decode { .. }
         | FlowError::RowtimeType { .. }
         | FlowError::Sink { .. } => MayPass::No,
+        // Somebody has to decide.
+        FlowError::Log(
+            LogError::OffsetGone { .. }
+            | LogError::OffsetBeyondEnd { .. }
+            | LogError::TopicRecreated { .. }
+            | LogError::UnknownPartition { .. },
+        ) => MayPass::No,
+        FlowError::Checkpoint(CheckpointError::Fenced { .. } | CheckpointError::Undecided { .. }) => MayPass::No,
         _ => MayPass::Yes,
     }
 }

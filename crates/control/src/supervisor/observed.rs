@@ -176,7 +176,7 @@ impl Observed {
             .map(|lane| {
                 json!({
                     "table": lane.table, "topic": lane.topic, "partition": lane.partition, "nextOffset": lane.next_offset,
-                    "lag": lane.lag, "watermark": lane.watermark_ms.map(millis), "removedUnread": lane.removed_unread,
+                    "lag": lane.lag, "watermark": lane.watermark_ms.map(millis), "lostUnread": lane.lost_unread,
                     "ledger": lane.ledger,
                 })
             })

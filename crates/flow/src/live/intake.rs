@@ -28,8 +28,9 @@ struct Idleness {
 }
 
 impl Idleness {
-    fn is_idle(&self) -> bool {
-        self.at_end_since.is_some_and(|since| since.elapsed() >= self.idle_after)
+    /// A partition whose log does not answer is not at rest: nobody knows what is in it by now.
+    fn is_idle(&self, reader: &dyn PartitionReader) -> bool {
+        self.at_end_since.is_some_and(|since| since.elapsed() >= self.idle_after) && reader.is_current()
     }
 }
 
@@ -114,17 +115,21 @@ impl Intake {
         }
     }
 
+    fn lanes(&self) -> impl Iterator<Item = (&Idleness, &dyn PartitionReader)> {
+        self.idle.iter().zip(self.readers.iter().map(AsRef::as_ref))
+    }
+
     /// When the next partition becomes idle, of those that are at their end and not idle yet.
     pub(crate) fn next_idle(&self) -> Option<Duration> {
-        let waiting = self.idle.iter().filter(|idle| !idle.is_idle());
-        waiting.filter_map(|idle| Some(idle.idle_after.saturating_sub(idle.at_end_since?.elapsed()))).min()
+        let waiting = self.lanes().filter(|(idle, reader)| !idle.is_idle(*reader));
+        waiting.filter_map(|(idle, _)| Some(idle.idle_after.saturating_sub(idle.at_end_since?.elapsed()))).min()
     }
 
     /// The minimum of the lanes' watermarks, idle ones left out. When all are idle: now less the delay, but never behind
     /// what was reached.
     pub(crate) fn watermark(&self, engine: &Engine) -> i64 {
         let lanes = engine.lanes();
-        let active = lanes.iter().zip(&self.idle).filter(|(_, idle)| !idle.is_idle());
+        let active = lanes.iter().zip(self.lanes()).filter(|(_, (idle, reader))| !idle.is_idle(*reader));
         match active.map(|(lane, _)| lane.watermark_ms()).min() {
             Some(watermark) => watermark,
             None => {

@@ -25,7 +25,12 @@ pub enum DaggerCommand {
     /// Suspend a dagger; it keeps its state
     Stop { name: String },
     /// Let a dagger run again from where it stopped
-    Start { name: String },
+    Start {
+        name: String,
+        /// Go on although records are gone that the dagger has not read: from the earliest that is there, or the latest
+        #[arg(long, value_name = "WHERE", value_parser = ["earliest", "latest"])]
+        accept_loss: Option<String>,
+    },
     /// Delete a dagger and its state; its results stay
     Delete { name: String },
     /// Make a suspended copy, with a measurement of its own

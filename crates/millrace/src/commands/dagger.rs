@@ -27,8 +27,12 @@ pub async fn run(command: DaggerCommand, client: Client, mut output: Output) -> 
             note(format!("stopped {name}; `millrace dagger start {name}` goes on from here"));
             list(&[dagger], &mut output)
         }
-        DaggerCommand::Start { name } => {
-            let dagger = client.post_text(&["daggers", &name, "start"], String::new()).await?;
+        DaggerCommand::Start { name, accept_loss } => {
+            let query: Vec<_> = accept_loss.iter().map(|accepted| ("acceptLoss", accepted.as_str())).collect();
+            let dagger = crate::client::json(
+                client.send(client.request(Method::POST, &["daggers", &name, "start"])?.query(&query)).await?,
+            )
+            .await?;
             list(&[dagger], &mut output)
         }
         DaggerCommand::Delete { name } => {

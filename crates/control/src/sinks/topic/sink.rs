@@ -29,7 +29,7 @@ impl TopicSink {
     }
 
     fn records(&self, batch: &RecordBatch) -> Result<Vec<NewRecord>, SinkError> {
-        let broken = |message: String| SinkError { message, retry: false };
+        let broken = |message: String| SinkError::new(message, false);
         let encoded = self.config.program.encode(batch).map_err(|error| broken(error.to_string()))?;
         if let Some(example) = encoded.errors.first() {
             tracing::warn!(topic = %self.config.topic, refused = encoded.errors.len(), example = %example, "rows have no record");
@@ -89,11 +89,11 @@ impl Sink for TopicSink {
                     records.into_iter().zip(&acks).filter(|(_, ack)| ack.is_none()).map(|(record, _)| record).collect();
                 self.counters.add_written(count - left.len() as u64);
                 self.left = Some(left);
-                Err(SinkError { retry: source.is_retryable(), message: source.to_string() })
+                Err(SinkError::new(source.to_string(), source.is_retryable()))
             }
             Err(error) => {
                 self.left = Some(records);
-                Err(SinkError { retry: error.is_retryable(), message: error.to_string() })
+                Err(SinkError::new(error.to_string(), error.is_retryable()))
             }
         }
     }
