@@ -1337,11 +1337,11 @@ export interface components {
             lag: number;
             ledger: components["schemas"]["Ledger"];
             /** Format: int64 */
+            lostUnread: number;
+            /** Format: int64 */
             nextOffset: number;
             /** Format: int32 */
             partition: number;
-            /** Format: int64 */
-            removedUnread: number;
             table: string;
             topic: string;
             watermark?: string | null;
@@ -2695,7 +2695,10 @@ export interface operations {
     };
     postDaggersNameStart: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Goes on although records are gone that it has not read: from the `earliest` that is there, or the `latest`. */
+                acceptLoss?: "earliest" | "latest";
+            };
             header?: never;
             path: {
                 name: string;
