@@ -165,6 +165,8 @@ pub(crate) struct SinkSpec {
     schema: Option<String>,
     partitions: Option<u32>,
     key: Option<Vec<String>>,
+    /// A text, or `{"column": NAME}`, for each.
+    headers: Option<BTreeMap<String, Value>>,
 }
 
 #[derive(ToSchema)]
@@ -262,6 +264,7 @@ pub(crate) struct SinkStatus {
     schema: Option<String>,
     partitions: Option<u32>,
     key: Option<Vec<String>>,
+    headers: Option<BTreeMap<String, Value>>,
     rows: u64,
     refused: u64,
     last_refusal: Option<String>,
@@ -286,10 +289,34 @@ pub(crate) struct TopicSpec {
     partitions: Option<u32>,
     /// The message type of every record; without one their bytes are not looked at.
     schema: Option<String>,
+    /// What is around the message in a value; bare protobuf if not given. In a document the type alone is as good:
+    /// `encoding: confluent`.
+    encoding: Option<Encoding>,
+    /// The message type of every key; without one keys are bytes.
+    key_schema: Option<String>,
+    /// What is around the message in a key; the type of `encoding` if not given.
+    key_encoding: Option<Encoding>,
     /// A duration, or `forever`.
     retention: Option<String>,
     retention_bytes: Option<u64>,
     description: Option<String>,
+}
+
+/// Which keys go with which type is in docs/topics.md.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct Encoding {
+    /// `protobuf`, `confluent`, `confluentHeader` or `json`.
+    r#type: String,
+    /// The schema ids that are read; any, if none is given.
+    schema_ids: Option<Vec<u32>>,
+    write_schema_id: Option<u32>,
+    /// The GUIDs that are read; any, if none is given.
+    schema_guids: Option<Vec<String>>,
+    /// The GUID that is written.
+    schema_guid: Option<String>,
+    /// Where the type is in the registered schema, if not where it is in its own file.
+    message_index: Option<Vec<u32>>,
 }
 
 #[derive(ToSchema)]

@@ -16,6 +16,7 @@ use std::time::Duration;
 pub const STREAMS_MAX: usize = 16;
 pub const TOPICS_PER_STREAM_MAX: usize = 64;
 pub const SINKS_MAX: usize = 16;
+pub const SINK_HEADERS_MAX: usize = 64;
 pub const SQL_BYTES_MAX: usize = 256 * 1024;
 pub const PARALLELISM_MAX: usize = 64;
 pub const DELAY_DEFAULT: Duration = Duration::from_secs(5);
@@ -122,8 +123,18 @@ pub enum SinkSpec {
         partitions: Option<u32>,
         /// The columns whose values, joined, are the record's key; none means no key.
         key: Vec<String>,
+        /// In the order in which they are written.
+        headers: Vec<(String, HeaderValue)>,
     },
     Log,
+}
+
+/// What a header of every record says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderValue {
+    Constant(String),
+    /// The text of a column; NULL makes no header.
+    Column(String),
 }
 
 impl SinkSpec {

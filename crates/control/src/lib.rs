@@ -27,6 +27,7 @@ mod supervisor;
 #[path = "../tests/it/test_database.rs"]
 mod test_database;
 mod time_text;
+mod topic_encoding;
 mod topic_router;
 mod topic_spec;
 mod window_words;

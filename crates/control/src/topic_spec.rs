@@ -1,9 +1,11 @@
-//! What a topic is to be: partitions, the message type of its records, and how long they stay.
+//! What a topic is to be: partitions, the message types of its records and how they are framed, and how long they stay.
 
 use crate::duration::{format_duration, parse_duration};
 use crate::error::ControlError;
 use crate::resource::{Kind, Metadata, parse_document};
 use crate::topic_router::TopicPlace;
+use crate::topic_encoding;
+use codec::WireFormat;
 use log::TopicConfig;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -27,6 +29,12 @@ pub struct TopicSpec {
     pub replicas: Option<u16>,
     /// Full name of the message type of every record. `None`: the bytes are not looked at.
     pub schema: Option<String>,
+    /// What is around the message in a record's value.
+    pub encoding: WireFormat,
+    /// Full name of the message type of every key. `None`: keys are bytes.
+    pub key_schema: Option<String>,
+    /// What is around the message in a record's key.
+    pub key_encoding: WireFormat,
     /// Counted from the append; `None` keeps records for ever. (Kafka counts from the records' own timestamps.)
     pub retention: Option<Duration>,
     /// Whether `retention` was written, or is to be what it is on the cluster.
@@ -50,6 +58,12 @@ struct TopicDocument {
     #[serde(default)]
     schema: Option<String>,
     #[serde(default)]
+    encoding: Option<Value>,
+    #[serde(default)]
+    key_schema: Option<String>,
+    #[serde(default)]
+    key_encoding: Option<Value>,
+    #[serde(default)]
     retention: Option<String>,
     #[serde(default)]
     retention_bytes: Option<u64>,
@@ -69,6 +83,9 @@ impl TopicSpec {
             replicas: None,
             retention_given: true,
             schema,
+            encoding: WireFormat::Protobuf,
+            key_schema: None,
+            key_encoding: WireFormat::Protobuf,
             retention: retention.map(Duration::from_millis),
             retention_bytes: None,
             description: None,
@@ -97,6 +114,15 @@ impl TopicSpec {
             spec.insert("replicas".into(), json!(replicas));
         }
         spec.insert("schema".into(), json!(self.schema));
+        if self.encoding != WireFormat::Protobuf {
+            spec.insert("encoding".into(), topic_encoding::to_json(&self.encoding));
+        }
+        if let Some(schema) = &self.key_schema {
+            spec.insert("keySchema".into(), json!(schema));
+            if self.key_encoding != topic_encoding::without_settings(&self.encoding) {
+                spec.insert("keyEncoding".into(), topic_encoding::to_json(&self.key_encoding));
+            }
+        }
         let retention = self.retention.map_or_else(|| RETENTION_FOREVER.to_owned(), format_duration);
         spec.insert("retention".into(), json!(retention));
         if let Some(bytes) = self.retention_bytes {
@@ -140,6 +166,27 @@ impl TopicSpec {
         config
     }
 
+    /// Whether who reads or writes records of the one would misread, or miswrite, those of the other.
+    pub(crate) fn is_framed_otherwise(&self, other: &TopicSpec) -> bool {
+        (&self.encoding, &self.key_schema, &self.key_encoding)
+            != (&other.encoding, &other.key_schema, &other.key_encoding)
+    }
+
+    /// What has a frame has a message in it.
+    fn check_encodings(&self) -> Result<(), ControlError> {
+        for (encoding, format, schema, is_named) in [
+            ("encoding", &self.encoding, "schema", self.schema.is_some()),
+            ("keyEncoding", &self.key_encoding, "keySchema", self.key_schema.is_some()),
+        ] {
+            if *format != WireFormat::Protobuf && !is_named {
+                let detail = format!("`spec.{encoding}` is `{}`, and there is no `spec.{schema}`", format.name());
+                return Err(ControlError::invalid("topic_invalid", detail)
+                    .with_hint(format!("name the message type: `{schema}: my.package.Booking`")));
+            }
+        }
+        Ok(())
+    }
+
     /// What a topic is that only the log knows of.
     pub fn from_log(config: &TopicConfig) -> Self {
         Self {
@@ -151,7 +198,7 @@ impl TopicSpec {
             schema: config.labels.get(SCHEMA_LABEL).cloned(),
             retention: config.retention_ms.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis),
             retention_bytes: config.retention_bytes,
-            description: None,
+            ..Self::new(config.partitions, None)
         }
     }
 }
@@ -172,6 +219,17 @@ impl TopicDocument {
         let mut spec = TopicSpec::new(partitions, self.schema);
         spec.retention_given = !is_on_kafka || self.retention.is_some();
         (spec.cluster, spec.topic, spec.replicas) = (cluster, self.topic, self.replicas);
+        if let Some(written) = &self.encoding {
+            spec.encoding = topic_encoding::parse("spec.encoding", written)?;
+        }
+        // A key has a schema of its own, with ids of its own.
+        spec.key_encoding = match &self.key_encoding {
+            Some(written) => topic_encoding::parse("spec.keyEncoding", written)?,
+            None if self.key_schema.is_some() => topic_encoding::without_settings(&spec.encoding),
+            None => WireFormat::Protobuf,
+        };
+        spec.key_schema = self.key_schema;
+        spec.check_encodings()?;
         if let Some(written) = self.retention {
             spec.retention = match written.as_str() {
                 RETENTION_FOREVER => None,
@@ -204,6 +262,14 @@ mod tests {
         assert_eq!((metadata.name.as_str(), spec.partitions, spec.retention), ("t", 3, None));
         assert_eq!(TopicSpec::from_json(&spec.to_json()).unwrap(), spec);
         assert_eq!(TopicSpec::from_log(&spec.to_log()), spec);
+        let framed =
+            yaml.replace("schema: a.B", "schema: a.B, keySchema: a.K, encoding: {type: confluent, schemaIds: [7]}");
+        let (_, spec) = TopicSpec::parse(&framed).unwrap();
+        let any = WireFormat::Confluent(codec::ConfluentFrame::default());
+        assert_eq!((spec.key_schema.as_deref(), &spec.key_encoding), (Some("a.K"), &any));
+        assert_eq!(TopicSpec::from_json(&spec.to_json()).unwrap(), spec);
+        let bytes = yaml.replace("schema: a.B", "encoding: json");
+        assert!(TopicSpec::parse(&bytes).unwrap_err().detail.contains("there is no `spec.schema`"));
         let error = TopicSpec::parse(&yaml.replace("partitions", "partition")).unwrap_err();
         assert!(error.hint.unwrap_or_default().contains("`partitions`"));
     }

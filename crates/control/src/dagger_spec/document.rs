@@ -90,6 +90,8 @@ struct SinkDocument {
     partitions: Option<u32>,
     #[serde(default)]
     key: Option<Vec<String>>,
+    #[serde(default)]
+    headers: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 /// The word for "the record's own timestamp" in `timestamp:`.
@@ -216,6 +218,7 @@ impl SinkDocument {
             ("schema", self.schema.is_some()),
             ("partitions", self.partitions.is_some()),
             ("key", self.key.is_some()),
+            ("headers", self.headers.is_some()),
         ];
         let only = |known: &[&str]| match given.iter().find(|(key, is_given)| *is_given && !known.contains(key)) {
             None => Ok(()),
@@ -240,7 +243,7 @@ impl SinkDocument {
                 Ok(SinkSpec::Series { measurement: self.measurement.unwrap_or_else(|| dagger.to_owned()), retention })
             }
             "topic" => {
-                only(&["topic", "schema", "partitions", "key"])?;
+                only(&["topic", "schema", "partitions", "key", "headers"])?;
                 let topic = self.topic.unwrap_or_else(|| dagger.to_owned());
                 log::check_topic_name(&topic).map_err(|error| invalid(&format!("{path}.topic"), error.to_string()))?;
                 Ok(SinkSpec::Topic {
@@ -248,6 +251,7 @@ impl SinkDocument {
                     schema: self.schema,
                     partitions: self.partitions,
                     key: self.key.unwrap_or_default(),
+                    headers: text::headers(&format!("{path}.headers"), self.headers.unwrap_or_default())?,
                 })
             }
             "log" => {

@@ -103,7 +103,7 @@ impl SinkSpec {
                     sink.insert("retention".into(), json!(format_duration(*retention)));
                 }
             }
-            SinkSpec::Topic { topic, schema, partitions, key } => {
+            SinkSpec::Topic { topic, schema, partitions, key, headers } => {
                 sink.insert("topic".into(), json!(topic));
                 if let Some(schema) = schema {
                     sink.insert("schema".into(), json!(schema));
@@ -114,9 +114,48 @@ impl SinkSpec {
                 if !key.is_empty() {
                     sink.insert("key".into(), json!(key));
                 }
+                if !headers.is_empty() {
+                    let headers: Map<String, Value> =
+                        headers.iter().map(|(name, value)| (name.clone(), value.to_json())).collect();
+                    sink.insert("headers".into(), Value::Object(headers));
+                }
             }
             SinkSpec::Log => {}
         }
         Value::Object(sink)
     }
+}
+
+impl HeaderValue {
+    fn to_json(&self) -> Value {
+        match self {
+            HeaderValue::Constant(text) => json!(text),
+            HeaderValue::Column(column) => json!({ "column": column }),
+        }
+    }
+}
+
+/// `{source: millrace, city: {column: city}}`
+pub(super) fn headers(path: &str, written: Map<String, Value>) -> Result<Vec<(String, HeaderValue)>, ControlError> {
+    if written.len() > SINK_HEADERS_MAX {
+        return Err(invalid(path, format!("has {} entries, the limit is {SINK_HEADERS_MAX}", written.len())));
+    }
+    let headers = written.into_iter().map(|(name, value)| {
+        let value = match &value {
+            Value::String(text) => HeaderValue::Constant(text.clone()),
+            Value::Number(_) | Value::Bool(_) => HeaderValue::Constant(value.to_string()),
+            Value::Object(column) => match (column.len(), column.get("column")) {
+                (1, Some(Value::String(column))) => HeaderValue::Column(column.clone()),
+                _ => return Err(not_a_header(path, &name)),
+            },
+            _ => return Err(not_a_header(path, &name)),
+        };
+        Ok((name, value))
+    });
+    headers.collect()
+}
+
+fn not_a_header(path: &str, name: &str) -> ControlError {
+    invalid(&format!("{path}.{name}"), "is neither a text nor a column")
+        .with_hint(format!("write `{name}: millrace`, or `{name}: {{column: city}}` for the text of a column"))
 }

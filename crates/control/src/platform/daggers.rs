@@ -124,7 +124,7 @@ impl Platform {
             }
         }
         let planned = dagger_plan::plan(spec, &self.schema_set(), FutureCheck::AppendTime)?;
-        self.plan_sinks(name, spec, &planned)?;
+        self.plan_sinks(name, spec, &planned).await?;
         self.check_generated_types(name, spec, &planned).await?;
         Ok(planned)
     }

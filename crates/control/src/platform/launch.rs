@@ -6,17 +6,19 @@ use crate::dagger_plan::{self, FutureCheck, PlannedDagger, millis};
 use crate::dagger_spec::{DaggerSpec, SinkSpec, StartFrom};
 use crate::error::ControlError;
 use crate::operator_graph::OperatorGraph;
+use crate::records::{PartFormat, RecordFormat};
 use crate::refused_records::DeadLetterKeeper;
 use crate::resource::{Kind, Metadata};
 use crate::sinks::log::{LogConfig, LogSink};
 use crate::sinks::series::{SeriesConfig, SeriesSink};
-use crate::sinks::topic::{TopicSink, TopicSinkConfig, generated_message_name};
+use crate::sinks::topic::{RecordColumns, RecordEncoder, TopicSink, TopicSinkConfig, generated_message_name};
 use crate::sinks::{SinkCounters, topic};
 use crate::topic_spec::TopicSpec;
 use checkpoint::LocalStorage;
-use flow::{DaggerConfig, DaggerHandle, Sink, StartPosition, StreamConfig};
+use codec::RecordPart;
+use flow::{DaggerConfig, DaggerHandle, Sink, StartPosition, StreamConfig, StreamSettings};
 use log::TopicLog;
-use prost_reflect::prost_types;
+use prost_reflect::{MessageDescriptor, prost_types};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,7 +71,7 @@ impl Platform {
         let mut spec = DaggerSpec::from_json(name, &resource.spec)?;
         let planned = dagger_plan::plan(&mut spec, &self.schema_set(), FutureCheck::AppendTime)?;
         self.prepare_sink_topics(&Actor::server(), &resource.metadata, &spec, &planned).await?;
-        let sinks = self.plan_sinks(name, &spec, &planned)?;
+        let sinks = self.plan_sinks(name, &spec, &planned).await?;
         self.fit_state(name, &spec, &planned).await?;
         let (sinks, statuses) = self.open_sinks(&spec, &planned, sinks);
         let config = DaggerConfig {
@@ -92,7 +94,7 @@ impl Platform {
     }
 
     /// Checks every sink against the query, without making anything. A topic that is to be made has to have been made.
-    pub(super) fn plan_sinks(
+    pub(super) async fn plan_sinks(
         &self,
         name: &str,
         spec: &DaggerSpec,
@@ -100,15 +102,15 @@ impl Platform {
     ) -> Result<Vec<PlannedSink>, ControlError> {
         let schema = &planned.plan.schema;
         let topics = spec.streams.iter().map(|stream| stream.topics.len()).sum();
-        spec.sinks
-            .iter()
-            .map(|sink| match sink {
+        let mut sinks = Vec::with_capacity(spec.sinks.len());
+        for sink in &spec.sinks {
+            sinks.push(match sink {
                 SinkSpec::Series { measurement, retention } => {
                     let keys = planned.plan.key_columns.as_deref();
                     let config = SeriesConfig::new(measurement, schema, keys, topics)?;
-                    Ok(PlannedSink::Series { config, retention: *retention })
+                    PlannedSink::Series { config, retention: *retention }
                 }
-                SinkSpec::Topic { topic, schema: message, key, .. } => {
+                SinkSpec::Topic { topic, schema: message, key, headers, .. } => {
                     let name = message.clone().unwrap_or_else(|| generated_message_name(topic));
                     let message = match message {
                         Some(message) => self.message(message)?,
@@ -116,11 +118,25 @@ impl Platform {
                             schema::SchemaSet::empty().with_file(self.generated_file(&name, schema)?)?.message(&name)?
                         }
                     };
-                    Ok(PlannedSink::Topic(TopicSinkConfig::new(topic, &message, schema, key)?))
+                    let format = self.sink_format(topic, message).await?;
+                    let encoder = RecordEncoder::new(&format, &planned.plan, RecordColumns { key, headers })?;
+                    PlannedSink::Topic(TopicSinkConfig { topic: topic.clone(), encoder })
                 }
-                SinkSpec::Log => Ok(PlannedSink::Log(LogConfig::new(name, schema)?)),
-            })
-            .collect()
+                SinkSpec::Log => PlannedSink::Log(LogConfig::new(name, schema)?),
+            });
+        }
+        Ok(sinks)
+    }
+
+    /// How records of this message type are written to a topic. One that is to be made yet is bare protobuf.
+    async fn sink_format(&self, topic: &str, message: MessageDescriptor) -> Result<RecordFormat, ControlError> {
+        let spec = match self.db.get(Kind::Topic, topic).await? {
+            Some(resource) => TopicSpec::from_json(&resource.spec)?,
+            None => TopicSpec::new(1, None),
+        };
+        let format =
+            RecordFormat::of_topic(&TopicSpec { schema: None, ..spec.clone() }, |schema| self.message(schema))?;
+        Ok(RecordFormat { value: Some(PartFormat::new(message, spec.encoding, RecordPart::Value)), ..format })
     }
 
     /// A type that is made from one query cannot be made from another one, too: each would take the fields of the other.
@@ -239,11 +255,12 @@ impl Platform {
         for (stream, settings) in spec.streams.iter().zip(&planned.streams) {
             let mut topics = stream.topics.clone();
             let replay = super::replay::replay_topic(name, &stream.table);
+            let formats = self.wire_formats(&topics).await?.with_replayed(replay.clone());
             if self.log.topic(&replay).await.is_ok() {
                 topics.push(replay);
             }
             configs.push(StreamConfig {
-                settings: Arc::clone(settings),
+                settings: Arc::new(StreamSettings { formats, ..settings.as_ref().clone() }),
                 topics,
                 start: match stream.start_from {
                     StartFrom::Earliest => StartPosition::Earliest,

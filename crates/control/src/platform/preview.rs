@@ -4,7 +4,7 @@ use super::Platform;
 use crate::access::Caller;
 use crate::dagger_spec::DaggerSpec;
 use crate::error::ControlError;
-use flow::{BoundedOptions, FlowError, RecordFile, TableInput};
+use flow::{BoundedOptions, FlowError, RecordFile, StreamSettings, TableInput};
 use log::{Slab, TopicLog};
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -48,7 +48,9 @@ impl Platform {
                     files.push(Box::new(ReadSlabs { slabs, topic: topic.as_str().into() }));
                 }
             }
-            inputs.push(TableInput { settings: Arc::clone(settings), files });
+            let formats = self.wire_formats(&stream.topics).await?;
+            let settings = StreamSettings { formats, ..settings.as_ref().clone() };
+            inputs.push(TableInput { settings: Arc::new(settings), files });
         }
         let plan = Arc::clone(&planned.plan);
         tokio::task::spawn_blocking(move || {
@@ -113,6 +115,10 @@ struct ReadSlabs {
 impl RecordFile for ReadSlabs {
     fn next_slab(&mut self, _rows_max: usize) -> Result<Slab, FlowError> {
         Ok(self.slabs.pop_front().unwrap_or_else(|| Slab::empty(Arc::clone(&self.topic), 0, 0, 0)))
+    }
+
+    fn topic(&self) -> Option<&str> {
+        Some(&self.topic)
     }
 }
 

@@ -99,7 +99,7 @@ impl Platform {
         topic: &str,
         request: TailRequest,
     ) -> Result<mpsc::Receiver<Result<TailLine, ControlError>>, ControlError> {
-        let matcher = Matcher::new(self.topic_message(topic).await?, &request.filter, request.shows)?;
+        let matcher = Matcher::new(self.topic_format(topic).await?, &request.filter, request.shows)?;
         let mut partitions = self.log.topic(topic).await?.partitions;
         if let Some(wanted) = request.partition {
             let count = partitions.len();

@@ -3,13 +3,13 @@
 use super::Platform;
 use crate::access::{Actor, Permission};
 use crate::error::ControlError;
-use crate::records::{self, RecordDraft, RecordOutcome};
+use crate::records::{self, RecordDraft, RecordFormat, RecordOutcome};
 use crate::resource::{Kind, Metadata, Resource, check_name};
 use crate::resource_db::Change;
 use crate::topic_router::TopicPlace;
 use crate::topic_spec::TopicSpec;
+use flow::TopicFormats;
 use log::{LogError, TopicDescription, TopicLog};
-use prost_reflect::MessageDescriptor;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -101,8 +101,15 @@ impl Platform {
                 actor.require(Permission::WriteTopics, &existing.metadata.group)?;
                 let old = TopicSpec::from_json(&existing.spec)?;
                 let spec = &spec.clone().adopt(old.partitions, old.retention);
-                let fixed =
-                    TopicSpec { schema: spec.schema.clone(), description: spec.description.clone(), ..old.clone() };
+                let changed = spec.clone();
+                let fixed = TopicSpec {
+                    schema: changed.schema,
+                    encoding: changed.encoding,
+                    key_schema: changed.key_schema,
+                    key_encoding: changed.key_encoding,
+                    description: changed.description,
+                    ..old.clone()
+                };
                 if fixed != *spec {
                     return Err(ControlError::conflict(
                         "topic_unchangeable",
@@ -112,7 +119,11 @@ impl Platform {
                 }
                 self.check_topic_schema(spec)?;
                 self.check_group(metadata).await?;
-                self.db.put(actor, Kind::Topic, metadata, &spec.to_json()).await?
+                let put = self.db.put(actor, Kind::Topic, metadata, &spec.to_json()).await?;
+                if !actor.is_dry_run && old.is_framed_otherwise(spec) {
+                    self.restart_users_of(&metadata.name).await?;
+                }
+                put
             }
         };
         let description = self.log.topic(&metadata.name).await.ok();
@@ -199,11 +210,23 @@ impl Platform {
         Ok(resource)
     }
 
-    fn check_topic_schema(&self, spec: &TopicSpec) -> Result<(), ControlError> {
-        match &spec.schema {
-            Some(schema) => self.message(schema).map(drop),
-            None => Ok(()),
+    /// Daggers find out how a topic's records are framed when they start.
+    async fn restart_users_of(&self, topic: &str) -> Result<(), ControlError> {
+        for (dagger, resource) in self.db.by_name(Kind::Dagger).await?.iter() {
+            let sinks = resource.spec.get("sinks").and_then(Value::as_array).into_iter().flatten();
+            let mut written = sinks.filter_map(|sink| sink.get("topic"));
+            if topics_read(&resource.spec).any(|read| read == topic) || written.any(|written| written == topic) {
+                self.supervisor.restart(dagger, &format!("the encoding of the topic `{topic}` has changed"));
+            }
         }
+        Ok(())
+    }
+
+    fn check_topic_schema(&self, spec: &TopicSpec) -> Result<(), ControlError> {
+        for schema in spec.schema.iter().chain(&spec.key_schema) {
+            self.message(schema)?;
+        }
+        Ok(())
     }
 
     pub async fn delete_topic(&self, actor: &Actor, name: &str) -> Result<(), ControlError> {
@@ -236,9 +259,7 @@ impl Platform {
 
     async fn check_topic_unused(&self, name: &str) -> Result<(), ControlError> {
         for (dagger, resource) in self.db.by_name(Kind::Dagger).await?.iter() {
-            let streams = resource.spec.get("streams").and_then(Value::as_array).into_iter().flatten();
-            let mut topics = streams.filter_map(|stream| stream.get("topics")?.as_array()).flatten();
-            if topics.any(|topic| topic == name) {
+            if topics_read(&resource.spec).any(|topic| topic == name) {
                 return Err(ControlError::conflict(
                     "topic_in_use",
                     format!("the dagger `{dagger}` reads the topic `{name}`"),
@@ -268,15 +289,23 @@ impl Platform {
         Ok(TopicStatus { resource, description })
     }
 
-    /// The message type of a topic; `None` if its bytes are not looked at.
-    pub(super) async fn topic_message(&self, name: &str) -> Result<Option<MessageDescriptor>, ControlError> {
+    /// How a topic's records are read and written.
+    pub(super) async fn topic_format(&self, name: &str) -> Result<RecordFormat, ControlError> {
         let Some(resource) = self.db.get(Kind::Topic, name).await? else {
             return Err(self.not_found(Kind::Topic, name).await);
         };
-        match TopicSpec::from_json(&resource.spec)?.schema {
-            Some(schema) => self.message(&schema).map(Some),
-            None => Ok(None),
+        RecordFormat::of_topic(&TopicSpec::from_json(&resource.spec)?, |schema| self.message(schema))
+    }
+
+    /// The wire formats of topics, for a dagger that reads them.
+    pub(super) async fn wire_formats(&self, topics: &[String]) -> Result<TopicFormats, ControlError> {
+        let mut formats = Vec::with_capacity(topics.len());
+        for name in topics {
+            if let Some(resource) = self.db.get(Kind::Topic, name).await? {
+                formats.push((name.clone(), TopicSpec::from_json(&resource.spec)?.encoding));
+            }
         }
+        Ok(TopicFormats::new(formats))
     }
 
     /// Publishes records. Each is refused or acknowledged by itself; one that is wrong does not disturb the others.
@@ -294,13 +323,13 @@ impl Platform {
             )
             .with_hint("send them in several requests"));
         }
-        let message = self.topic_message(topic).await?;
+        let format = self.topic_format(topic).await?;
         let partitions = self.log.topic(topic).await?.config.partitions;
         let mut outcomes: Vec<Option<RecordOutcome>> = Vec::with_capacity(drafts.len());
         let mut accepted: Vec<(usize, log::NewRecord)> = Vec::with_capacity(drafts.len());
         for (index, draft) in drafts.into_iter().enumerate() {
             let encoded = draft
-                .and_then(|draft| records::encode(draft, message.as_ref(), key_field))
+                .and_then(|draft| records::encode(draft, &format, key_field))
                 .and_then(|record| check_record(record, topic, partitions));
             match encoded {
                 Ok(record) => {
@@ -377,6 +406,12 @@ impl Platform {
         }
         Ok(())
     }
+}
+
+/// Of a stored dagger, whose spec is complete.
+fn topics_read(dagger: &Value) -> impl Iterator<Item = &Value> {
+    let streams = dagger.get("streams").and_then(Value::as_array).into_iter().flatten();
+    streams.filter_map(|stream| stream.get("topics")?.as_array()).flatten()
 }
 
 fn check_record(record: log::NewRecord, topic: &str, partitions: u32) -> Result<log::NewRecord, ControlError> {

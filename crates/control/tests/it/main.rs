@@ -9,3 +9,4 @@ mod open_platform;
 mod scanning;
 mod test_database;
 mod topics;
+mod wire_formats;

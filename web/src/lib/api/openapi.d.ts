@@ -1121,6 +1121,21 @@ export interface components {
             items: components["schemas"]["DeadLetter"][];
             next?: string | null;
         };
+        /** @description Which keys go with which type is in docs/topics.md. */
+        Encoding: {
+            /** @description Where the type is in the registered schema, if not where it is in its own file. */
+            messageIndex?: number[] | null;
+            /** @description The GUID that is written. */
+            schemaGuid?: string | null;
+            /** @description The GUIDs that are read; any, if none is given. */
+            schemaGuids?: string[] | null;
+            /** @description The schema ids that are read; any, if none is given. */
+            schemaIds?: number[] | null;
+            /** @description `protobuf`, `confluent`, `confluentHeader` or `json`. */
+            type: string;
+            /** Format: int32 */
+            writeSchemaId?: number | null;
+        };
         /** @description What there is to filter a list by. */
         Facets: {
             clusters: string[];
@@ -1527,6 +1542,10 @@ export interface components {
         };
         /** @description Which keys go with which kind is in docs/daggers.md. */
         SinkSpec: {
+            /** @description A text, or `{"column": NAME}`, for each. */
+            headers?: {
+                [key: string]: unknown;
+            } | null;
             key?: string[] | null;
             /** @description `series`, `topic` or `log`. */
             kind: string;
@@ -1538,6 +1557,9 @@ export interface components {
             topic?: string | null;
         };
         SinkStatus: {
+            headers?: {
+                [key: string]: unknown;
+            } | null;
             key?: string[] | null;
             kind: string;
             lastRefusal?: string | null;
@@ -1647,6 +1669,10 @@ export interface components {
         };
         TopicSpec: {
             description?: string | null;
+            encoding?: null | components["schemas"]["Encoding"];
+            keyEncoding?: null | components["schemas"]["Encoding"];
+            /** @description The message type of every key; without one keys are bytes. */
+            keySchema?: string | null;
             /** Format: int32 */
             partitions?: number | null;
             /** @description A duration, or `forever`. */

@@ -70,7 +70,9 @@ export interface TopicRecord {
   partition: number
   offset: number
   timestamp: string
-  key: string | null
+  /** Text, or what the topic's key schema makes of it. */
+  key: Cell
+  keyError?: string
   headers: Record<string, string>
   value?: Cell
   valueBase64?: string
