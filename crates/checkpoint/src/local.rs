@@ -119,9 +119,15 @@ mod tests {
         let mut former = CheckpointStore::take_over(storage.clone(), "d").unwrap();
         former.write(serde_json::json!("former"), vec![], AtOnce).unwrap();
         let mut owner = CheckpointStore::take_over(storage.clone(), "d").unwrap();
-        assert!(matches!(former.write(serde_json::json!("zombie"), vec![], AtOnce), Err(CheckpointError::Fenced { .. })));
+        assert!(matches!(
+            former.write(serde_json::json!("zombie"), vec![], AtOnce),
+            Err(CheckpointError::Fenced { .. })
+        ));
         owner.write(serde_json::json!("owner"), vec![], AtOnce).unwrap();
-        assert!(matches!(former.write(serde_json::json!("zombie"), vec![], AtOnce), Err(CheckpointError::Fenced { .. })));
+        assert!(matches!(
+            former.write(serde_json::json!("zombie"), vec![], AtOnce),
+            Err(CheckpointError::Fenced { .. })
+        ));
         let restored = CheckpointStore::take_over(storage, "d").unwrap().restore(None).unwrap();
         assert_eq!(restored.unwrap().header, "owner");
     }

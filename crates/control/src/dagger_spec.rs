@@ -125,8 +125,34 @@ pub enum SinkSpec {
         key: Vec<String>,
         /// In the order in which they are written.
         headers: Vec<(String, HeaderValue)>,
+        /// The Kafka cluster on which a topic is made that is not there; `None` is the embedded log.
+        cluster: Option<String>,
+        /// On a Kafka cluster; `None` is exactly once.
+        delivery: Option<Delivery>,
+        /// On a Kafka cluster; `None` is lz4.
+        compression: Option<kafka::Compression>,
     },
     Log,
+}
+
+/// What a topic on a Kafka cluster holds after a crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// Results since the last checkpoint may be there twice; all are seen at once.
+    AtLeastOnce,
+    /// Results are seen when the checkpoint that they belong to is there.
+    ExactlyOnce,
+}
+
+impl Delivery {
+    pub const ALL: [Delivery; 2] = [Delivery::AtLeastOnce, Delivery::ExactlyOnce];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Delivery::AtLeastOnce => "atLeastOnce",
+            Delivery::ExactlyOnce => "exactlyOnce",
+        }
+    }
 }
 
 /// What a header of every record says.

@@ -3,8 +3,8 @@
 use crate::duration::{format_duration, parse_duration};
 use crate::error::ControlError;
 use crate::resource::{Kind, Metadata, parse_document};
-use crate::topic_router::TopicPlace;
 use crate::topic_encoding;
+use crate::topic_router::TopicPlace;
 use codec::WireFormat;
 use log::TopicConfig;
 use serde::Deserialize;
@@ -132,6 +132,11 @@ impl TopicSpec {
             spec.insert("description".into(), json!(description));
         }
         Value::Object(spec)
+    }
+
+    /// To be made on a cluster, or taken as it is there.
+    pub fn on_cluster(self, cluster: &str, partitions: Option<u32>) -> Self {
+        Self { cluster: cluster.to_owned(), partitions: partitions.unwrap_or(0), retention_given: false, ..self }
     }
 
     pub fn is_on_kafka(&self) -> bool {

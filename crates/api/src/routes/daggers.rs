@@ -218,6 +218,15 @@ pub(crate) struct Publish {
     key: Vec<String>,
     #[serde(default)]
     partitions: Option<u32>,
+    /// The Kafka cluster on which a topic is made that is not there.
+    #[serde(default)]
+    cluster: Option<String>,
+    /// On a Kafka cluster: `exactlyOnce` (seen once a checkpoint is there) or `atLeastOnce`.
+    #[serde(default)]
+    delivery: Option<String>,
+    /// On a Kafka cluster: `none`, `gzip`, `snappy`, `lz4` or `zstd`.
+    #[serde(default)]
+    compression: Option<String>,
 }
 
 /// The results go to a topic, too.
@@ -228,7 +237,15 @@ pub(crate) async fn publish(
     body: Body,
 ) -> Result<Shown, Problem> {
     let asked: Publish = control::document::parse_json(&read_text(body, DOCUMENT_BYTES_MAX).await?)?;
-    let to = PublishTo { topic: asked.topic, schema: asked.schema, key: asked.key, partitions: asked.partitions };
+    let to = PublishTo {
+        topic: asked.topic,
+        schema: asked.schema,
+        key: asked.key,
+        partitions: asked.partitions,
+        cluster: asked.cluster,
+        delivery: asked.delivery,
+        compression: asked.compression,
+    };
     Ok(Shown(applied_json(state.platform.publish_dagger(&actor, &name, to).await?)))
 }
 

@@ -177,8 +177,7 @@ impl Platform {
             return Err(self.not_found(Kind::KafkaCluster, &place.cluster).await);
         }
         let Some(cluster) = self.log.cluster(&place.cluster) else {
-            let detail = format!("the Kafka cluster `{}` is not connected", place.cluster);
-            return Err(ControlError::unavailable("cluster_not_connected", detail).with_hint("its page says why"));
+            return Err(super::launch::not_connected(&place.cluster));
         };
         let spec = match cluster.topic(&place.topic).await {
             Ok(found) => {

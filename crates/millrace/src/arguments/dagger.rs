@@ -81,6 +81,15 @@ pub struct PublishArguments {
     /// Partitions of a topic that is made
     #[arg(long, value_name = "N")]
     pub partitions: Option<u32>,
+    /// Kafka cluster on which a topic is made that is not there
+    #[arg(long, value_name = "NAME")]
+    pub cluster: Option<String>,
+    /// On a Kafka cluster: exactlyOnce (seen once a checkpoint is there) or atLeastOnce
+    #[arg(long, value_name = "HOW")]
+    pub delivery: Option<String>,
+    /// On a Kafka cluster: none, gzip, snappy, lz4 or zstd
+    #[arg(long, value_name = "CODEC")]
+    pub compression: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -103,7 +103,10 @@ fn show_applied(answer: &Value, output: &mut Output) -> Result<(), Failure> {
 }
 
 async fn publish(to: PublishArguments, client: Client, mut output: Output) -> Result<(), Failure> {
-    let body = json!({ "topic": to.topic, "key": to.keys, "schema": to.schema, "partitions": to.partitions });
+    let body = json!({
+        "topic": to.topic, "key": to.keys, "schema": to.schema, "partitions": to.partitions,
+        "cluster": to.cluster, "delivery": to.delivery, "compression": to.compression,
+    });
     let answer = client.post_json(&["daggers", &to.name, "publish"], &body).await?;
     note(format!("{} writes the topic {}, too", to.name, to.topic));
     show_applied(&answer, &mut output)

@@ -5,7 +5,7 @@ use crate::sinks::SinkCounters;
 use async_trait::async_trait;
 use flow::{AfterError, OutputBatch, Sink, SinkError, TransactionalSink};
 use kafka::{KafkaLog, Marker, WriteError, Writer, WriterOptions};
-use log::{NewRecord, TopicLog};
+use log::NewRecord;
 use std::sync::Arc;
 
 /// What a broker takes when nobody has said otherwise.
