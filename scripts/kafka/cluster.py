@@ -7,7 +7,6 @@ import argparse
 import base64
 import json
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -23,6 +22,7 @@ from server_properties import BROKER_LISTENERS, CLIENT_LISTENERS, client_listene
 NODES_MAX = 3
 # Below the ports that outgoing connections get, so that a node that is down finds its ports free again.
 PORTS = range(20001, 32768)
+PORTS_APART = 32  # no cluster has more
 BOOTSTRAP_NAMES = {
     "PLAINTEXT": "BOOTSTRAP",
     "SASLSSL": "BOOTSTRAP_SASL_SSL",
@@ -112,10 +112,12 @@ def asked(options: argparse.Namespace) -> dict:
 
 
 def free_ports(count: int) -> list[int]:
-    """Held together until all are found, so that none is given twice."""
+    """Held together until all are found, so that none is given twice. Clusters made at the same time begin apart from each
+    other: each where its process number says."""
+    begin = os.getpid() * PORTS_APART % len(PORTS)
     held = []
     try:
-        for port in random.sample(PORTS, k=len(PORTS)):
+        for port in [*PORTS[begin:], *PORTS[:begin]]:
             one = socket.socket()
             held.append(one)
             try:
