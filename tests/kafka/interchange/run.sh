@@ -9,19 +9,7 @@ missing=()
 want() { command -v "$1" >/dev/null 2>&1 || missing+=("$2"); }
 want kcat kcat
 want protoc protobuf-compiler
-want python3 python3
-python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 [ ${#missing[@]} -eq 0 ] || "$root/scripts/kafka/install.sh" "${missing[@]}"
-
-# One environment for each list of packages.
-packages=$(sha256sum "$here/requirements.txt" | cut -c1-12)
-python=${XDG_CACHE_HOME:-$HOME/.cache}/millrace/python-$packages
-if [ ! -e "$python/done" ]; then
-  rm -rf "$python"
-  python3 -m venv "$python"
-  "$python/bin/pip" install --quiet --requirement "$here/requirements.txt" >&2
-  touch "$python/done"
-fi
 
 options=()
 if [ "${1:-}" != --without-millrace ]; then
@@ -29,4 +17,4 @@ if [ "${1:-}" != --without-millrace ]; then
   [ -x "$binary" ] || { echo "there is no $binary; \`make build\` makes it" >&2; exit 1; }
   options=(--millrace "$binary")
 fi
-"$root/scripts/kafka/with_kafka.sh" -- "$python/bin/python" -B "$here/interchange.py" ${options[@]+"${options[@]}"}
+"$root/scripts/kafka/with_kafka.sh" -- "$root/tests/kafka/python.sh" "$here/interchange.py" ${options[@]+"${options[@]}"}
