@@ -39,7 +39,7 @@ class Millrace:
 
     @property
     def _log(self) -> Path:
-        return Path(self._folder.name) / "log"
+        return Path(self._folder.name) / "server.log"
 
     def stop(self) -> None:
         if self._server:
@@ -48,8 +48,7 @@ class Millrace:
         self._folder.cleanup()
 
     def _make_token(self) -> str:
-        out = json.loads(self._run("token", "create", "interchange", "-o", "json"))
-        return out.get("token") or out["secret"]
+        return json.loads(self._run("token", "create", "interchange", "-o", "json"))["secret"]
 
     def push(self, proto: Path) -> None:
         self._run("schema", "push", str(proto))
