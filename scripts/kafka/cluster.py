@@ -1,6 +1,9 @@
 """Starts, breaks and stops clusters of real Kafka brokers on this machine.
 
 A cluster lives in a folder: `up` makes it there and writes DIR/env, lines of KEY=value that say how to reach it.
+
+A node that was killed is let in again only when its session of 9 s is over, and for as long its partitions have no leader;
+`up --property broker.session.timeout.ms=3000` shortens that for tests that kill often.
 """
 
 import argparse
@@ -159,6 +162,10 @@ def up(folder: Path, options: argparse.Namespace) -> None:
     else:
         file.write_text(json.dumps(new_settings(options), indent=2))
     cluster = Cluster.load(folder)
+    if options.while_pid:
+        nothing = subprocess.DEVNULL
+        guard = [HERE / "guard.sh", folder, str(options.while_pid)]
+        subprocess.Popen(guard, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True)
     if cluster.settings["secure"]:
         subprocess.run([HERE / "certificates.sh", folder / "certs"], check=True)
     for node, settings in zip(cluster.nodes, cluster.settings["nodes"]):
@@ -243,7 +250,9 @@ def property_value(text: str) -> tuple[str, str]:
 
 
 def arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="cluster.sh", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="cluster.sh", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, run, text: str, node: str | None) -> argparse.ArgumentParser:
@@ -261,6 +270,7 @@ def arguments() -> argparse.ArgumentParser:
     making.add_argument("--proxied", action="store_true", help="for cut, blackhole and heal")
     making.add_argument("--property", action="append", default=[], type=property_value, metavar="NAME=VALUE")
     making.add_argument("--heap", default="384m", help="of each node; default 384m")
+    making.add_argument("--while", dest="while_pid", type=int, metavar="PID", help="take it down when this process is gone")
     making.add_argument("--clock-skew", action="append", default=[], type=of_node, metavar="NODE=+2h")
     making.add_argument("--small-disk", action="append", default=[], type=of_node, metavar="NODE=64m", help="needs root")
     command("start", start, "start what is down, on its ports and data", "?")

@@ -37,6 +37,6 @@ def written_otherwise(written: list[Record], stored: list[Stored]) -> str | None
     found = [one.record for one in stored]
     for record in written:
         if record not in found:
-            return f"{len(written)} were written, {len(found)} found; missing: {record}"
+            return f"{len(written)} were written, {len(stored)} found; missing: {record}"
         found.remove(record)
     return f"found but not written: {found[0]}" if found else None
