@@ -5,11 +5,12 @@ LISTEN ?= 127.0.0.1:8080
 NAME ?= all
 AREA ?= all
 SEEDS ?= 20
+KAFKA ?= embedded
 
 .PHONY: help build up test bench faults lint conformance e2e
 
 help:
-	@echo "make up           build what is missing, start everything with the demo city, print the address"
+	@echo "make up           build what is missing, start everything with the demo city, print the address; KAFKA=real with a Kafka"
 	@echo "make test         run all tests (installs what they need)"
 	@echo "make build        target/release/millrace"
 	@echo "make bench        benchmarks; NAME=tumble|hop|session|memory|idle|lists|chart|codec|log|series|s2 for one"
@@ -23,7 +24,11 @@ build:
 	$(CARGO) build --release --locked --workspace
 
 up: build
+ifeq ($(KAFKA),real)
+	scripts/kafka/demo.sh $(DATA_DIR) $(LISTEN)
+else
 	target/release/millrace up --demo --data-dir $(DATA_DIR) --listen $(LISTEN)
+endif
 
 test: build
 	scripts/test.sh
