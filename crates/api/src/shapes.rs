@@ -167,6 +167,12 @@ pub(crate) struct SinkSpec {
     key: Option<Vec<String>>,
     /// A text, or `{"column": NAME}`, for each.
     headers: Option<BTreeMap<String, Value>>,
+    /// The Kafka cluster on which a topic is made that is not there.
+    cluster: Option<String>,
+    /// On a Kafka cluster: `exactlyOnce` or `atLeastOnce`.
+    delivery: Option<String>,
+    /// On a Kafka cluster: `none`, `gzip`, `snappy`, `lz4` or `zstd`.
+    compression: Option<String>,
 }
 
 #[derive(ToSchema)]
@@ -177,6 +183,11 @@ pub(crate) struct DaggerStatus {
     since: Option<String>,
     /// Why it is not well.
     problem: Option<String>,
+    /// It has failed because records are gone that it has not read, and starts again when somebody decides from where
+    /// (`acceptLoss`).
+    asks_about_loss: Option<bool>,
+    /// What somebody who looks at its results should know.
+    notices: Option<Vec<String>>,
     last_error: Option<String>,
     last_error_at: Option<String>,
     failures: Option<u64>,
@@ -265,6 +276,12 @@ pub(crate) struct SinkStatus {
     partitions: Option<u32>,
     key: Option<Vec<String>>,
     headers: Option<BTreeMap<String, Value>>,
+    /// The Kafka cluster that the topic is on.
+    cluster: Option<String>,
+    delivery: Option<String>,
+    compression: Option<String>,
+    /// Exactly once: results are seen when a checkpoint is there, so after so long.
+    visible_every: Option<String>,
     rows: u64,
     refused: u64,
     last_refusal: Option<String>,
@@ -286,7 +303,13 @@ pub(crate) struct PartitionStatus {
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub(crate) struct TopicSpec {
+    /// The Kafka cluster that the records are in; the embedded log if not given.
+    cluster: Option<String>,
+    /// The topic's name on the cluster, where it is another.
+    topic: Option<String>,
     partitions: Option<u32>,
+    /// Of a topic that has to be made on a cluster.
+    replicas: Option<u16>,
     /// The message type of every record; without one their bytes are not looked at.
     schema: Option<String>,
     /// What is around the message in a value; bare protobuf if not given. In a document the type alone is as good:
