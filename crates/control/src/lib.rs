@@ -13,6 +13,8 @@ pub mod document;
 mod duration;
 mod error;
 mod events;
+mod kafka_cluster_spec;
+mod oauth_tokens;
 mod operator_graph;
 mod platform;
 pub mod records;
@@ -27,6 +29,7 @@ mod supervisor;
 #[path = "../tests/it/test_database.rs"]
 mod test_database;
 mod time_text;
+mod topic_router;
 mod topic_spec;
 mod window_words;
 

@@ -47,11 +47,13 @@ use crate::database::Database;
 use crate::error::ControlError;
 use crate::events::Events;
 use crate::platform::clusters::Clusters;
+use crate::platform::kafka_clusters::KafkaClusters;
 use crate::platform::people::Logins;
 use crate::platform::secrets::Seal;
 use crate::resource::{GROUP_DEFAULT, Kind, Metadata};
 use crate::resource_db::ResourceDb;
 use crate::supervisor::{History, Supervisor};
+use crate::topic_router::TopicRouter;
 use delivery::{DeadLetterLimits, DeadLetterStore};
 use log::{EmbeddedLog, EmbeddedLogOptions};
 use schema::SchemaSet;
@@ -90,6 +92,8 @@ pub struct Platform {
     logins: Logins,
     seal: Seal,
     clusters: Clusters,
+    kafka_clusters: KafkaClusters,
+    topics: Arc<TopicRouter>,
     log: Arc<EmbeddedLog>,
     series: SeriesStore,
     dead_letters: DeadLetterStore,
@@ -144,6 +148,8 @@ impl Platform {
             logins: Logins::default(),
             seal,
             clusters: Clusters::default(),
+            kafka_clusters: KafkaClusters::default(),
+            topics: Arc::default(),
             database,
             db,
             log: Arc::new(log),
@@ -158,6 +164,7 @@ impl Platform {
         platform.make_defaults().await?;
         platform.prepare_access(options.admin_token.as_deref()).await?;
         platform.forget_unfinished_requests().await?;
+        platform.connect_kafka_clusters().await?;
         platform.reconcile_topics().await?;
         platform.remove_leftovers().await?;
         platform.supervise_all().await?;
