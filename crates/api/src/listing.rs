@@ -44,6 +44,13 @@ pub(crate) struct ListQuery {
     offset: Option<usize>,
 }
 
+impl ListQuery {
+    /// Of a list that is not of resources: it has no groups or states to filter by.
+    pub fn words_of(search: Option<String>, sort: Option<String>, limit: Option<usize>, offset: Option<usize>) -> Self {
+        Self { search, sort, limit, offset, ..Self::default() }
+    }
+}
+
 /// A column to sort by: its name, and where its value is.
 pub(crate) type Column = (&'static str, &'static str);
 

@@ -421,23 +421,122 @@ pub(crate) struct ClusterStatus {
 
 #[derive(ToSchema)]
 pub(crate) struct KafkaClusterSpec {
-    /// `embedded`.
+    /// `embedded` or `kafka`.
     r#type: String,
+    /// `host:port` of some brokers.
+    bootstrap: Option<Vec<String>>,
+    security: Option<KafkaSecurity>,
+    /// Properties of librdkafka.
+    properties: Option<BTreeMap<String, String>>,
+    /// Before the names of groups and transactional ids.
+    prefix: Option<String>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct KafkaSecurity {
+    /// `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`.
+    protocol: Option<String>,
+    /// `PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512` or `OAUTHBEARER`.
+    mechanism: Option<String>,
+    username: Option<String>,
+    password: Option<SecretName>,
+    oauth: Option<KafkaOauth>,
+    /// PEM, or `{secret: NAME}`.
+    #[schema(value_type = Option<Value>)]
+    ca: Option<Value>,
+    /// PEM, or `{secret: NAME}`.
+    #[schema(value_type = Option<Value>)]
+    certificate: Option<Value>,
+    key: Option<SecretName>,
+    key_password: Option<SecretName>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct KafkaOauth {
+    token_url: String,
+    client_id: String,
+    client_secret: SecretName,
+    scope: Option<String>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct SecretName {
+    /// The name of a secret of the same group.
+    secret: String,
 }
 
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub(crate) struct KafkaClusterStatus {
-    /// `running`.
+    /// `running`, `unreachable`, `misconfigured` or `unknown`.
     state: String,
-    topics: u64,
-    partitions: u64,
-    records: i64,
-    bytes: u64,
+    /// Why it is not running.
+    problem: Option<String>,
+    /// What to do about it.
+    hint: Option<String>,
+    /// Of a cluster of type `kafka`.
+    brokers: Option<Vec<KafkaBroker>>,
+    /// Null while the cluster does not answer.
+    topics: Option<u64>,
+    /// How many topics here are kept there; of type `kafka`.
+    attached_topics: Option<u64>,
+    /// This and the following of the embedded one.
+    partitions: Option<u64>,
+    records: Option<i64>,
+    bytes: Option<u64>,
     /// What the disk that it is on has room for.
     disk_free_bytes: Option<u64>,
     /// On the server's machine.
     directory: Option<String>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct KafkaBroker {
+    id: i32,
+    /// `host:port`, as the broker says that it is reached.
+    address: String,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct ClusterTopicList {
+    items: Vec<ClusterTopicSummary>,
+    /// How many match, on all pages.
+    total: u64,
+    facets: Option<Facets>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct ClusterTopicSummary {
+    name: String,
+    partitions: u64,
+    replicas: u64,
+    /// Partitions that nobody leads just now.
+    leaderless: u64,
+    /// The name of the topic here; null if it is not attached.
+    attached_as: Option<String>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct ClusterTopic {
+    name: String,
+    /// Another one after the topic was deleted and made anew; null if the brokers are too old to tell.
+    id: Option<String>,
+    attached_as: Option<String>,
+    /// By Kafka's names; empty if we may not see them.
+    settings: BTreeMap<String, String>,
+    partitions: Vec<ClusterPartition>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct ClusterPartition {
+    partition: u32,
+    start_offset: i64,
+    end_offset: i64,
 }
 
 #[derive(ToSchema)]

@@ -13,6 +13,8 @@ pub mod document;
 mod duration;
 mod error;
 mod events;
+mod kafka_cluster_spec;
+mod oauth_tokens;
 mod operator_graph;
 mod platform;
 pub mod records;

@@ -47,6 +47,7 @@ use crate::database::Database;
 use crate::error::ControlError;
 use crate::events::Events;
 use crate::platform::clusters::Clusters;
+use crate::platform::kafka_clusters::KafkaClusters;
 use crate::platform::people::Logins;
 use crate::platform::secrets::Seal;
 use crate::resource::{GROUP_DEFAULT, Kind, Metadata};
@@ -94,6 +95,7 @@ pub struct Platform {
     seal: Seal,
     clusters: Clusters,
     log: Arc<TopicRouter>,
+    kafka_clusters: KafkaClusters,
     series: SeriesStore,
     dead_letters: DeadLetterStore,
     /// The current set; readers take the `Arc` and go on with it.
@@ -150,6 +152,7 @@ impl Platform {
             logins: Logins::default(),
             seal,
             clusters: Clusters::default(),
+            kafka_clusters: KafkaClusters::default(),
             database,
             db,
             log: Arc::new(TopicRouter::new(log)),
@@ -164,6 +167,7 @@ impl Platform {
         platform.make_defaults().await?;
         platform.prepare_access(options.admin_token.as_deref()).await?;
         platform.forget_unfinished_requests().await?;
+        platform.connect_kafka_clusters().await?;
         platform.reconcile_topics().await?;
         platform.remove_leftovers().await?;
         platform.supervise_all().await?;

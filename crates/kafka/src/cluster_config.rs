@@ -1,10 +1,13 @@
 //! How a cluster is reached: addresses, who we are, what else the client is told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::CStr;
 use std::fmt;
 use std::sync::Arc;
 
 use rdkafka::ClientConfig;
+use rdkafka::error::KafkaError;
+use rdkafka_sys as sys;
 
 /// Most addresses of one cluster.
 pub const BOOTSTRAP_MAX: usize = 64;
@@ -160,8 +163,12 @@ impl ClusterConfig {
             }
         }
         // The client itself knows names and values, and reads the certificates.
-        let native = self.client().create_native_config();
-        native.map(drop).map_err(|error| ConfigError::Refused(error.to_string()))
+        match self.client().create_native_config() {
+            Ok(_) => Ok(()),
+            // Without the value, which it would repeat.
+            Err(KafkaError::ClientConfig(_, reason, ..)) => Err(ConfigError::Refused(reason)),
+            Err(error) => Err(ConfigError::Refused(error.to_string())),
+        }
     }
 
     /// What every client of this cluster is told.
@@ -221,6 +228,23 @@ impl ClusterConfig {
             _ => None,
         }
     }
+}
+
+/// The names of librdkafka's properties.
+pub fn property_names() -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    // Sound: the dump is an array of names and values in turn, and ours until it is freed.
+    unsafe {
+        let config = sys::rd_kafka_conf_new();
+        let mut count = 0;
+        let dump = sys::rd_kafka_conf_dump(config, &mut count);
+        for index in (0..count).step_by(2) {
+            names.insert(CStr::from_ptr(*dump.add(index)).to_string_lossy().into_owned());
+        }
+        sys::rd_kafka_conf_dump_free(dump, count);
+        sys::rd_kafka_conf_destroy(config);
+    }
+    names
 }
 
 /// Host and port of an address; a host of IPv6 is in brackets.

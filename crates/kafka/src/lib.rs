@@ -21,7 +21,7 @@ mod reader;
 mod statistics;
 mod writer;
 
-pub use cluster_config::{ClusterConfig, ConfigError, Sasl, Scram, Security, Token, TokenSource};
+pub use cluster_config::{ClusterConfig, ConfigError, Sasl, Scram, Security, Token, TokenSource, property_names};
 //pub use connection_test::{Step, StepOutcome, test_connection};
 pub use kafka_log::{ClusterDescription, KafkaLog, TopicOnCluster};
 pub use problem::{Problem, ProblemKind};

@@ -105,13 +105,14 @@ async fn answers_are_as_the_document_says() {
     for route in table() {
         let Some(name) = route.description.answer_name() else { continue };
         let thing = match route.path {
+            path if path.contains("-clusters/") => "embedded",
             path if path.contains("/topics/") => "driver-location-ping",
             path if path.contains("/schemas/") => dagger["spec"]["streams"][0]["schema"].as_str().unwrap(),
             path if path.contains("/groups/") => "default",
-            path if path.contains("-clusters/") => "embedded",
             _ => "driver_count_demo",
         };
-        let address = format!("{base}{}", route.path.replace("{name}", thing));
+        let path = route.path.replace("{name}", thing).replace("{topic}", "driver-location-ping");
+        let address = format!("{base}{path}");
         let request = match (route.method.clone(), route.path) {
             (Method::GET, path) if path.contains("{id}") => continue,
             (Method::GET, _) => client.get(address),

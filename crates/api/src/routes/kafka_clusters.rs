@@ -1,21 +1,72 @@
-//! Kafka clusters.
+//! Kafka clusters, and the topics on them.
 
 use crate::AppState;
 use crate::access::Ordered;
-use crate::listing::{Column, ListQuery, Page, page};
+use crate::listing::{Column, Item, ListQuery, Page, page};
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::shown::Shown;
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::Value;
+use std::borrow::Cow;
+use utoipa::IntoParams;
 
 const COLUMNS: &[Column] = &[
     ("name", "/metadata/name"),
     ("type", "/spec/type"),
+    ("state", "/status/state"),
     ("topics", "/status/topics"),
     ("records", "/status/records"),
     ("size", "/status/bytes"),
 ];
+
+const TOPIC_COLUMNS: &[Column] = &[
+    ("name", "/name"),
+    ("partitions", "/partitions"),
+    ("replicas", "/replicas"),
+    ("leaderless", "/leaderless"),
+    ("attachedAs", "/attachedAs"),
+];
+
+/// What the topics of a cluster can be asked.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct TopicsQuery {
+    /// Words that must all be found, in the topic's name here or there.
+    #[serde(default)]
+    search: Option<String>,
+    /// A column, with a leading `-` the greatest first.
+    #[serde(default)]
+    sort: Option<String>,
+    #[serde(default)]
+    limit: Option<usize>,
+    #[serde(default)]
+    offset: Option<usize>,
+    /// Also those that Kafka keeps for itself, whose names begin with `__`.
+    #[serde(default)]
+    internal: bool,
+}
+
+/// A topic on a cluster, which is no resource.
+struct Topic(Value);
+
+impl Item for Topic {
+    fn value(&self, pointer: &str) -> Option<Cow<'_, Value>> {
+        self.0.pointer(pointer).map(Cow::Borrowed)
+    }
+
+    fn text(&self) -> String {
+        format!("{} {}", self.0["name"], self.0["attachedAs"])
+    }
+
+    fn write(&self, out: &mut Vec<u8>) -> serde_json::Result<()> {
+        serde_json::to_writer(out, &self.0)
+    }
+}
 
 pub(crate) async fn list(State(state): State<AppState>, Query(query): Query<ListQuery>) -> Result<Page, Problem> {
     page(state.platform.kafka_clusters().await?, &query, COLUMNS)
@@ -32,4 +83,21 @@ pub(crate) async fn delete(
 ) -> Result<StatusCode, Problem> {
     state.platform.delete_kafka_cluster(&actor, &name).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+pub(crate) async fn topics(
+    State(state): State<AppState>,
+    Path(name): Path<String>,
+    Query(query): Query<TopicsQuery>,
+) -> Result<Page, Problem> {
+    let topics = state.platform.kafka_cluster_topics(&name, query.internal).await?;
+    let TopicsQuery { search, sort, limit, offset, .. } = query;
+    page(topics.into_iter().map(Topic).collect(), &ListQuery::words_of(search, sort, limit, offset), TOPIC_COLUMNS)
+}
+
+pub(crate) async fn topic(
+    State(state): State<AppState>,
+    Path((name, topic)): Path<(String, String)>,
+) -> Result<Json<Value>, Problem> {
+    Ok(Json(state.platform.kafka_cluster_topic(&name, &topic).await?))
 }

@@ -99,6 +99,7 @@ fn address(base: &str, route: &Route) -> String {
     format!(
         "{base}{}",
         path.replace("{user}", "not-there")
+            .replace("{topic}", "not-there")
             .replace("{provider}", "not-there")
             .replace("{secret}", "not-there")
             .replace("{id}", "not-there")

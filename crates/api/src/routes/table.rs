@@ -410,6 +410,22 @@ pub(crate) fn table() -> Vec<Route> {
         ),
         route(
             GET,
+            "/api/v1/kafka-clusters/{name}/topics",
+            Find,
+            get(kafka_clusters::topics),
+            says("kafka clusters", "The topics on a Kafka cluster, attached or not")
+                .query::<kafka_clusters::TopicsQuery>()
+                .answers::<shapes::ClusterTopicList>(200),
+        ),
+        route(
+            GET,
+            "/api/v1/kafka-clusters/{name}/topics/{topic}",
+            Find,
+            get(kafka_clusters::topic),
+            says("kafka clusters", "One topic on a Kafka cluster").answers::<shapes::ClusterTopic>(200),
+        ),
+        route(
+            GET,
             "/api/v1/groups",
             Find,
             get(people::groups),

@@ -1,44 +1,46 @@
-//! Kafka clusters: where topics are kept. One is built in: the log of this server.
+//! Kafka clusters: where topics are kept. One is built in: the log of this server. Others are of Apache Kafka.
+
+mod last_description;
+mod topics;
 
 use super::{Platform, replay};
 use crate::access::{Actor, Permission};
 use crate::error::ControlError;
-use crate::resource::{Kind, Metadata, Resource, parse_document};
+use crate::kafka_cluster_spec::{EMBEDDED, KafkaClusterSpec, KafkaSpec, Secrets, invalid};
+use crate::resource::{GROUP_DEFAULT, Kind, Metadata, Resource};
 use crate::resource_db::Change;
+use futures::future::join_all;
+use kafka::{ClusterDescription, KafkaLog};
+use last_description::{Asked, LastDescription};
 use log::TopicLog;
-use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
-/// The name of the built-in one, and the word for its type.
-const EMBEDDED: &str = "embedded";
+/// How old what is shown of a cluster may be, and how long a page waits for a cluster that does not answer.
+const DESCRIPTION_AGE_MAX: Duration = Duration::from_secs(5);
+const DESCRIPTION_WAIT_MAX: Duration = Duration::from_secs(2);
 
-/// How its records are reached.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum KafkaClusterSpec {
-    Embedded,
+/// The clusters of Apache Kafka, by name.
+#[derive(Default)]
+pub(super) struct KafkaClusters(Mutex<HashMap<String, Connection>>);
+
+#[derive(Clone)]
+enum Connection {
+    Made(Arc<LastDescription>),
+    /// No client could be made of its spec.
+    Refused(ControlError),
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-struct KafkaClusterDocument {
-    r#type: String,
-}
-
-impl KafkaClusterDocument {
-    fn complete(self) -> Result<KafkaClusterSpec, ControlError> {
-        match self.r#type.as_str() {
-            EMBEDDED => Ok(KafkaClusterSpec::Embedded),
-            other => Err(ControlError::invalid("kafka_cluster_invalid", format!("`spec.type` is `{other}`"))
-                .with_hint(format!("the types are: {EMBEDDED}"))),
-        }
+impl KafkaClusters {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Connection>> {
+        // Held for map operations only, so a poisoned one is still whole.
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
-}
 
-impl KafkaClusterSpec {
-    fn to_json(&self) -> Value {
-        match self {
-            KafkaClusterSpec::Embedded => json!({ "type": EMBEDDED }),
-        }
+    fn get(&self, name: &str) -> Option<Connection> {
+        self.lock().get(name).cloned()
     }
 }
 
@@ -51,44 +53,126 @@ impl Platform {
         Ok(())
     }
 
-    /// Takes the built-in one as it is, so that what `get` has written can be applied; any other is refused.
+    /// At the start: a client for each cluster. None is asked anything, and one whose spec cannot be used any more keeps
+    /// nothing else from starting: its state says why.
+    pub(super) async fn connect_kafka_clusters(&self) -> Result<(), ControlError> {
+        for cluster in self.db.list(Kind::KafkaCluster).await? {
+            let Metadata { name, group, .. } = &cluster.metadata;
+            let made = match KafkaClusterSpec::from_json(&cluster.spec) {
+                Ok(KafkaClusterSpec::Embedded) => continue,
+                Ok(KafkaClusterSpec::Kafka(spec)) => self.make_client(name, group, &spec).await,
+                Err(error) => Err(error),
+            };
+            self.keep_connection(name, made);
+        }
+        Ok(())
+    }
+
+    /// Takes another value of a secret into use.
+    pub(super) async fn reconnect_kafka_clusters_with(&self, secret: &str) -> Result<(), ControlError> {
+        for cluster in self.db.by_name(Kind::KafkaCluster).await?.values() {
+            let Metadata { name, group, .. } = &cluster.metadata;
+            if let Ok(KafkaClusterSpec::Kafka(spec)) = KafkaClusterSpec::from_json(&cluster.spec)
+                && spec.secrets().contains(secret)
+            {
+                let made = self.make_client(name, group, &spec).await;
+                self.keep_connection(name, made);
+            }
+        }
+        Ok(())
+    }
+
+    fn keep_connection(&self, name: &str, made: Result<KafkaLog, ControlError>) {
+        let connection = match made {
+            Ok(log) => {
+                self.log.set_cluster(name, log.clone());
+                Connection::Made(Arc::new(LastDescription::new(log)))
+            }
+            Err(error) => {
+                tracing::warn!(cluster = name, %error, "the Kafka cluster cannot be connected to");
+                self.log.remove_cluster(name);
+                Connection::Refused(error)
+            }
+        };
+        self.kafka_clusters.lock().insert(name.to_owned(), connection);
+    }
+
+    /// Asks nothing of the cluster, which may be down.
+    async fn make_client(&self, name: &str, group: &str, spec: &KafkaSpec) -> Result<KafkaLog, ControlError> {
+        let mut secrets = Secrets::new();
+        for secret in spec.secrets() {
+            secrets.insert(secret.to_owned(), self.secret_value(secret, group).await?);
+        }
+        let config = spec.config(name, &secrets)?;
+        let connected = tokio::task::spawn_blocking(move || KafkaLog::connect(config)).await?;
+        connected.map_err(|error| invalid(format!("`spec`: {error}")))
+    }
+
+    /// Makes or changes a cluster. The built-in one is taken as it is, so that what `get` has written can be applied.
     pub async fn apply_kafka_cluster(&self, actor: &Actor, text: &str) -> Result<(Value, Change), ControlError> {
-        let (metadata, document): (Metadata, KafkaClusterDocument) = parse_document(text, Kind::KafkaCluster)?;
+        let (metadata, spec) = KafkaClusterSpec::parse(text)?;
         actor.require(Permission::WritePlatform, &metadata.group)?;
-        let spec = document.complete()?;
-        if metadata.name != EMBEDDED {
-            return Err(ControlError::invalid(
-                "kafka_cluster_invalid",
-                format!(
-                    "`metadata.name` is `{}`: the only cluster of type `{EMBEDDED}` is `{EMBEDDED}`",
-                    metadata.name
-                ),
-            )
-            .with_hint("leave the document out: topics are kept in this server's own log"));
-        }
-        if metadata != Metadata::named(EMBEDDED) {
-            return Err(built_in("cannot be changed")
-                .with_hint(format!("write `metadata: {{name: {EMBEDDED}}}`, without labels and other groups")));
-        }
         let _change = self.changes.lock().await;
+        let client = match &spec {
+            KafkaClusterSpec::Embedded => {
+                check_built_in(&metadata)?;
+                None
+            }
+            KafkaClusterSpec::Kafka(spec) => {
+                if metadata.name == EMBEDDED {
+                    return Err(built_in("cannot be changed").with_hint("give the cluster another name"));
+                }
+                self.check_group(&metadata).await?;
+                Some(self.make_client(&metadata.name, &metadata.group, spec).await?)
+            }
+        };
         let (resource, change) = self.db.put(actor, Kind::KafkaCluster, &metadata, &spec.to_json()).await?;
-        Ok((resource.to_json(Some(self.embedded_status().await?)), change))
+        if let (Some(client), false) = (client, actor.is_dry_run) {
+            let is_connected = matches!(self.kafka_clusters.get(&metadata.name), Some(Connection::Made(_)));
+            if change != Change::Unchanged || !is_connected {
+                self.keep_connection(&metadata.name, Ok(client));
+            }
+        }
+        let status = match actor.is_dry_run && spec != KafkaClusterSpec::Embedded {
+            true => None,
+            false => Some(self.kafka_cluster_status(&resource).await?),
+        };
+        Ok((resource.to_json(status), change))
     }
 
     pub async fn delete_kafka_cluster(&self, actor: &Actor, name: &str) -> Result<(), ControlError> {
-        actor.require(Permission::WritePlatform, crate::resource::GROUP_DEFAULT)?;
-        match self.db.get(Kind::KafkaCluster, name).await? {
-            Some(_) => Err(built_in("cannot be deleted").with_hint("delete the topics that are not needed")),
-            None => Err(self.not_found(Kind::KafkaCluster, name).await),
+        actor.require(Permission::WritePlatform, GROUP_DEFAULT)?;
+        let _change = self.changes.lock().await;
+        let Some(resource) = self.db.get(Kind::KafkaCluster, name).await? else {
+            return Err(self.not_found(Kind::KafkaCluster, name).await);
+        };
+        if name == EMBEDDED {
+            return Err(built_in("cannot be deleted").with_hint("delete the topics that are not needed"));
         }
+        actor.check_generation(&format!("the Kafka cluster `{name}`"), Some(resource.generation))?;
+        let attached = self.attached_topics(name).await?;
+        if !attached.is_empty() {
+            let mut names: Vec<&str> = attached.values().map(String::as_str).collect();
+            names.sort_unstable();
+            return Err(ControlError::conflict(
+                "kafka_cluster_in_use",
+                format!("topics are attached to the Kafka cluster `{name}`: {}", names.join(", ")),
+            )
+            .with_hint("delete these topics here first"));
+        }
+        self.db.delete(actor, Kind::KafkaCluster, name).await?;
+        if !actor.is_dry_run {
+            self.log.remove_cluster(name);
+            self.kafka_clusters.lock().remove(name);
+        }
+        Ok(())
     }
 
+    /// All of them, asked at once: one that does not answer makes nobody wait for longer than it does alone.
     pub async fn kafka_clusters(&self) -> Result<Vec<Value>, ControlError> {
-        let mut shown = Vec::new();
-        for cluster in self.db.by_name(Kind::KafkaCluster).await?.values() {
-            shown.push(self.shown_kafka_cluster(cluster).await?);
-        }
-        Ok(shown)
+        let clusters = self.db.by_name(Kind::KafkaCluster).await?;
+        let shown = join_all(clusters.values().map(|cluster| self.shown_kafka_cluster(cluster))).await;
+        shown.into_iter().collect()
     }
 
     pub async fn kafka_cluster(&self, name: &str) -> Result<Value, ControlError> {
@@ -99,9 +183,21 @@ impl Platform {
     }
 
     async fn shown_kafka_cluster(&self, cluster: &Resource) -> Result<Value, ControlError> {
-        match crate::document::from_json::<KafkaClusterDocument>(cluster.spec.clone())?.complete()? {
-            KafkaClusterSpec::Embedded => Ok(cluster.to_json(Some(self.embedded_status().await?))),
+        Ok(cluster.to_json(Some(self.kafka_cluster_status(cluster).await?)))
+    }
+
+    async fn kafka_cluster_status(&self, cluster: &Resource) -> Result<Value, ControlError> {
+        let name = &cluster.metadata.name;
+        if name == EMBEDDED {
+            return self.embedded_status().await;
         }
+        let attached = self.attached_topics(name).await?.len();
+        let asked = match self.kafka_clusters.get(name) {
+            Some(Connection::Made(last)) => last.get(DESCRIPTION_AGE_MAX, DESCRIPTION_WAIT_MAX).await,
+            Some(Connection::Refused(error)) => Asked::Misconfigured { problem: error.detail, hint: error.hint },
+            None => Asked::Unknown,
+        };
+        Ok(status(&asked, attached))
     }
 
     /// What the log's catalogue knows, which is in memory; of topics that are not the server's own.
@@ -121,6 +217,43 @@ impl Platform {
             "diskFreeBytes": self.directory.disk_free_bytes(), "directory": self.directory.log(),
         }))
     }
+}
+
+/// Of a cluster of Apache Kafka.
+fn status(asked: &Asked, attached: usize) -> Value {
+    let (state, problem, hint) = match asked {
+        Asked::Answered(_) => ("running", None, None),
+        Asked::Unreachable { problem, hint } => ("unreachable", Some(problem), hint.as_ref()),
+        Asked::Misconfigured { problem, hint } => ("misconfigured", Some(problem), hint.as_ref()),
+        Asked::Unknown => ("unknown", None, None),
+    };
+    let (brokers, topics) = match asked {
+        Asked::Answered(description) => (brokers(description), Some(topics::own(description).count())),
+        _ => (Vec::new(), None),
+    };
+    json!({
+        "state": state, "problem": problem, "hint": hint, "brokers": brokers, "topics": topics,
+        "attachedTopics": attached,
+    })
+}
+
+fn brokers(description: &ClusterDescription) -> Vec<Value> {
+    description.brokers.iter().map(|(id, address)| json!({ "id": id, "address": address })).collect()
+}
+
+fn check_built_in(metadata: &Metadata) -> Result<(), ControlError> {
+    if metadata.name != EMBEDDED {
+        return Err(invalid(format!(
+            "`metadata.name` is `{}`: the only cluster of type `{EMBEDDED}` is `{EMBEDDED}`",
+            metadata.name
+        ))
+        .with_hint("leave the document out, or write `type: kafka` with the addresses of brokers in `bootstrap`"));
+    }
+    if *metadata != Metadata::named(EMBEDDED) {
+        return Err(built_in("cannot be changed")
+            .with_hint(format!("write `metadata: {{name: {EMBEDDED}}}`, without labels and other groups")));
+    }
+    Ok(())
 }
 
 fn built_in(what: &str) -> ControlError {

@@ -119,7 +119,8 @@ impl From<log::LogError> for ControlError {
             L::BadRecord { .. } => Self::invalid("record_invalid", text),
             L::OffsetGone { .. } | L::OffsetBeyondEnd { .. } => Self::invalid("offset_out_of_range", text),
             L::DiskFull { .. } => Self::unavailable("disk_full", text),
-            L::Cluster { .. } => Self::unavailable("kafka_cluster_unavailable", text),
+            L::Cluster { may_pass: true, .. } => Self::unavailable("kafka_cluster_unavailable", text),
+            L::Cluster { .. } => Self::conflict("kafka_cluster_refused", text),
             L::TopicRecreated { .. } => Self::conflict("topic_recreated", text),
             L::Locked { .. } => Self::conflict("data_directory_in_use", text),
             L::Io { .. } | L::PartitionFailed { .. } | L::PartlyWritten { .. } | L::Closed => {

@@ -134,7 +134,8 @@ impl Platform {
         let action = if before.is_some() { "update" } else { "create" };
         let subject = Subject { kind: KIND, name, group: &group };
         audit::write(&mut transaction, &actor.caller, action, subject, None, None).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        self.reconnect_kafka_clusters_with(name).await
     }
 
     pub async fn delete_secret(&self, actor: &Actor, name: &str) -> Result<(), ControlError> {

@@ -5,6 +5,7 @@ mod daggers;
 mod database;
 mod edits;
 mod history;
+mod kafka_clusters;
 mod open_platform;
 mod scanning;
 mod test_database;

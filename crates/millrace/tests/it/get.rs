@@ -83,8 +83,9 @@ fn the_built_in_kafka_cluster_is_seen_and_stays() {
     };
     apply("{name: embedded, labels: {a: b}}", "{type: embedded}").failed_with(1, "is built in and cannot be changed");
     apply("{name: other}", "{type: embedded}").failed_with(1, "`metadata.name` is `other`");
-    apply("{name: other}", "{type: kafka}").failed_with(1, "`spec.type` is `kafka`");
-    apply("{name: other}", "{type: kafka, bootstrap: 'a:1'}").failed_with(1, "unknown key `bootstrap`");
+    apply("{name: embedded}", "{type: kafka, bootstrap: ['a:1']}").failed_with(1, "is built in and cannot be changed");
+    apply("{name: other}", "{type: kafak}").failed_with(1, "did you mean `kafka`?");
+    apply("{name: other}", "{type: kafka}").failed_with(1, "there is no address");
     server.cli(&["delete", "kafka-cluster", "embedded"]).failed_with(1, "is built in and cannot be deleted");
     let again = server.cli(&["get", "kafka-cluster", "embedded", "-o", "json"]).json();
     assert_eq!(again["metadata"], cluster["metadata"]);

@@ -661,6 +661,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/kafka-clusters/{name}/topics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The topics on a Kafka cluster, attached or not */
+        get: operations["getKafkaClustersNameTopics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/kafka-clusters/{name}/topics/{topic}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One topic on a Kafka cluster */
+        get: operations["getKafkaClustersNameTopicsTopic"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/groups": {
         parameters: {
             query?: never;
@@ -945,6 +979,14 @@ export interface components {
             /** Format: int64 */
             epoch: number;
         };
+        ClusterPartition: {
+            /** Format: int64 */
+            endOffset: number;
+            /** Format: int32 */
+            partition: number;
+            /** Format: int64 */
+            startOffset: number;
+        };
         ClusterSpec: {
             /**
              * Format: int64
@@ -969,6 +1011,40 @@ export interface components {
              * @description Memory of the state of its daggers.
              */
             stateBytes: number;
+        };
+        ClusterTopic: {
+            attachedAs?: string | null;
+            /** @description Another one after the topic was deleted and made anew; null if the brokers are too old to tell. */
+            id?: string | null;
+            name: string;
+            partitions: components["schemas"]["ClusterPartition"][];
+            /** @description By Kafka's names; empty if we may not see them. */
+            settings: {
+                [key: string]: string;
+            };
+        };
+        ClusterTopicList: {
+            facets?: null | components["schemas"]["Facets"];
+            items: components["schemas"]["ClusterTopicSummary"][];
+            /**
+             * Format: int64
+             * @description How many match, on all pages.
+             */
+            total: number;
+        };
+        ClusterTopicSummary: {
+            /** @description The name of the topic here; null if it is not attached. */
+            attachedAs?: string | null;
+            /**
+             * Format: int64
+             * @description Partitions that nobody leads just now.
+             */
+            leaderless: number;
+            name: string;
+            /** Format: int64 */
+            partitions: number;
+            /** Format: int64 */
+            replicas: number;
         };
         Column: {
             children?: components["schemas"]["Column"][] | null;
@@ -1201,6 +1277,12 @@ export interface components {
             link: string;
             user: components["schemas"]["User"];
         };
+        KafkaBroker: {
+            /** @description `host:port`, as the broker says that it is reached. */
+            address: string;
+            /** Format: int32 */
+            id: number;
+        };
         /** @description Where topics are kept. */
         KafkaCluster: {
             apiVersion: string;
@@ -1219,12 +1301,28 @@ export interface components {
             total?: number | null;
         };
         KafkaClusterSpec: {
-            /** @description `embedded`. */
+            /** @description `host:port` of some brokers. */
+            bootstrap?: string[] | null;
+            /** @description Before the names of groups and transactional ids. */
+            prefix?: string | null;
+            /** @description Properties of librdkafka. */
+            properties?: {
+                [key: string]: string;
+            } | null;
+            security?: null | components["schemas"]["KafkaSecurity"];
+            /** @description `embedded` or `kafka`. */
             type: string;
         };
         KafkaClusterStatus: {
+            /**
+             * Format: int64
+             * @description How many topics here are kept there; of type `kafka`.
+             */
+            attachedTopics?: number | null;
+            /** @description Of a cluster of type `kafka`. */
+            brokers?: components["schemas"]["KafkaBroker"][] | null;
             /** Format: int64 */
-            bytes: number;
+            bytes?: number | null;
             /** @description On the server's machine. */
             directory?: string | null;
             /**
@@ -1232,14 +1330,45 @@ export interface components {
              * @description What the disk that it is on has room for.
              */
             diskFreeBytes?: number | null;
+            /** @description What to do about it. */
+            hint?: string | null;
+            /**
+             * Format: int64
+             * @description This and the following of the embedded one.
+             */
+            partitions?: number | null;
+            /** @description Why it is not running. */
+            problem?: string | null;
             /** Format: int64 */
-            partitions: number;
-            /** Format: int64 */
-            records: number;
-            /** @description `running`. */
+            records?: number | null;
+            /** @description `running`, `unreachable`, `misconfigured` or `unknown`. */
             state: string;
-            /** Format: int64 */
-            topics: number;
+            /**
+             * Format: int64
+             * @description Null while the cluster does not answer.
+             */
+            topics?: number | null;
+        };
+        KafkaOauth: {
+            clientId: string;
+            clientSecret: components["schemas"]["SecretName"];
+            scope?: string | null;
+            tokenUrl: string;
+        };
+        KafkaSecurity: {
+            /** @description PEM, or `{secret: NAME}`. */
+            ca?: unknown;
+            /** @description PEM, or `{secret: NAME}`. */
+            certificate?: unknown;
+            key?: null | components["schemas"]["SecretName"];
+            keyPassword?: null | components["schemas"]["SecretName"];
+            /** @description `PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512` or `OAUTHBEARER`. */
+            mechanism?: string | null;
+            oauth?: null | components["schemas"]["KafkaOauth"];
+            password?: null | components["schemas"]["SecretName"];
+            /** @description `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`. */
+            protocol?: string | null;
+            username?: string | null;
         };
         /** @description consumed = delivered + filtered + late + dead_lettered + held, always. */
         Ledger: {
@@ -1517,6 +1646,10 @@ export interface components {
         };
         SecretList: {
             items: components["schemas"]["Secret"][];
+        };
+        SecretName: {
+            /** @description The name of a secret of the same group. */
+            secret: string;
         };
         Session: {
             groups: components["schemas"]["Membership"][];
@@ -3369,6 +3502,78 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getKafkaClustersNameTopics: {
+        parameters: {
+            query?: {
+                /** @description Words that must all be found, in the topic's name here or there. */
+                search?: string;
+                /** @description A column, with a leading `-` the greatest first. */
+                sort?: string;
+                limit?: number;
+                offset?: number;
+                /** @description Also those that Kafka keeps for itself, whose names begin with `__`. */
+                internal?: boolean;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClusterTopicList"];
+                };
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getKafkaClustersNameTopicsTopic: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+                topic: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClusterTopic"];
+                };
             };
             /** @description what is wrong and what to do */
             default: {
