@@ -29,4 +29,6 @@ scripts/with_postgres.sh cargo test --release --locked --workspace --no-fail-fas
 CODEC_TESTEE=$PWD/target/release/examples/conformance_testee tests/conformance/run.sh
 tests/independent/run.sh
 tests/oidc/run.sh
+tests/kafka/interchange/run.sh
+scripts/kafka/with_kafka.sh -- tests/kafka/python.sh tests/kafka/oracle_test.py
 scripts/e2e.sh access.spec.ts dagger.spec.ts file.spec.ts flow.spec.ts frame.spec.ts preview.spec.ts rest.spec.ts settings.spec.ts topic.spec.ts
