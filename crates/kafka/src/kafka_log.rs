@@ -527,8 +527,12 @@ impl Shared {
             .set("enable.idempotence", "true")
             .set("partitioner", "murmur2_random")
             .set("message.timeout.ms", PUBLISH_TIMEOUT.as_millis().to_string());
-        if !self.config.properties.contains_key("message.max.bytes") {
-            client.set("message.max.bytes", log::RECORD_BYTES_MAX.to_string());
+        for (name, value) in
+            [("message.max.bytes", log::RECORD_BYTES_MAX.to_string()), ("compression.type", "lz4".to_owned())]
+        {
+            if !self.config.properties.contains_key(name) {
+                client.set(name, value);
+            }
         }
         let made = client.create_with_context(self.events.for_another_client());
         let made: FutureProducer<ClientEvents> = made.map_err(|error| self.error(error))?;

@@ -20,7 +20,7 @@ class Millrace:
 
     name = "millrace"
     # What is published is not compressed; what daggers write is as their sinks say.
-    codec = "none"
+    codec = "lz4"
 
     def __init__(self, binary: Path, bootstrap: str):
         self._binary = binary
