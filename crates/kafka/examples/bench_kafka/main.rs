@@ -67,24 +67,25 @@ fn main() -> Outcome<()> {
     }
     if matches!(part.as_str(), "all" | "sink") {
         sink::run(&mut bench)?;
-        for (ours, alone) in [("writer, with timestamps", "rd_kafka_produce_batch")] {
-            let (rate, alone) = (bench.rate(&format!("sink none: {ours}")), bench.rate(&format!("sink none: {alone}")));
-            eprintln!("sink: {:.2} of rd_kafka_produce_batch", rate / alone);
-            holds &= rate >= SINK_WANTED || rate >= SINK_SHARE_WANTED * alone;
-        }
+        let rate = bench.rate("sink none: writer, with timestamps");
+        let alone = bench.rate("sink none: rd_kafka_produce_batch");
+        eprintln!("sink: {:.2} of rd_kafka_produce_batch, wanted {SINK_SHARE_WANTED}", rate / alone);
+        holds &= rate >= SINK_WANTED || rate >= SINK_SHARE_WANTED * alone;
     }
     if matches!(part.as_str(), "all" | "delivery") {
-        let ratio = sink::exactly_once(&bench)?;
+        let ratio = sink::exactly_once(&mut bench)?;
         eprintln!(
             "exactly once against at least once, checkpoints every 10 s: {ratio:.3}, wanted {EXACTLY_ONCE_WANTED}"
         );
         holds &= ratio >= EXACTLY_ONCE_WANTED;
     }
     bench.print_table();
-    println!(
-        "{{\"name\":\"kafka\",\"ours\":{ours:.0},\"limit\":{SOURCE_WANTED:.0},\"unit\":\"records/s and core\",\"ratio\":{:.3},\"wanted\":1.0}}",
-        ours / SOURCE_WANTED
-    );
+    if ours.is_finite() {
+        let ratio = ours / SOURCE_WANTED;
+        println!(
+            "{{\"name\":\"kafka\",\"ours\":{ours:.0},\"limit\":{SOURCE_WANTED:.0},\"unit\":\"records/s and core\",\"ratio\":{ratio:.3},\"wanted\":1.0}}"
+        );
+    }
     std::process::exit(i32::from(!holds));
 }
 
@@ -99,6 +100,7 @@ impl Bench {
     }
 
     fn note(&mut self, row: &str, cost: Cost) {
+        eprintln!("{row}: {:.0} ns a record, {:.0} on the clock", cost.cpu, cost.wall);
         match self.rows.iter_mut().find(|(name, _)| name == row) {
             Some((_, costs)) => costs.push(cost),
             None => self.rows.push((row.to_owned(), vec![cost])),

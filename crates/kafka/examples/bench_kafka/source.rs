@@ -55,6 +55,9 @@ pub fn run(bench: &mut Bench) -> Outcome<()> {
         let cost = measure(|| read(&bench.runtime, &embedded, "bench", None))?;
         bench.note("embedded log: into slabs", cost);
     }
+    for (codec, _) in compressions() {
+        bench.delete(&format!("bench-source-{codec}"))?;
+    }
     Ok(())
 }
 
@@ -106,7 +109,7 @@ fn read(
 
 async fn read_partition(mut reader: Box<dyn PartitionReader>, program: Option<DecodeProgram>) -> Result<usize, String> {
     let mut decoder = program.as_ref().map(|program| program.decoder());
-    let (mut records, mut slabs) = (0, 0);
+    let mut records = 0;
     loop {
         let slab = reader.poll(SLAB_BYTES, Duration::from_secs(5)).await.map_err(|error| error.to_string())?;
         if let Some(decoder) = &mut decoder {
@@ -116,11 +119,7 @@ async fn read_partition(mut reader: Box<dyn PartitionReader>, program: Option<De
             }
         }
         records += slab.len();
-        slabs += 1;
         if slab.at_end() {
-            if std::env::var_os("BENCH_SLABS").is_some() {
-                eprintln!("{records} records in {slabs} slabs");
-            }
             return Ok(records);
         }
     }
