@@ -13,7 +13,7 @@ help:
 	@echo "make up           build what is missing, start everything with the demo city, print the address; KAFKA=real with a Kafka"
 	@echo "make test         run all tests (installs what they need)"
 	@echo "make build        target/release/millrace"
-	@echo "make bench        benchmarks; NAME=tumble|hop|session|memory|idle|lists|chart|codec|log|series|s2 for one"
+	@echo "make bench        benchmarks; NAME=tumble|hop|session|memory|idle|lists|chart|codec|log|series|s2|kafka for one"
 	@echo "make faults       fault tests; AREA=engine|control for one, SEEDS=20 runs"
 	@echo "make conformance  the protobuf conformance suite"
 	@echo "make e2e          the portal in Chromium: every page at two widths in two themes, with axe"
