@@ -94,9 +94,15 @@ pub fn settled(own: &EpochRecord) -> EpochRecord {
 }
 
 /// What is to be restored, judged by the number of the checkpoint whose results were committed (`None`: of none of this
-/// lineage). `Err` when that is neither of the two that are there.
+/// lineage). `Err` when that is none of those that are there: then this is an older copy of the state.
 pub fn judge(record: &EpochRecord, committed: Option<u64>) -> Result<&Content, u64> {
-    let Some(otherwise) = &record.otherwise else { return Ok(&record.content) };
+    let Some(otherwise) = &record.otherwise else {
+        return match committed {
+            Some(number) if number > record.content.number => Err(number),
+            // Fewer: in between it did not commit elsewhere.
+            _ => Ok(&record.content),
+        };
+    };
     match committed {
         Some(number) if number == record.content.number => Ok(&record.content),
         Some(number) if number == otherwise.number => Ok(otherwise),
@@ -164,7 +170,9 @@ mod tests {
         assert_eq!(judge(&taken, Some(2)).map(|content| content.header.clone()), Ok(json!({"at": 5})));
         assert_eq!(judge(&taken, Some(1)).map(|content| content.header.clone()), Ok(json!({"at": 0})));
         assert_eq!((judge(&taken, Some(7)), judge(&taken, None)), (Err(7), Err(0)));
-        assert_eq!(judge(&settled(&taken), Some(7)).map(|content| content.number), Ok(2));
+        assert_eq!(judge(&settled(&taken), Some(1)).map(|content| content.number), Ok(2));
+        // A copy of a state that has gone on elsewhere.
+        assert_eq!(judge(&settled(&taken), Some(3)), Err(3));
         // Before the first one nothing was written.
         let first = next(&take_over(None, "abc"), json!({"at": 0}), Vec::new(), Commit::Elsewhere);
         assert_eq!(judge(&first, None).map(|content| content.number), Ok(1));

@@ -16,10 +16,11 @@ pub enum CheckpointError {
     #[error("another process has taken over (it owns epoch {epoch}); this one must stop")]
     Fenced { epoch: u64 },
     #[error(
-        "the results of checkpoint {committed} were committed last, and only the checkpoints {latest} and {otherwise} are \
-         here: this is not the state that wrote them"
+        "the results of checkpoint {committed} were committed last, and the last one here is {latest}: this is an older copy \
+         of the state, and going on from it would write results twice; put back the newest copy, or delete the dagger and \
+         apply it again under another name and topic"
     )]
-    Undecided { committed: u64, latest: u64, otherwise: u64 },
+    Undecided { committed: u64, latest: u64 },
 }
 
 impl CheckpointError {
@@ -93,11 +94,8 @@ impl CheckpointStore {
     /// were committed, if this lineage has any.
     pub fn restore(&mut self, committed: Option<u64>) -> Result<Option<Restored>, CheckpointError> {
         let judged = protocol::judge(&self.own, committed).cloned();
-        let content = judged.map_err(|committed| CheckpointError::Undecided {
-            committed,
-            latest: self.own.content.number,
-            otherwise: self.own.otherwise.as_ref().map_or(0, |otherwise| otherwise.number),
-        })?;
+        let latest = self.own.content.number;
+        let content = judged.map_err(|committed| CheckpointError::Undecided { committed, latest })?;
         // The record on disk still names both, and stays until the next one is there.
         self.before = Some(self.own.clone());
         self.own.content = content;

@@ -13,6 +13,7 @@ mod launch;
 mod people;
 mod preview;
 mod rate;
+mod reading;
 mod replay;
 mod results;
 mod revisions;

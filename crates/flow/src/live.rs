@@ -374,8 +374,12 @@ impl Runner {
     async fn discover(&mut self) -> Result<(), FlowError> {
         self.last_discovery = Instant::now();
         for (topic, before) in &self.shapes {
-            // What cannot be asked now is asked again; readers tell when a topic is gone.
-            let Ok(now) = self.log.shape(topic).await else { continue };
+            let now = match self.log.shape(topic).await {
+                Ok(now) => now,
+                Err(gone @ log::LogError::UnknownTopic { .. }) => return Err(gone.into()),
+                // What cannot be asked now is asked again.
+                Err(_) => continue,
+            };
             if now.id != before.id {
                 return Err(log::LogError::TopicRecreated { topic: topic.clone() }.into());
             }

@@ -9,11 +9,11 @@ use log::{
     Ack, LogError, NewRecord, PartitionReader, PartitionStatus, TopicConfig, TopicDescription, TopicLog, TopicShape,
     check_topic_name,
 };
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka_sys::rd_kafka_resp_err_t;
 
@@ -190,6 +190,17 @@ impl KafkaLog {
         }
     }
 
+    /// Gives a topic more partitions, `count` in all. Records of a key may lie in another one from then on.
+    pub async fn add_partitions(&self, topic: &str, count: u32) -> Result<(), LogError> {
+        let admin = self.0.admin()?;
+        let wanted = [NewPartitions::new(topic, count as usize)];
+        let answers = admin.create_partitions(&wanted, &admin_options()).await.map_err(|error| self.0.error(error))?;
+        match answers.into_iter().next() {
+            None | Some(Ok(_)) => Ok(()),
+            Some(Err((_, code))) => Err(self.0.error(KafkaError::AdminOp(code))),
+        }
+    }
+
     /// Makes a topic with so many replicas; `None` leaves them to the cluster.
     pub async fn create(&self, name: &str, config: &TopicConfig, replicas: Option<u16>) -> Result<(), LogError> {
         check_topic_name(name)?;
@@ -292,12 +303,23 @@ impl TopicLog for KafkaLog {
     async fn produce(&self, topic: &str, records: Vec<NewRecord>) -> Result<Vec<Ack>, LogError> {
         let producer = self.0.publisher()?;
         let mut waiting = Vec::with_capacity(records.len());
+        let mut has_asked = false;
         for record in &records {
             waiting.push(loop {
                 match producer.send_result(published(topic, record)) {
                     Ok(delivery) => break Ok(delivery),
                     Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
                         tokio::time::sleep(Duration::from_millis(5)).await;
+                    }
+                    // A partition that was added since the client has asked last.
+                    Err((KafkaError::MessageProduction(RDKafkaErrorCode::UnknownPartition), _)) if !has_asked => {
+                        has_asked = true;
+                        let (producer, topic) = (producer.clone(), topic.to_owned());
+                        let ask = move |shared: &Shared| {
+                            let asked = producer.client().fetch_metadata(Some(&topic), REQUEST_TIMEOUT);
+                            asked.map(drop).map_err(|error| shared.error(error))
+                        };
+                        self.0.blocking(ask).await?;
                     }
                     Err((error, _)) => break Err(error),
                 }
@@ -505,8 +527,12 @@ impl Shared {
             .set("enable.idempotence", "true")
             .set("partitioner", "murmur2_random")
             .set("message.timeout.ms", PUBLISH_TIMEOUT.as_millis().to_string());
-        if !self.config.properties.contains_key("message.max.bytes") {
-            client.set("message.max.bytes", log::RECORD_BYTES_MAX.to_string());
+        for (name, value) in
+            [("message.max.bytes", log::RECORD_BYTES_MAX.to_string()), ("compression.type", "lz4".to_owned())]
+        {
+            if !self.config.properties.contains_key(name) {
+                client.set(name, value);
+            }
         }
         let made = client.create_with_context(self.events.for_another_client());
         let made: FutureProducer<ClientEvents> = made.map_err(|error| self.error(error))?;

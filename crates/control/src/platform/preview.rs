@@ -1,6 +1,7 @@
 //! A dagger over the records that are there, as a bounded run: same engine, nothing written.
 
 use super::Platform;
+use super::reading::next_there;
 use crate::access::Caller;
 use crate::dagger_spec::DaggerSpec;
 use crate::error::ControlError;
@@ -10,7 +11,6 @@ use serde_json::Value;
 use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Of each partition the last records are read.
 const RECORDS_PER_PARTITION_MAX: i64 = 20_000;
@@ -95,7 +95,7 @@ impl Platform {
         let mut reader = self.log.open(topic, partition, start).await?;
         let mut bytes = 0;
         while reader.position() < end && bytes < BYTES_PER_PARTITION_MAX {
-            let slab = reader.poll(POLL_BYTES, Duration::ZERO).await?;
+            let slab = next_there(reader.as_mut(), POLL_BYTES).await?;
             if slab.is_empty() {
                 break;
             }

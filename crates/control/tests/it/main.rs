@@ -6,6 +6,7 @@ mod database;
 mod edits;
 mod history;
 mod kafka_clusters;
+mod kafka_daggers;
 mod open_platform;
 mod scanning;
 mod test_database;

@@ -17,6 +17,8 @@ const ROUND_BYTES_ENOUGH: usize = 256 << 10;
 /// The readers of a dagger, one per lane of its engine.
 pub(crate) struct Intake {
     readers: Vec<Box<dyn PartitionReader>>,
+    /// Where each reader was when its last slab was passed on.
+    positions: Vec<i64>,
     idle: Vec<Idleness>,
     last_round: Instant,
 }
@@ -42,6 +44,7 @@ impl Intake {
         idle_ms: Vec<i64>,
     ) -> Result<Self, FlowError> {
         let mut readers = Vec::new();
+        let offsets = positions.iter().map(|(_, _, offset)| *offset).collect();
         for (topic, partition, offset) in positions {
             readers.push(log.open(&topic, partition, offset).await?);
         }
@@ -49,7 +52,7 @@ impl Intake {
             .into_iter()
             .map(|ms| Idleness { idle_after: Duration::from_millis(ms.max(0) as u64), at_end_since: None })
             .collect();
-        Ok(Intake { readers, idle, last_round: Instant::now() })
+        Ok(Intake { readers, positions: offsets, idle, last_round: Instant::now() })
     }
 
     /// The next round's slabs: at once when there is much, after `latency_max` when there is little, and nothing after
@@ -68,10 +71,10 @@ impl Intake {
             let waiting = self.readers.iter_mut().map(|reader| reader.poll(SLAB_BYTES_MAX, wait).boxed());
             let (first, lane, _) = select_all(waiting).await;
             let first = first?;
-            if first.is_empty() {
+            self.note(lane, &first);
+            if !self.has_moved(lane, &first) {
                 return Ok(Vec::new());
             }
-            self.note(lane, &first);
             slabs.push((lane, first));
         }
         let bytes: usize = slabs.iter().map(|(_, slab)| slab.data.len()).sum();
@@ -98,11 +101,17 @@ impl Intake {
             }
             let slab = self.readers[lane].poll(SLAB_BYTES_MAX, Duration::ZERO).await?;
             self.note(lane, &slab);
-            if !slab.is_empty() {
+            if self.has_moved(lane, &slab) {
                 slabs.push((lane, slab));
             }
         }
         Ok(slabs)
+    }
+
+    /// Also without records: a log can have offsets that no record has, such as the ends of transactions.
+    fn has_moved(&mut self, lane: usize, slab: &Slab) -> bool {
+        let before = std::mem::replace(&mut self.positions[lane], slab.next_offset);
+        !slab.is_empty() || slab.next_offset != before
     }
 
     fn note(&mut self, lane: usize, slab: &Slab) {
