@@ -102,11 +102,8 @@ enum Case {
 const CASES: &[(&str, Case)] = &[
     ("broker-restart", Case::Broker(BrokerFault::Restart)),
     ("leader-killed", Case::Broker(BrokerFault::LeaderKilled)),
-    ("broker-cut", Case::Broker(BrokerFault::Cut)),
-    ("broker-blackhole", Case::Broker(BrokerFault::Blackhole)),
     ("broker-paused", Case::Broker(BrokerFault::Paused)),
     ("all-brokers-killed", Case::AllBrokers),
-    ("outage-longer-than-idle", Case::LongerThanIdle),
     ("server-killed", Case::ServerKilled),
     ("at-least-once", Case::AtLeastOnce),
     ("zombie", Case::Zombie),
@@ -114,6 +111,9 @@ const CASES: &[(&str, Case)] = &[
     ("too-large", Case::TooLarge),
     ("unknown-frames", Case::UnknownFrames),
     ("topic-deleted", Case::TopicDeleted),
+    ("broker-cut", Case::Broker(BrokerFault::Cut)),
+    ("broker-blackhole", Case::Broker(BrokerFault::Blackhole)),
+    ("outage-longer-than-idle", Case::LongerThanIdle),
     ("clock-skew", Case::ClockSkew),
     ("tokens-expire", Case::TokensExpire),
     ("password-changed", Case::PasswordChanged),
@@ -123,7 +123,7 @@ const CASES: &[(&str, Case)] = &[
 /// What runs where nobody wants to wait long.
 const FAST: &[Case] = &[
     Case::Broker(BrokerFault::LeaderKilled),
-    Case::LongerThanIdle,
+    Case::AllBrokers,
     Case::ServerKilled,
     Case::Zombie,
     Case::TooLarge,
@@ -233,16 +233,25 @@ async fn one(clusters: &mut Clusters, name: &str, case: Case, seed: u64) -> Foun
     found
 }
 
+/// Of the cluster that a case needs. Where brokers die there is nothing between them and their clients, which would still
+/// take connections.
+fn options(case: Case) -> Vec<&'static str> {
+    let others: &[&str] = match case {
+        Case::Broker(BrokerFault::Cut | BrokerFault::Blackhole) | Case::LongerThanIdle => &["--proxied"],
+        Case::ClockSkew => &["--clock-skew", "2=+3h", "--clock-skew", "3=-2h"],
+        Case::TokensExpire | Case::PasswordChanged => {
+            return [&["--nodes", "3", "--proxied", "--secure"][..], &SHORT_SESSION, &logins::REAUTHENTICATION].concat();
+        }
+        _ => &[],
+    };
+    [&["--nodes", "3"][..], &SHORT_SESSION, others].concat()
+}
+
 async fn disturb(clusters: &mut Clusters, plan: Plan, case: Case, found: &mut Found) -> Result<()> {
-    let three = [&["--nodes", "3", "--proxied"][..], &SHORT_SESSION].concat();
-    let skewed = [&["--nodes", "3", "--clock-skew", "2=+3h", "--clock-skew", "3=-2h"][..], &SHORT_SESSION].concat();
-    let secure = [&["--nodes", "3", "--proxied", "--secure"][..], &SHORT_SESSION, &logins::REAUTHENTICATION].concat();
     let cluster = match case {
-        Case::ClockSkew => clusters.with(&skewed)?,
-        Case::TokensExpire | Case::PasswordChanged => clusters.with(&secure)?,
         // What was full is not small any more.
         Case::DiskFull => clusters.anew(&disk::SMALL)?,
-        _ => clusters.with(&three)?,
+        case => clusters.with(&options(case))?,
     };
     match case {
         Case::Broker(fault) => brokers::one_broker(&cluster, fault, plan, found).await,

@@ -60,7 +60,7 @@ pub async fn deleted(cluster: &Arc<TestCluster>, plan: Plan, found: &mut Found) 
     scene.was_told(&["topic", &input], found);
     cluster.create_topic(&input, PARTITIONS, &[]).await?;
     scene.until("question what to do", |status| status["asksAboutLoss"] == true).await?;
-    scene.was_told(&["failed", &input, "created"], found);
+    scene.was_told(&["failed", &input, "made anew", "choose where"], found);
     for dagger in scene.plan.daggers() {
         scene.start_dagger(&dagger, Some("earliest")).await?.success()?;
     }

@@ -71,7 +71,10 @@ fn last_record(data: &Path, dagger: &str) -> Result<Value> {
     let mut names: Vec<_> = std::fs::read_dir(folder)?.flatten().map(|entry| entry.path()).collect();
     names.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     names.sort();
-    Ok(serde_json::from_slice(&std::fs::read(names.last().ok_or("no checkpoint")?)?)?)
+    let bytes = std::fs::read(names.last().ok_or("no checkpoint")?)?;
+    // Before it, a line with its checksum.
+    let start = bytes.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    Ok(serde_json::from_slice(&bytes[start..])?)
 }
 
 /// The checkpoint whose results are committed; `None` while that is not decided.

@@ -112,7 +112,10 @@ impl Server {
     /// Documents as people write them.
     pub async fn post_text(&self, path: &str, text: String) -> Result<Answer> {
         let request = self.http.post(format!("{}/api/v1{path}", self.url)).bearer_auth(TOKEN);
-        answer(request.body(text).send().await?).await
+        match request.body(text).send().await {
+            Ok(response) => answer(response).await,
+            Err(error) => Err(format!("{error}: {:?}", std::error::Error::source(&error)).into()),
+        }
     }
 
     pub async fn put(&self, path: &str, body: Value) -> Result<Answer> {
@@ -151,7 +154,11 @@ impl Server {
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
-        answer(request.send().await?).await
+        match request.send().await {
+            Ok(response) => answer(response).await,
+            // Its own words leave out why.
+            Err(error) => Err(format!("{error}: {:?}", std::error::Error::source(&error)).into()),
+        }
     }
 }
 
