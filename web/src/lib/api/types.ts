@@ -39,7 +39,7 @@ export type DaggerState =
 export interface OnKafka { cluster?: string | null; delivery?: string | null; compression?: string | null }
 export type SinkSpec = Schemas['SinkSpec'] & OnKafka
 export type StreamSpec = Exact<Filled<Schemas['StreamSpec'], 'table' | 'consumerGroup' | 'timestamp' | 'startFrom'>, { onBadRecord: 'deadLetter' | 'skip' | 'fail'; late: 'drop' | 'keep'; watermark: Filled<Schemas['WatermarkSpec'], 'delay' | 'interval' | 'idle'> }>
-export type DaggerSpec = Exact<Filled<Schemas['DaggerSpec'], 'cluster' | 'sinks' | 'parallelism'>, { streams: StreamSpec[]; checkpoint: Filled<Schemas['CheckpointSpec'], 'interval'>; state: 'running' | 'suspended' }>
+export type DaggerSpec = Exact<Filled<Schemas['DaggerSpec'], 'cluster' | 'sinks' | 'parallelism'>, { streams: StreamSpec[]; sinks: SinkSpec[]; checkpoint: Filled<Schemas['CheckpointSpec'], 'interval'>; state: 'running' | 'suspended' }>
 
 export type Ledger = Schemas['Ledger']
 export type PartitionStatus = Schemas['PartitionStatus']
