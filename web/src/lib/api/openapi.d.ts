@@ -1519,6 +1519,12 @@ export interface components {
             title: string;
         };
         Publish: {
+            /** @description The Kafka cluster on which a topic is made that is not there. */
+            cluster?: string | null;
+            /** @description On a Kafka cluster: `none`, `gzip`, `snappy`, `lz4` or `zstd`. */
+            compression?: string | null;
+            /** @description On a Kafka cluster: `exactlyOnce` (seen once a checkpoint is there) or `atLeastOnce`. */
+            delivery?: string | null;
             key?: string[];
             /** Format: int32 */
             partitions?: number | null;
