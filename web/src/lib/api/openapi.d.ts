@@ -1118,6 +1118,11 @@ export interface components {
             streams: components["schemas"]["StreamSpec"][];
         };
         DaggerStatus: {
+            /**
+             * @description It has failed because records are gone that it has not read, and starts again when somebody decides from where
+             *     (`acceptLoss`).
+             */
+            asksAboutLoss?: boolean | null;
             checkpoint?: null | components["schemas"]["CheckpointStatus"];
             /** Format: int64 */
             failures?: number | null;
@@ -1129,6 +1134,8 @@ export interface components {
             lastError?: string | null;
             lastErrorAt?: string | null;
             ledger?: null | components["schemas"]["Ledger"];
+            /** @description What somebody who looks at its results should know. */
+            notices?: string[] | null;
             /** @description The steps of the query, in the order in which records go through them. */
             operators?: components["schemas"]["Operator"][] | null;
             partitions?: components["schemas"]["PartitionStatus"][] | null;
@@ -1681,6 +1688,12 @@ export interface components {
         };
         /** @description Which keys go with which kind is in docs/daggers.md. */
         SinkSpec: {
+            /** @description The Kafka cluster on which a topic is made that is not there. */
+            cluster?: string | null;
+            /** @description On a Kafka cluster: `none`, `gzip`, `snappy`, `lz4` or `zstd`. */
+            compression?: string | null;
+            /** @description On a Kafka cluster: `exactlyOnce` or `atLeastOnce`. */
+            delivery?: string | null;
             /** @description A text, or `{"column": NAME}`, for each. */
             headers?: {
                 [key: string]: unknown;
@@ -1696,6 +1709,10 @@ export interface components {
             topic?: string | null;
         };
         SinkStatus: {
+            /** @description The Kafka cluster that the topic is on. */
+            cluster?: string | null;
+            compression?: string | null;
+            delivery?: string | null;
             headers?: {
                 [key: string]: unknown;
             } | null;
@@ -1712,6 +1729,8 @@ export interface components {
             rows: number;
             schema?: string | null;
             topic?: string | null;
+            /** @description Exactly once: results are seen when a checkpoint is there, so after so long. */
+            visibleEvery?: string | null;
         };
         SqlDocument: {
             sql: string;
@@ -1807,6 +1826,8 @@ export interface components {
             startOffset: number;
         };
         TopicSpec: {
+            /** @description The Kafka cluster that the records are in; the embedded log if not given. */
+            cluster?: string | null;
             description?: string | null;
             encoding?: null | components["schemas"]["Encoding"];
             keyEncoding?: null | components["schemas"]["Encoding"];
@@ -1814,12 +1835,19 @@ export interface components {
             keySchema?: string | null;
             /** Format: int32 */
             partitions?: number | null;
+            /**
+             * Format: int32
+             * @description Of a topic that has to be made on a cluster.
+             */
+            replicas?: number | null;
             /** @description A duration, or `forever`. */
             retention?: string | null;
             /** Format: int64 */
             retentionBytes?: number | null;
             /** @description The message type of every record; without one their bytes are not looked at. */
             schema?: string | null;
+            /** @description The topic's name on the cluster, where it is another. */
+            topic?: string | null;
         };
         TopicStatus: {
             /** Format: int64 */
