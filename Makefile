@@ -5,6 +5,7 @@ LISTEN ?= 127.0.0.1:8080
 NAME ?= all
 AREA ?= all
 SEEDS ?= 20
+MINUTES ?= 5
 KAFKA ?= embedded
 
 .PHONY: help build up test bench faults lint conformance e2e
@@ -13,8 +14,8 @@ help:
 	@echo "make up           build what is missing, start everything with the demo city, print the address; KAFKA=real with a Kafka"
 	@echo "make test         run all tests (installs what they need)"
 	@echo "make build        target/release/millrace"
-	@echo "make bench        benchmarks; NAME=tumble|hop|session|memory|idle|lists|chart|codec|log|series|s2 for one"
-	@echo "make faults       fault tests; AREA=engine|control for one, SEEDS=20 runs"
+	@echo "make bench        benchmarks; NAME=tumble|hop|session|memory|idle|lists|chart|codec|log|series|s2|kafka for one"
+	@echo "make faults       fault tests; AREA=engine|control|kafka|kafka-fast for one, SEEDS=20 runs; AREA=kafka-city MINUTES=5"
 	@echo "make conformance  the protobuf conformance suite"
 	@echo "make e2e          the portal in Chromium: every page at two widths in two themes, with axe"
 	@echo "make lint         rustfmt, clippy, cargo deny"
@@ -42,7 +43,7 @@ bench: build
 	@scripts/bench.sh $(NAME)
 
 faults: build
-	@scripts/faults.sh $(AREA) $(SEEDS)
+	@scripts/faults.sh $(AREA) $(SEEDS) $(MINUTES)
 
 conformance: build
 	tests/conformance/run.sh

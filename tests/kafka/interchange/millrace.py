@@ -19,7 +19,7 @@ class Millrace:
     """A server of its own, or the one that MILLRACE_URL names; its topics are on the real cluster, by the same names."""
 
     name = "millrace"
-    # What is published is not compressed; what daggers write is as their sinks say.
+    # Of what is published; what daggers write is as their sinks say.
     codec = "lz4"
 
     def __init__(self, binary: Path, bootstrap: str):

@@ -141,7 +141,9 @@ fn a_guid_in_the_header_is_read_and_written() {
 #[test]
 fn what_is_wrong_with_a_frame_is_said() {
     let only_7 = confluent(&[7, 12]);
-    let cases: [(&WireFormat, &[u8], Option<&[u8]>, &str, Option<u32>); 12] = [
+    /// Format, value, header; what is said, and where.
+    type Case<'a> = (&'a WireFormat, &'a [u8], Option<&'a [u8]>, &'a str, Option<u32>);
+    let cases: [Case<'_>; 12] = [
         (&only_7, b"\x0a\x01x", None, "begins with 0x0a: it looks like bare protobuf (`protobuf`)", Some(0)),
         (&only_7, b"{\"id\": \"x\"}", None, "begins with 0x7b: it looks like JSON", Some(0)),
         (&only_7, b"\x05", None, "begins with 0x05", Some(0)),

@@ -34,6 +34,13 @@ impl Idleness {
     fn is_idle(&self, reader: &dyn PartitionReader) -> bool {
         self.at_end_since.is_some_and(|since| since.elapsed() >= self.idle_after) && reader.is_current()
     }
+
+    /// Rest begins anew when the log answers again: who publishes was perhaps kept from it as long as we were.
+    fn look(&mut self, reader: &dyn PartitionReader) {
+        if self.at_end_since.is_some() && !reader.is_current() {
+            self.at_end_since = Some(Instant::now());
+        }
+    }
 }
 
 impl Intake {
@@ -62,6 +69,9 @@ impl Intake {
         latency_max: Duration,
         wait: Duration,
     ) -> Result<Vec<(usize, Slab)>, FlowError> {
+        for (idle, reader) in self.idle.iter_mut().zip(&self.readers) {
+            idle.look(reader.as_ref());
+        }
         let mut slabs = self.available().await?;
         if slabs.is_empty() {
             if self.readers.is_empty() {

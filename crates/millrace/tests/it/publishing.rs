@@ -217,7 +217,7 @@ fn a_topic_has_an_encoding_and_types_for_its_keys() {
     let type_name = type_name.as_str().unwrap();
     let create = ["topic", "create", "framed", "--schema", type_name, "--key-schema", type_name, "--encoding"];
     server.cli(&[&create, ["{"].as_slice()].concat()).failed_with(2, "--encoding is not JSON");
-    server.cli(&[&create, ["confluant"].as_slice()].concat()).failed_with(3, "did you mean `confluent`?");
+    server.cli(&[&create, ["confluant"].as_slice()].concat()).failed_with(1, "did you mean `confluent`?");
     server.cli(&[&create, [r#"{"type": "confluent", "schemaIds": [7]}"#].as_slice()].concat()).ok();
     let shown = server.cli(&["-o", "json", "topic", "show", "framed"]).json();
     assert_eq!(shown["spec"]["encoding"], json!({"type": "confluent", "schemaIds": [7]}));

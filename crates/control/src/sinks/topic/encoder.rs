@@ -328,3 +328,6 @@ fn index(schema: &Schema, column: &str, what: &str) -> Result<usize, ControlErro
 fn in_key(error: ControlError) -> ControlError {
     ControlError { detail: format!("{} (in the key, which the topic's `keySchema` describes)", error.detail), ..error }
 }
+
+#[cfg(test)]
+mod tests;
