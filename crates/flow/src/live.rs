@@ -393,18 +393,22 @@ impl Runner {
     }
 
     async fn checkpoint(&mut self) -> Result<(), FlowError> {
-        self.outside.flush().await?;
         let (lineage, number) = self.with_store(|store| {
             let (lineage, number) = store.next_checkpoint();
             (lineage.to_owned(), number)
         });
-        let commit = match self.outside.prepare(&lineage, number).await? {
+        let (status, watched) = (self.outside.status.clone(), (self.log.as_ref(), self.shapes.as_slice()));
+        let prepared = async {
+            self.outside.flush().await?;
+            self.outside.prepare(&lineage, number).await
+        };
+        let commit = match telling(&status, watched, prepared).await? {
             true => Commit::Elsewhere,
             false => Commit::AtOnce,
         };
         self.write_checkpoint(commit).await?;
         if commit == Commit::Elsewhere {
-            self.outside.commit().await?;
+            telling(&status, (self.log.as_ref(), &self.shapes), self.outside.commit()).await?;
             let store = Arc::clone(&self.checkpoints);
             let settle = move || store.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).settle();
             self.totals.checkpoint_epoch = blocking(move || Ok(settle()?)).await?;
@@ -487,6 +491,8 @@ impl Runner {
 
 const STATE_MEASURE_INTERVAL: Duration = Duration::from_secs(1);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// How often it is looked, while a sink is waited for, whether the log answers.
+const TELL_INTERVAL: Duration = Duration::from_millis(500);
 /// How often a dagger looks whether its topics have more partitions, or are other ones.
 const DISCOVERY_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -628,6 +634,31 @@ impl Outside {
             let problem = format!("{error}; trying again");
             if !error.retry || self.pause(problem).await == AfterPause::Stop {
                 return Err(error.into());
+            }
+        }
+    }
+}
+
+/// Waits for a sink, which may take a while to give up. Meanwhile people are shown why the log does not answer, if it does
+/// not: the two are often in the same cluster.
+async fn telling<T>(
+    status: &watch::Sender<Arc<DaggerStatus>>,
+    (log, shapes): (&dyn TopicLog, &[(String, TopicShape)]),
+    work: impl Future<Output = T>,
+) -> T {
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            () = tokio::time::sleep(TELL_INTERVAL) => {
+                let problem = shapes.iter().find_map(|(topic, _)| log.problem(topic));
+                status.send_if_modified(|status| {
+                    let is_news = status.problem.is_none() && problem.is_some();
+                    if is_news {
+                        Arc::make_mut(status).problem = problem;
+                    }
+                    is_news
+                });
             }
         }
     }

@@ -65,6 +65,8 @@ pub(crate) unsafe fn ask(
         let answer = Answer(event);
         match sys::rd_kafka_event_error(event) {
             rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(answer),
+            // What a broker answers has a text of its own; the event's says in which function of the client it was read.
+            code if code as i32 > 0 => Err(AdminError { code, reason: text_of(sys::rd_kafka_err2str(code)) }),
             code => Err(AdminError { code, reason: text_of(sys::rd_kafka_event_error_string(event)) }),
         }
     }

@@ -8,6 +8,7 @@ use std::ffi::{CString, c_void};
 use std::time::{Duration, Instant};
 
 use log::NewRecord;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka_sys as sys;
@@ -320,7 +321,8 @@ impl Writer {
 
     /// The checkpoint whose results the topic has, all of them and nothing more.
     pub fn committed(&self) -> Result<Option<Marker>, WriteError> {
-        let client = self.producer.client().native_ptr();
+        let member = self.member()?;
+        let client = member.client().native_ptr();
         let place = (self.options.topic.as_str(), 0);
         let deadline = Instant::now() + CALL_TIMEOUT;
         let found = loop {
@@ -337,6 +339,15 @@ impl Writer {
             let (lineage, checkpoint) = found.metadata.rsplit_once(':')?;
             Some(Marker { lineage: lineage.to_owned(), checkpoint: checkpoint.parse().ok()? })
         }))
+    }
+
+    /// A client that belongs to our group. One that belongs to none, as a producer, must not ask for a group's offsets:
+    /// when the coordinator has moved, librdkafka 2.12 uses the client's own group without looking whether there is one.
+    fn member(&self) -> Result<BaseConsumer<ClientEvents>, WriteError> {
+        let mut client = self.log.config().client();
+        client.set("group.id", &self.group).set("enable.auto.commit", "false");
+        let events = self.log.events().for_another_client();
+        client.create_with_context(events).map_err(|error| WriteError::Refused(self.in_cluster(&error.to_string())))
     }
 
     fn begin(&self) -> Result<(), WriteError> {

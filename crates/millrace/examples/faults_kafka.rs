@@ -121,14 +121,8 @@ const CASES: &[(&str, Case)] = &[
 ];
 
 /// What runs where nobody wants to wait long.
-const FAST: &[Case] = &[
-    Case::Broker(BrokerFault::LeaderKilled),
-    Case::AllBrokers,
-    Case::ServerKilled,
-    Case::Zombie,
-    Case::TooLarge,
-    Case::TopicDeleted,
-];
+const FAST: &[Case] =
+    &[Case::AllBrokers, Case::ServerKilled, Case::Zombie, Case::TooLarge, Case::UnknownFrames, Case::TopicDeleted];
 
 const SHORT_SESSION: [&str; 2] = ["--property", "broker.session.timeout.ms=3000"];
 const KILLS: usize = 9;
