@@ -22,7 +22,7 @@ fi
 
 cargo fmt --all --check
 (cd web && npm run --silent check && npm run --silent test)
-scripts/kafka/with_kafka.sh --secure -- cargo test --release --locked --workspace --no-fail-fast
+scripts/kafka/with_kafka.sh --secure --acl -- cargo test --release --locked --workspace --no-fail-fast
 # The control plane once more, on PostgreSQL.
 scripts/with_postgres.sh cargo test --release --locked --workspace --no-fail-fast -q -- \
   access:: clusters:: database:: resource_db:: daggers:: edits:: history:: topics:: lifecycle::

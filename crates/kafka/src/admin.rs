@@ -22,7 +22,7 @@ pub(crate) struct GroupOffset {
 }
 
 /// The answer to one request.
-struct Answer(*mut rd_kafka_event_t);
+pub(crate) struct Answer(pub(crate) *mut rd_kafka_event_t);
 
 impl Drop for Answer {
     fn drop(&mut self) {
@@ -34,7 +34,7 @@ impl Drop for Answer {
 ///
 /// # Safety
 /// `send` gets a queue that is valid while it runs, and passes it to one administrative call.
-unsafe fn ask(
+pub(crate) unsafe fn ask(
     client: *mut rd_kafka_t,
     operation: sys::rd_kafka_admin_op_t,
     timeout: Duration,

@@ -653,9 +653,27 @@ export interface paths {
         /** One Kafka cluster with what it holds */
         get: operations["getKafkaClustersName"];
         put?: never;
-        post?: never;
+        /** Tries to connect as a document says, which is not saved; the name is `test` */
+        post: operations["postKafkaClustersName"];
         /** Deletes a Kafka cluster that is not built in */
         delete: operations["deleteKafkaClustersName"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/kafka-clusters/{name}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tries to connect to a Kafka cluster, step by step */
+        post: operations["postKafkaClustersNameTest"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1061,6 +1079,24 @@ export interface components {
             added: components["schemas"]["Column"][];
             changed: components["schemas"]["ColumnChange"][];
             removed: components["schemas"]["Column"][];
+        };
+        ConnectionStep: {
+            /** @description What was found, or what is wrong. */
+            detail: string;
+            /** @description What to do about it. */
+            hint?: string | null;
+            /** Format: int64 */
+            ms: number;
+            /** @description `passed`, `failed` or `notReached`. */
+            outcome: string;
+            /** @description `name`, `address`, `encryption`, `clientCertificate`, `login`, `topics` or `rights`. */
+            step: string;
+        };
+        ConnectionTest: {
+            /** @description Whether all steps passed. */
+            ok: boolean;
+            /** @description In the order in which they are tried; what the cluster has no use for is left out. */
+            steps: components["schemas"]["ConnectionStep"][];
         };
         /** @description A continuous query over streams, with its sinks. */
         Dagger: {
@@ -3456,6 +3492,42 @@ export interface operations {
             };
         };
     };
+    postKafkaClustersName: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/yaml": components["schemas"]["KafkaCluster"];
+                "application/json": components["schemas"]["KafkaCluster"];
+            };
+        };
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionTest"];
+                };
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     deleteKafkaClustersName: {
         parameters: {
             query?: never;
@@ -3473,6 +3545,37 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postKafkaClustersNameTest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionTest"];
+                };
             };
             /** @description what is wrong and what to do */
             default: {
