@@ -31,6 +31,7 @@ CLUSTER = ROOT / "scripts/kafka/cluster.sh"
 TOKEN = "token-of-the-faults-0123456789"
 # Records a second, and how much faster event time goes than the clock.
 RATE, SPEED = 1_000, 5
+BEGINS_MINUTES_AGO = 120
 DOWN_SECONDS, UP_SECONDS = 8, 12
 PARTITIONS = 2
 PINGS = "driver-location-ping"
@@ -104,6 +105,8 @@ class Server:
 def make_records(folder: Path, seconds: int) -> None:
     """Files of the city's records in the order of their arrival; none are late, so that the order does not matter."""
     options = ["--records-total", str(RATE * seconds), "--rate", str(RATE / SPEED), "--topics", ",".join(TOPICS)]
+    # Results have the times of their windows, and Kafka deletes what is older than a topic's retention.
+    options += ["--start-ms", str((int(time.time()) // 60 - BEGINS_MINUTES_AGO) * 60_000)]
     options += ["--late-share", "0", "--broken", "undecodable", "--broken-share", "0.001"]
     subprocess.run([EXAMPLES / "city_files", "--out", folder, *options], check=True, stdout=subprocess.DEVNULL)
 

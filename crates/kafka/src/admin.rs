@@ -4,9 +4,13 @@ use std::ffi::{CStr, CString, c_char};
 use std::time::Duration;
 
 use log::TopicShape;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka_sys as sys;
 use rdkafka_sys::{rd_kafka_event_t, rd_kafka_resp_err_t, rd_kafka_t};
+
+use crate::client_events::ClientEvents;
 
 /// Why an administrative request failed.
 #[derive(Debug)]
@@ -20,6 +24,30 @@ pub(crate) struct AdminError {
 pub(crate) struct GroupOffset {
     pub offset: i64,
     pub metadata: String,
+}
+
+/// As syslog has it; what is less is worse.
+const WARNING: i32 = 4;
+
+/// Hands on what an administrative client has logged since: nobody else polls its main queue, so that the reason for a
+/// request without an answer would stay there.
+pub(crate) fn serve_log(client: *mut rd_kafka_t, events: &ClientEvents) {
+    unsafe {
+        let queue = sys::rd_kafka_queue_get_main(client);
+        loop {
+            let event = sys::rd_kafka_queue_poll(queue, 0);
+            if event.is_null() {
+                break;
+            }
+            let event = Answer(event);
+            let (mut facility, mut line, mut level) = (std::ptr::null(), std::ptr::null(), 0);
+            if sys::rd_kafka_event_log(event.0, &mut facility, &mut line, &mut level) == 0 {
+                let level = if level <= WARNING { RDKafkaLogLevel::Warning } else { RDKafkaLogLevel::Info };
+                events.log(level, &text_of(facility), &text_of(line));
+            }
+        }
+        sys::rd_kafka_queue_destroy(queue);
+    }
 }
 
 /// The answer to one request.

@@ -21,7 +21,7 @@ use crate::admin;
 use crate::client_events::ClientEvents;
 use crate::cluster_config::{ClusterConfig, ConfigError};
 use crate::consumers::Consumers;
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemKind};
 use crate::reader::KafkaReader;
 
 /// Longest wait for an answer of the cluster.
@@ -175,7 +175,7 @@ impl KafkaLog {
 
     /// Settings of a topic on the cluster, by their Kafka names.
     pub async fn topic_settings(&self, topic: &str) -> Result<BTreeMap<String, String>, LogError> {
-        let admin = self.0.admin()?;
+        let admin = self.0.blocking(Shared::admin).await?;
         let resource = [ResourceSpecifier::Topic(topic)];
         let answers = admin.describe_configs(&resource, &admin_options()).await.map_err(|error| self.0.error(error))?;
         match answers.into_iter().next() {
@@ -192,7 +192,7 @@ impl KafkaLog {
 
     /// Gives a topic more partitions, `count` in all. Records of a key may lie in another one from then on.
     pub async fn add_partitions(&self, topic: &str, count: u32) -> Result<(), LogError> {
-        let admin = self.0.admin()?;
+        let admin = self.0.blocking(Shared::admin).await?;
         let wanted = [NewPartitions::new(topic, count as usize)];
         let answers = admin.create_partitions(&wanted, &admin_options()).await.map_err(|error| self.0.error(error))?;
         match answers.into_iter().next() {
@@ -204,7 +204,7 @@ impl KafkaLog {
     /// Makes a topic with so many replicas; `None` leaves them to the cluster.
     pub async fn create(&self, name: &str, config: &TopicConfig, replicas: Option<u16>) -> Result<(), LogError> {
         check_topic_name(name)?;
-        let admin = self.0.admin()?;
+        let admin = self.0.blocking(Shared::admin).await?;
         let retention_ms = config.retention_ms.map_or("-1".to_owned(), |ms| ms.to_string());
         let retention_bytes = config.retention_bytes.map_or("-1".to_owned(), |bytes| bytes.to_string());
         let replication = TopicReplication::Fixed(replicas.map_or(-1, i32::from));
@@ -233,7 +233,7 @@ impl TopicLog for KafkaLog {
     }
 
     async fn delete_topic(&self, name: &str) -> Result<(), LogError> {
-        let admin = self.0.admin()?;
+        let admin = self.0.blocking(Shared::admin).await?;
         let answers = admin.delete_topics(&[name], &admin_options()).await.map_err(|error| self.0.error(error))?;
         match answers.into_iter().next() {
             None | Some(Ok(_)) => Ok(()),
@@ -507,6 +507,16 @@ impl Shared {
     }
 
     fn admin(&self) -> Result<Arc<AdminClient<ClientEvents>>, LogError> {
+        let admin = self.made_admin()?;
+        self.events.give_token(admin.inner().native_ptr()).map_err(|reason| LogError::Cluster {
+            cluster: self.config.name.clone(),
+            reason: format!("{} ({reason})", ProblemKind::Token.words()),
+            may_pass: true,
+        })?;
+        Ok(admin)
+    }
+
+    fn made_admin(&self) -> Result<Arc<AdminClient<ClientEvents>>, LogError> {
         let mut admin = self.admin.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(admin) = &*admin {
             return Ok(Arc::clone(admin));
@@ -647,6 +657,10 @@ fn keep_house(shared: &Weak<Shared>) {
     loop {
         let Some(shared) = shared.upgrade() else { return };
         while shared.asking.poll(Duration::ZERO).is_some() {}
+        let admin = shared.admin.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        if let Some(admin) = admin {
+            admin::serve_log(admin.inner().native_ptr(), &shared.events);
+        }
         rounds = rounds.wrapping_add(1);
         if rounds.is_multiple_of((IDLE_CONSUMERS_INTERVAL.as_millis() / EVENTS_INTERVAL.as_millis()) as u32) {
             shared.consumers.close_idle();

@@ -17,6 +17,7 @@ use rdkafka_sys::rd_kafka_resp_err_t;
 use crate::admin;
 use crate::client_events::ClientEvents;
 use crate::kafka_log::{KafkaLog, REQUEST_TIMEOUT};
+use crate::problem::ProblemKind;
 
 /// Longest wait for the cluster within one call; what is not done by then is told, and tried again or given up.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -176,6 +177,7 @@ impl Writer {
         }
         let topic = NativeTopic(topic);
         let writer = Self { log: log.clone(), events, options, producer, topic, record_bytes_max, group };
+        writer.give_token(writer.producer.client().native_ptr())?;
         if writer.is_transactional() {
             writer.waiting(|| Ok(writer.producer.init_transactions(CALL_TIMEOUT)?))?;
             writer.begin()?;
@@ -323,6 +325,7 @@ impl Writer {
     pub fn committed(&self) -> Result<Option<Marker>, WriteError> {
         let member = self.member()?;
         let client = member.client().native_ptr();
+        self.give_token(client)?;
         let place = (self.options.topic.as_str(), 0);
         let deadline = Instant::now() + CALL_TIMEOUT;
         let found = loop {
@@ -339,6 +342,12 @@ impl Writer {
             let (lineage, checkpoint) = found.metadata.rsplit_once(':')?;
             Some(Marker { lineage: lineage.to_owned(), checkpoint: checkpoint.parse().ok()? })
         }))
+    }
+
+    fn give_token(&self, client: *mut sys::rd_kafka_t) -> Result<(), WriteError> {
+        self.events.give_token(client).map_err(|reason| {
+            WriteError::TryAgain(self.in_cluster(&format!("{} ({reason})", ProblemKind::Token.words())))
+        })
     }
 
     /// A client that belongs to our group. One that belongs to none, as a producer, must not ask for a group's offsets:

@@ -158,7 +158,10 @@ fn main() -> Result<()> {
         of_case.notes.clear();
         all.add(of_case);
     }
-    println!("{:<26}{:>6}{:>9}{:>6}{:>9}{:>7}{:>8}{:>9}  notes", "case", "seeds", "results", "lost", "doubled", "wrong", "failed", "seconds");
+    println!(
+        "{:<26}{:>6}{:>9}{:>6}{:>9}{:>7}{:>8}{:>9}  notes",
+        "case", "seeds", "results", "lost", "doubled", "wrong", "failed", "seconds"
+    );
     for line in table {
         println!("{line}");
     }
@@ -172,7 +175,8 @@ fn main() -> Result<()> {
 }
 
 fn line(name: &str, seeds: u64, found: &Found, took: Duration) -> String {
-    let again = if found.again > 0 { format!("{} twice, which at-least-once may; ", found.again) } else { String::new() };
+    let again =
+        if found.again > 0 { format!("{} twice, which at-least-once may; ", found.again) } else { String::new() };
     format!(
         "{name:<26}{seeds:>6}{:>9}{:>6}{:>9}{:>7}{:>8}{:>9}  {again}{}",
         found.rows,
@@ -223,7 +227,9 @@ async fn one(clusters: &mut Clusters, name: &str, case: Case, seed: u64) -> Foun
     }
     let Found { rows, lost, doubled, wrong, failed, .. } = &found;
     let seconds = began.elapsed().as_secs();
-    eprintln!("{name} {seed}: {rows} results, {lost} lost, {doubled} doubled, {wrong} wrong, {failed} failed, {seconds} s");
+    eprintln!(
+        "{name} {seed}: {rows} results, {lost} lost, {doubled} doubled, {wrong} wrong, {failed} failed, {seconds} s"
+    );
     found
 }
 
@@ -234,7 +240,8 @@ fn options(case: Case) -> Vec<&'static str> {
         Case::Broker(BrokerFault::Cut | BrokerFault::Blackhole) | Case::LongerThanIdle => &["--proxied"],
         Case::ClockSkew => &["--clock-skew", "2=+3h", "--clock-skew", "3=-2h"],
         Case::TokensExpire | Case::PasswordChanged => {
-            return [&["--nodes", "3", "--proxied", "--secure"][..], &SHORT_SESSION, &logins::REAUTHENTICATION].concat();
+            return [&["--nodes", "3", "--proxied", "--secure"][..], &SHORT_SESSION, &logins::REAUTHENTICATION]
+                .concat();
         }
         _ => &[],
     };

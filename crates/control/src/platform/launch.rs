@@ -121,12 +121,12 @@ impl Platform {
                     PlannedSink::Series { config, retention: *retention }
                 }
                 SinkSpec::Topic { topic, schema: message, key, headers, cluster, delivery, compression, .. } => {
-                    let name = message.clone().unwrap_or_else(|| generated_message_name(topic));
+                    let message_name = message.clone().unwrap_or_else(|| generated_message_name(topic));
                     let message = match message {
                         Some(message) => self.message(message)?,
-                        None => {
-                            schema::SchemaSet::empty().with_file(self.generated_file(&name, schema)?)?.message(&name)?
-                        }
+                        None => schema::SchemaSet::empty()
+                            .with_file(self.generated_file(&message_name, schema)?)?
+                            .message(&message_name)?,
                     };
                     let format = self.sink_format(topic, message).await?;
                     let encoder = RecordEncoder::new(&format, &planned.plan, RecordColumns { key, headers })?;

@@ -5,10 +5,12 @@ use crate::test_cluster::TestCluster;
 use crate::{Found, Result};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub const SMALL: [&str; 2] = ["--small-disk", "1=160m"];
 const JUNK_BYTES: usize = 900_000;
+/// A record that waits so long is not taken.
+const GIVEN_UP: Duration = Duration::from_secs(4);
 const JUNK_RECORDS_MAX: usize = 400;
 
 /// The only broker.
@@ -31,12 +33,13 @@ pub async fn full(cluster: &Arc<TestCluster>, plan: Plan, found: &mut Found) -> 
 
 /// Until the broker takes no more.
 fn fill(mut client: rdkafka::ClientConfig, topic: &str) -> Result<()> {
-    let producer: BaseProducer = client.set("message.timeout.ms", "4000").create()?;
+    let producer: BaseProducer = client.set("message.timeout.ms", GIVEN_UP.as_millis().to_string()).create()?;
     let junk = vec![7u8; JUNK_BYTES];
     for _ in 0..JUNK_RECORDS_MAX {
-        if producer.send(BaseRecord::<(), [u8]>::to(topic).payload(&junk)).is_err()
-            || producer.flush(Duration::from_secs(5)).is_err()
-        {
+        let began = Instant::now();
+        let sent = producer.send(BaseRecord::<(), [u8]>::to(topic).payload(&junk));
+        // What is given up counts as flushed, so the time tells.
+        if sent.is_err() || producer.flush(2 * GIVEN_UP).is_err() || began.elapsed() >= GIVEN_UP {
             return Ok(());
         }
     }

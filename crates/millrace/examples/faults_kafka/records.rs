@@ -1,8 +1,8 @@
 //! Records that cannot be taken, and topics that go away.
 
 use crate::publisher::{EndWindows, Frame};
-use crate::scene::{Plan, Scene, next_offsets};
 use crate::scene::PARTITIONS;
+use crate::scene::{Plan, Scene, next_offsets};
 use crate::test_cluster::TestCluster;
 use crate::{Found, Result, events};
 use serde_json::Value;

@@ -197,7 +197,8 @@ impl Scene {
     /// All that was published; no more comes.
     pub async fn end_publishing(&mut self, end_windows: EndWindows) -> Result<Vec<Event>> {
         let publisher = self.publisher.take().ok_or("nothing was published")?;
-        let ended = tokio::task::spawn_blocking(move || publisher.finish(end_windows).map_err(|error| error.to_string()));
+        let ended =
+            tokio::task::spawn_blocking(move || publisher.finish(end_windows).map_err(|error| error.to_string()));
         Ok(ended.await??)
     }
 
