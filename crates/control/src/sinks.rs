@@ -14,6 +14,7 @@ pub struct SinkCounters {
     written: AtomicU64,
     refused: AtomicU64,
     last_refusal: Mutex<Option<String>>,
+    notice: Mutex<Option<String>>,
 }
 
 impl SinkCounters {
@@ -27,6 +28,15 @@ impl SinkCounters {
 
     pub fn last_refusal(&self) -> Option<String> {
         self.last_refusal.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
+    /// What somebody who looks for the results should know.
+    pub fn notice(&self) -> Option<String> {
+        self.notice.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+    }
+
+    fn set_notice(&self, notice: String) {
+        *self.notice.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(notice);
     }
 
     fn add_written(&self, rows: u64) {

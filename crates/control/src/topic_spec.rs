@@ -9,6 +9,7 @@ use codec::WireFormat;
 use log::TopicConfig;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub const DESCRIPTION_BYTES_MAX: usize = 4_000;
@@ -158,6 +159,19 @@ impl TopicSpec {
             (self.retention, self.retention_given) = (retention, true);
         }
         self
+    }
+
+    /// What was written of it as settings of a topic on a cluster.
+    pub fn to_kafka(&self) -> BTreeMap<&'static str, String> {
+        let mut settings = BTreeMap::new();
+        if self.retention_given {
+            let retention = self.retention.map_or("-1".to_owned(), |retention| retention.as_millis().to_string());
+            settings.insert("retention.ms", retention);
+        }
+        if let Some(bytes) = self.retention_bytes {
+            settings.insert("retention.bytes", bytes.to_string());
+        }
+        settings
     }
 
     /// The same for the log.

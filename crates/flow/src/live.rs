@@ -503,9 +503,10 @@ fn retention_notice(topic: &log::TopicDescription) -> Option<String> {
     let waiting: i64 = topic.partitions.iter().map(|partition| partition.end_offset - partition.start_offset).sum();
     (removed && waiting > 0).then(|| {
         format!(
-            "{} keeps records for {retention:?} and has removed older ones already: what it removes before this dagger has \
+            "{} keeps records for {} hours and has removed older ones already: what it removes before this dagger has \
              read it is not in the results",
-            topic.name
+            topic.name,
+            retention.as_secs() / 3_600
         )
     })
 }

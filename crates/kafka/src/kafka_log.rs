@@ -201,16 +201,21 @@ impl KafkaLog {
         }
     }
 
-    /// Makes a topic with so many replicas; `None` leaves them to the cluster.
-    pub async fn create(&self, name: &str, config: &TopicConfig, replicas: Option<u16>) -> Result<(), LogError> {
+    /// Makes a topic with these settings, by their Kafka names. Others, and `None` replicas, are left to the cluster.
+    pub async fn create(
+        &self,
+        name: &str,
+        partitions: u32,
+        replicas: Option<u16>,
+        settings: &BTreeMap<&str, String>,
+    ) -> Result<(), LogError> {
         check_topic_name(name)?;
         let admin = self.0.blocking(Shared::admin).await?;
-        let retention_ms = config.retention_ms.map_or("-1".to_owned(), |ms| ms.to_string());
-        let retention_bytes = config.retention_bytes.map_or("-1".to_owned(), |bytes| bytes.to_string());
         let replication = TopicReplication::Fixed(replicas.map_or(-1, i32::from));
-        let topic = NewTopic::new(name, i32::try_from(config.partitions).unwrap_or(i32::MAX), replication)
-            .set("retention.ms", &retention_ms)
-            .set("retention.bytes", &retention_bytes);
+        let mut topic = NewTopic::new(name, i32::try_from(partitions).unwrap_or(i32::MAX), replication);
+        for (setting, value) in settings {
+            topic = topic.set(setting, value);
+        }
         let answers = admin.create_topics([&topic], &admin_options()).await.map_err(|error| self.0.error(error))?;
         match answers.into_iter().next() {
             None | Some(Ok(_)) => Ok(()),
@@ -229,7 +234,10 @@ fn admin_options() -> AdminOptions {
 #[async_trait]
 impl TopicLog for KafkaLog {
     async fn create_topic(&self, name: &str, config: TopicConfig) -> Result<(), LogError> {
-        self.create(name, &config, None).await
+        let retention_ms = config.retention_ms.map_or("-1".to_owned(), |ms| ms.to_string());
+        let retention_bytes = config.retention_bytes.map_or("-1".to_owned(), |bytes| bytes.to_string());
+        let settings = BTreeMap::from([("retention.ms", retention_ms), ("retention.bytes", retention_bytes)]);
+        self.create(name, config.partitions, None, &settings).await
     }
 
     async fn delete_topic(&self, name: &str) -> Result<(), LogError> {

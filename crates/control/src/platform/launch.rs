@@ -53,6 +53,10 @@ pub struct SinkStatus {
 }
 
 impl SinkStatus {
+    pub fn notice(&self) -> Option<String> {
+        self.counters.notice()
+    }
+
     pub fn to_json(&self) -> Value {
         let mut shown = self.description.clone();
         if let Some(object) = shown.as_object_mut() {

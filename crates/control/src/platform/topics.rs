@@ -194,11 +194,14 @@ impl Platform {
                 spec.clone().adopt(partitions, retention.map(Duration::from_millis))
             }
             Err(LogError::UnknownTopic { .. }) => {
-                let spec = spec.clone().adopt(1, TopicSpec::new(1, None).retention);
+                let partitions = spec.partitions.max(1);
                 if !actor.is_dry_run {
-                    cluster.create(&place.topic, &spec.to_log(), spec.replicas).await?;
+                    cluster.create(&place.topic, partitions, spec.replicas, &spec.to_kafka()).await?;
                 }
-                spec
+                // What was not written is the cluster's to say.
+                let made = cluster.topic(&place.topic).await.ok();
+                let retention = made.and_then(|made| made.config.retention_ms).and_then(|ms| u64::try_from(ms).ok());
+                spec.clone().adopt(partitions, retention.map(Duration::from_millis))
             }
             Err(error) => return Err(error.into()),
         };

@@ -185,6 +185,8 @@ impl Observed {
                 })
             })
             .collect();
+        let of_sinks = self.sinks.iter().filter_map(SinkStatus::notice);
+        let notices: Vec<String> = status.notices.iter().cloned().chain(of_sinks).collect();
         let checkpoint_ms = status
             .checkpoint_at
             .and_then(|at| at.duration_since(UNIX_EPOCH).ok())
@@ -194,7 +196,7 @@ impl Observed {
             "since": millis(self.since_ms),
             "problem": problem,
             "asksAboutLoss": self.asks_about_loss,
-            "notices": status.notices,
+            "notices": notices,
             "lastError": self.last_error,
             "lastErrorAt": self.last_error_ms.map(millis),
             "failures": self.failures,

@@ -26,15 +26,15 @@ async fn open_with_kafka(directory: &Path, on_cluster: &str) -> Arc<Platform> {
     let platform = open_with_topics(directory, &[]).await;
     let spec = json!({ "type": "kafka", "bootstrap": [variable("MILLRACE_KAFKA_BOOTSTRAP")] });
     platform.apply_kafka_cluster(&Actor::server(), &document("kafka", spec)).await.unwrap();
-    attach(&platform, "events", on_cluster, 2).await;
+    attach(&platform, "events", on_cluster, (2, "forever")).await;
     platform
 }
 
-async fn attach(platform: &Platform, name: &str, on_cluster: &str, partitions: u32) {
+async fn attach(platform: &Platform, name: &str, on_cluster: &str, (partitions, retention): (u32, &str)) {
     let topic = json!({
         "apiVersion": "millrace/v1", "kind": "Topic", "metadata": { "name": name },
         "spec": {
-            "cluster": "kafka", "topic": on_cluster, "partitions": partitions, "schema": "t.Event", "retention": "forever",
+            "cluster": "kafka", "topic": on_cluster, "partitions": partitions, "schema": "t.Event", "retention": retention,
         },
     });
     let (metadata, spec) = TopicSpec::parse(&topic.to_string()).unwrap();
@@ -195,5 +195,24 @@ async fn partitions_that_are_added_are_read_from_their_beginning() {
     assert_eq!(produced.acknowledged(), 1);
     let status = until(|| status(&platform), |status| status["ledger"]["consumed"] == 3).await;
     assert_eq!(status["partitions"].as_array().map(Vec::len), Some(3));
+    platform.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn results_that_retention_will_remove_soon_are_noticed() {
+    let (directory, events, counts) = (tempfile::tempdir().unwrap(), unique("events"), unique("counts"));
+    let platform = open_with_kafka(directory.path(), &events).await;
+    let described = platform.topic("events").await.unwrap().to_json();
+    assert_eq!(described["spec"]["retention"], "forever");
+    attach(&platform, "counts", &counts, (1, "1h")).await;
+    let sink = "{kind: topic, topic: counts, schema: t.Event, delivery: atLeastOnce}";
+    let yaml = dagger(sink).replace("COUNT(1) AS events, ", "").replace("AS window_timestamp", "AS at");
+    platform.apply_dagger(&Actor::server(), &yaml).await.unwrap();
+    for second in 0..3 {
+        publish_second(&platform, second).await;
+    }
+    let noticed = until(|| status(&platform), |status| status["notices"][0].is_string()).await;
+    let notice = noticed["notices"][0].as_str().unwrap_or_default().to_owned();
+    assert!(notice.contains("keeps records for 1h") && notice.contains(&counts), "{notice}");
     platform.close().await.unwrap();
 }

@@ -1,12 +1,15 @@
 //! Writes results to a topic on a Kafka cluster: at least once, or within transactions exactly once.
 
 use super::TopicSinkConfig;
+use crate::duration::format_duration;
 use crate::sinks::SinkCounters;
+use crate::time_text::{self, now_ms};
 use async_trait::async_trait;
 use flow::{AfterError, OutputBatch, Sink, SinkError, TransactionalSink};
 use kafka::{KafkaLog, Marker, WriteError, Writer, WriterOptions};
 use log::NewRecord;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a broker takes when nobody has said otherwise.
 const RECORD_BYTES_DEFAULT: usize = 1_048_588;
@@ -16,6 +19,8 @@ pub struct KafkaSink {
     options: WriterOptions,
     config: TopicSinkConfig,
     counters: Arc<SinkCounters>,
+    /// How long the cluster keeps records after their own timestamps.
+    retention: Option<Duration>,
     /// Absent until it is needed.
     writer: Option<Arc<Writer>>,
     /// What is left of a batch that did not fit into the writer's memory.
@@ -29,7 +34,7 @@ impl KafkaSink {
         config: TopicSinkConfig,
         counters: Arc<SinkCounters>,
     ) -> Self {
-        Self { cluster, options, config, counters, writer: None, left: None }
+        Self { cluster, options, config, counters, retention: None, writer: None, left: None }
     }
 
     fn is_transactional(&self) -> bool {
@@ -43,6 +48,8 @@ impl KafkaSink {
         let settings = self.cluster.topic_settings(&self.options.topic).await;
         let settings = settings.map_err(|error| SinkError::new(error.to_string(), error.is_retryable()))?;
         let limit = settings.get("max.message.bytes").and_then(|bytes| bytes.parse().ok());
+        let retention = settings.get("retention.ms").and_then(|ms| ms.parse().ok());
+        self.retention = retention.map(Duration::from_millis);
         let (cluster, options) = (self.cluster.clone(), self.options.clone());
         let opened = blocking(move || Writer::open(&cluster, options, limit.unwrap_or(RECORD_BYTES_DEFAULT))).await?;
         let writer = Arc::new(opened);
@@ -57,7 +64,27 @@ impl KafkaSink {
             tracing::warn!(topic = %self.config.topic, refused = encoded.refused, %example, "rows have no record");
             self.counters.add_refused(encoded.refused, example);
         }
+        self.notice_retention(&encoded.records);
         Ok(encoded.records)
+    }
+
+    /// Kafka counts retention from records' own timestamps, so results about long ago would vanish without a word.
+    fn notice_retention(&self, records: &[NewRecord]) {
+        let (Some(retention), Some(oldest)) =
+            (self.retention, records.iter().filter_map(|record| record.timestamp_ms).min())
+        else {
+            return;
+        };
+        let age = Duration::from_millis(u64::try_from(now_ms().saturating_sub(oldest)).unwrap_or_default());
+        if age > retention {
+            self.counters.set_notice(format!(
+                "the topic {} keeps records for {} after their own time, and results of {} are written to it: Kafka removes \
+                 them soon; give the topic a longer `retention.ms`",
+                self.options.topic,
+                format_duration(retention),
+                time_text::millis(oldest),
+            ));
+        }
     }
 
     async fn in_writer<T: Send + 'static>(
