@@ -1,13 +1,15 @@
 """Starts, breaks and stops clusters of real Kafka brokers on this machine.
 
 A cluster lives in a folder: `up` makes it there and writes DIR/env, lines of KEY=value that say how to reach it.
+
+A node that was killed is let in again only when its session of 9 s is over, and for as long its partitions have no leader;
+`up --property broker.session.timeout.ms=3000` shortens that for tests that kill often.
 """
 
 import argparse
 import base64
 import json
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -23,6 +25,7 @@ from server_properties import BROKER_LISTENERS, CLIENT_LISTENERS, client_listene
 NODES_MAX = 3
 # Below the ports that outgoing connections get, so that a node that is down finds its ports free again.
 PORTS = range(20001, 32768)
+PORTS_APART = 32  # no cluster has more
 BOOTSTRAP_NAMES = {
     "PLAINTEXT": "BOOTSTRAP",
     "SASLSSL": "BOOTSTRAP_SASL_SSL",
@@ -112,10 +115,12 @@ def asked(options: argparse.Namespace) -> dict:
 
 
 def free_ports(count: int) -> list[int]:
-    """Held together until all are found, so that none is given twice."""
+    """Held together until all are found, so that none is given twice. Clusters made at the same time begin apart from each
+    other: each where its process number says."""
+    begin = os.getpid() * PORTS_APART % len(PORTS)
     held = []
     try:
-        for port in random.sample(PORTS, k=len(PORTS)):
+        for port in [*PORTS[begin:], *PORTS[:begin]]:
             one = socket.socket()
             held.append(one)
             try:
@@ -157,6 +162,10 @@ def up(folder: Path, options: argparse.Namespace) -> None:
     else:
         file.write_text(json.dumps(new_settings(options), indent=2))
     cluster = Cluster.load(folder)
+    if options.while_pid:
+        nothing = subprocess.DEVNULL
+        guard = [HERE / "guard.sh", folder, str(options.while_pid)]
+        subprocess.Popen(guard, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True)
     if cluster.settings["secure"]:
         subprocess.run([HERE / "certificates.sh", folder / "certs"], check=True)
     for node, settings in zip(cluster.nodes, cluster.settings["nodes"]):
@@ -241,7 +250,9 @@ def property_value(text: str) -> tuple[str, str]:
 
 
 def arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="cluster.sh", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="cluster.sh", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, run, text: str, node: str | None) -> argparse.ArgumentParser:
@@ -259,6 +270,7 @@ def arguments() -> argparse.ArgumentParser:
     making.add_argument("--proxied", action="store_true", help="for cut, blackhole and heal")
     making.add_argument("--property", action="append", default=[], type=property_value, metavar="NAME=VALUE")
     making.add_argument("--heap", default="384m", help="of each node; default 384m")
+    making.add_argument("--while", dest="while_pid", type=int, metavar="PID", help="take it down when this process is gone")
     making.add_argument("--clock-skew", action="append", default=[], type=of_node, metavar="NODE=+2h")
     making.add_argument("--small-disk", action="append", default=[], type=of_node, metavar="NODE=64m", help="needs root")
     command("start", start, "start what is down, on its ports and data", "?")

@@ -13,7 +13,7 @@ finish() {
   rm -rf "$work"
 }
 trap finish EXIT
-"$here/cluster.sh" up "$work/kafka" ${options[@]+"${options[@]}"}
+"$here/cluster.sh" up "$work/kafka" --while $$ ${options[@]+"${options[@]}"}
 while IFS='=' read -r name value; do
   export "MILLRACE_KAFKA_${name#KAFKA_}=$value"
 done <"$work/kafka/env"

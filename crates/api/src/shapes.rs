@@ -165,6 +165,14 @@ pub(crate) struct SinkSpec {
     schema: Option<String>,
     partitions: Option<u32>,
     key: Option<Vec<String>>,
+    /// A text, or `{"column": NAME}`, for each.
+    headers: Option<BTreeMap<String, Value>>,
+    /// The Kafka cluster on which a topic is made that is not there.
+    cluster: Option<String>,
+    /// On a Kafka cluster: `exactlyOnce` or `atLeastOnce`.
+    delivery: Option<String>,
+    /// On a Kafka cluster: `none`, `gzip`, `snappy`, `lz4` or `zstd`.
+    compression: Option<String>,
 }
 
 #[derive(ToSchema)]
@@ -175,6 +183,11 @@ pub(crate) struct DaggerStatus {
     since: Option<String>,
     /// Why it is not well.
     problem: Option<String>,
+    /// It has failed because records are gone that it has not read, and starts again when somebody decides from where
+    /// (`acceptLoss`).
+    asks_about_loss: Option<bool>,
+    /// What somebody who looks at its results should know.
+    notices: Option<Vec<String>>,
     last_error: Option<String>,
     last_error_at: Option<String>,
     failures: Option<u64>,
@@ -262,6 +275,13 @@ pub(crate) struct SinkStatus {
     schema: Option<String>,
     partitions: Option<u32>,
     key: Option<Vec<String>>,
+    headers: Option<BTreeMap<String, Value>>,
+    /// The Kafka cluster that the topic is on.
+    cluster: Option<String>,
+    delivery: Option<String>,
+    compression: Option<String>,
+    /// Exactly once: results are seen when a checkpoint is there, so after so long.
+    visible_every: Option<String>,
     rows: u64,
     refused: u64,
     last_refusal: Option<String>,
@@ -276,20 +296,50 @@ pub(crate) struct PartitionStatus {
     next_offset: i64,
     lag: i64,
     watermark: Option<String>,
-    removed_unread: u64,
+    lost_unread: u64,
     ledger: Ledger,
 }
 
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub(crate) struct TopicSpec {
+    /// The Kafka cluster that the records are in; the embedded log if not given.
+    cluster: Option<String>,
+    /// The topic's name on the cluster, where it is another.
+    topic: Option<String>,
     partitions: Option<u32>,
+    /// Of a topic that has to be made on a cluster.
+    replicas: Option<u16>,
     /// The message type of every record; without one their bytes are not looked at.
     schema: Option<String>,
+    /// What is around the message in a value; bare protobuf if not given. In a document the type alone is as good:
+    /// `encoding: confluent`.
+    encoding: Option<Encoding>,
+    /// The message type of every key; without one keys are bytes.
+    key_schema: Option<String>,
+    /// What is around the message in a key; the type of `encoding` if not given.
+    key_encoding: Option<Encoding>,
     /// A duration, or `forever`.
     retention: Option<String>,
     retention_bytes: Option<u64>,
     description: Option<String>,
+}
+
+/// Which keys go with which type is in docs/topics.md.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct Encoding {
+    /// `protobuf`, `confluent`, `confluentHeader` or `json`.
+    r#type: String,
+    /// The schema ids that are read; any, if none is given.
+    schema_ids: Option<Vec<u32>>,
+    write_schema_id: Option<u32>,
+    /// The GUIDs that are read; any, if none is given.
+    schema_guids: Option<Vec<String>>,
+    /// The GUID that is written.
+    schema_guid: Option<String>,
+    /// Where the type is in the registered schema, if not where it is in its own file.
+    message_index: Option<Vec<u32>>,
 }
 
 #[derive(ToSchema)]

@@ -10,4 +10,5 @@ pub mod protocol;
 mod store;
 
 pub use local::LocalStorage;
+pub use protocol::Commit;
 pub use store::{CheckpointError, CheckpointStore, Part, PartRef, Restored, Storage};

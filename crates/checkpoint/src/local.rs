@@ -83,6 +83,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::Commit::{AtOnce, Elsewhere};
     use crate::{CheckpointStore, Part, PartRef};
 
     fn part(id: &str, bytes: &[u8]) -> Part {
@@ -97,13 +98,13 @@ mod tests {
     fn what_was_written_is_restored_and_unchanged_parts_are_not_written_again() {
         let folder = tempfile::tempdir().unwrap();
         let storage = Arc::new(LocalStorage::new(folder.path()));
-        let (mut store, restored) = CheckpointStore::take_over(storage.clone(), "d").unwrap();
-        assert!(restored.is_none());
-        store.write(serde_json::json!(1), vec![part("a", b"aaa"), part("b", b"b")]).unwrap();
+        let mut store = CheckpointStore::take_over(storage.clone(), "d").unwrap();
+        assert!(store.restore(None).unwrap().is_none());
+        store.write(serde_json::json!(1), vec![part("a", b"aaa"), part("b", b"b")], AtOnce).unwrap();
         for round in 2..10 {
-            store.write(serde_json::json!(round), vec![unchanged("a"), part("b", &[round as u8])]).unwrap();
+            store.write(serde_json::json!(round), vec![unchanged("a"), part("b", &[round as u8])], AtOnce).unwrap();
         }
-        let (_, restored) = CheckpointStore::take_over(storage.clone(), "d").unwrap();
+        let restored = CheckpointStore::take_over(storage.clone(), "d").unwrap().restore(None).unwrap();
         let restored = restored.unwrap();
         assert_eq!(restored.header, 9);
         assert_eq!(restored.parts, vec![("a".to_string(), b"aaa".to_vec()), ("b".to_string(), vec![9])]);
@@ -115,13 +116,19 @@ mod tests {
     fn a_former_owner_is_fenced() {
         let folder = tempfile::tempdir().unwrap();
         let storage = Arc::new(LocalStorage::new(folder.path()));
-        let (mut former, _) = CheckpointStore::take_over(storage.clone(), "d").unwrap();
-        former.write(serde_json::json!("former"), vec![]).unwrap();
-        let (mut owner, _) = CheckpointStore::take_over(storage.clone(), "d").unwrap();
-        assert!(matches!(former.write(serde_json::json!("zombie"), vec![]), Err(CheckpointError::Fenced { .. })));
-        owner.write(serde_json::json!("owner"), vec![]).unwrap();
-        assert!(matches!(former.write(serde_json::json!("zombie"), vec![]), Err(CheckpointError::Fenced { .. })));
-        let (_, restored) = CheckpointStore::take_over(storage, "d").unwrap();
+        let mut former = CheckpointStore::take_over(storage.clone(), "d").unwrap();
+        former.write(serde_json::json!("former"), vec![], AtOnce).unwrap();
+        let mut owner = CheckpointStore::take_over(storage.clone(), "d").unwrap();
+        assert!(matches!(
+            former.write(serde_json::json!("zombie"), vec![], AtOnce),
+            Err(CheckpointError::Fenced { .. })
+        ));
+        owner.write(serde_json::json!("owner"), vec![], AtOnce).unwrap();
+        assert!(matches!(
+            former.write(serde_json::json!("zombie"), vec![], AtOnce),
+            Err(CheckpointError::Fenced { .. })
+        ));
+        let restored = CheckpointStore::take_over(storage, "d").unwrap().restore(None).unwrap();
         assert_eq!(restored.unwrap().header, "owner");
     }
 
@@ -129,12 +136,46 @@ mod tests {
     fn damage_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let storage = Arc::new(LocalStorage::new(folder.path()));
-        let (mut store, _) = CheckpointStore::take_over(storage.clone(), "d").unwrap();
-        store.write(serde_json::json!(1), vec![part("a", b"some state")]).unwrap();
+        let mut store = CheckpointStore::take_over(storage.clone(), "d").unwrap();
+        store.write(serde_json::json!(1), vec![part("a", b"some state")], AtOnce).unwrap();
         let file = folder.path().join("d/data").join(&storage.list("d/data").unwrap()[0]);
         let mut bytes = fs::read(&file).unwrap();
         bytes[3] ^= 1;
         fs::write(&file, bytes).unwrap();
-        assert!(matches!(CheckpointStore::take_over(storage, "d"), Err(CheckpointError::Damaged { .. })));
+        let restored = CheckpointStore::take_over(storage, "d").unwrap().restore(None);
+        assert!(matches!(restored, Err(CheckpointError::Damaged { .. })));
+    }
+
+    #[test]
+    fn until_it_is_settled_a_checkpoint_and_the_one_before_it_can_be_restored() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Arc::new(LocalStorage::new(folder.path()));
+        let mut store = CheckpointStore::take_over(storage.clone(), "d").unwrap();
+        for round in 1..=3 {
+            store.write(serde_json::json!(round), vec![part("a", &[round])], Elsewhere).unwrap();
+            store.settle().unwrap();
+        }
+        store.write(serde_json::json!(4), vec![part("a", &[4])], Elsewhere).unwrap();
+        let restored = |committed| {
+            let mut store = CheckpointStore::take_over(storage.clone(), "d").unwrap();
+            let restored = store.restore(committed);
+            restored.map(|restored| restored.map(|restored| (restored.header, restored.parts[0].1[0], store)))
+        };
+        // However often a process takes over and ends before its own checkpoint.
+        for _ in 0..3 {
+            let (header, byte, _) = restored(Some(4)).unwrap().unwrap();
+            assert_eq!((header, byte), (serde_json::json!(4), 4));
+            let (header, byte, store) = restored(Some(3)).unwrap().unwrap();
+            assert_eq!((header, byte, store.next_checkpoint().1), (serde_json::json!(3), 3, 4));
+        }
+        assert!(matches!(restored(Some(2)), Err(CheckpointError::Undecided { committed: 2, .. })));
+        // Going on from the one before: the other is replaced, under the same number.
+        let (_, _, mut store) = restored(Some(3)).unwrap().unwrap();
+        store.write(serde_json::json!(40), vec![unchanged("a")], Elsewhere).unwrap();
+        assert_eq!(restored(Some(4)).unwrap().unwrap().1, 3);
+        let (header, _, mut store) = restored(Some(4)).unwrap().unwrap();
+        assert_eq!(header, 40);
+        store.settle().unwrap();
+        assert_eq!(restored(None).unwrap().unwrap().0, 40);
     }
 }

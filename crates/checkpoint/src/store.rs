@@ -1,9 +1,10 @@
 //! Reading and writing checkpoints of one dagger.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
-use crate::protocol::{self, EpochRecord, PartLocation};
+use crate::protocol::{self, Commit, Content, EpochRecord, PartLocation};
 
 /// Why a checkpoint could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +15,12 @@ pub enum CheckpointError {
     Damaged { path: String, reason: String },
     #[error("another process has taken over (it owns epoch {epoch}); this one must stop")]
     Fenced { epoch: u64 },
+    #[error(
+        "the results of checkpoint {committed} were committed last, and the last one here is {latest}: this is an older copy \
+         of the state, and going on from it would write results twice; put back the newest copy, or delete the dagger and \
+         apply it again under another name and topic"
+    )]
+    Undecided { committed: u64, latest: u64 },
 }
 
 impl CheckpointError {
@@ -63,27 +70,51 @@ pub struct CheckpointStore {
 }
 
 impl CheckpointStore {
-    /// Takes over the checkpoints in a folder; gives what the last valid one held, if there is one.
-    pub fn take_over(storage: Arc<dyn Storage>, folder: &str) -> Result<(Self, Option<Restored>), CheckpointError> {
+    /// Takes over the checkpoints in a folder. From then on nobody else can write there who had them before.
+    pub fn take_over(storage: Arc<dyn Storage>, folder: &str) -> Result<Self, CheckpointError> {
+        let lineage = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
         loop {
             let latest = match epochs(storage.as_ref(), folder)?.last() {
                 Some(epoch) => Some(read_record(storage.as_ref(), folder, *epoch)?),
                 None => None,
             };
-            let own = protocol::take_over(latest.as_ref());
+            let own = protocol::take_over(latest.as_ref(), &lineage);
             if storage.create(&record_path(folder, own.epoch), &encode(&own))? {
-                let restored = match &latest {
-                    Some(record) if !record.header.is_null() => Some(read_parts(storage.as_ref(), folder, record)?),
-                    _ => None,
-                };
-                return Ok((CheckpointStore { storage, folder: folder.into(), own, before: latest }, restored));
+                return Ok(CheckpointStore { storage, folder: folder.into(), own, before: latest });
             }
         }
     }
 
-    /// Writes a checkpoint. When it returns, it is valid.
-    pub fn write(&mut self, header: serde_json::Value, parts: Vec<Part>) -> Result<u64, CheckpointError> {
-        let known: HashMap<&str, &PartLocation> = self.own.parts.iter().map(|part| (part.id.as_str(), part)).collect();
+    /// Which row of checkpoints this is, and the number that the next one will have.
+    pub fn next_checkpoint(&self) -> (&str, u64) {
+        (&self.own.lineage, self.own.content.number + 1)
+    }
+
+    /// What the checkpoint that counts holds, if there is one. `committed` is the number of the checkpoint whose results
+    /// were committed, if this lineage has any.
+    pub fn restore(&mut self, committed: Option<u64>) -> Result<Option<Restored>, CheckpointError> {
+        let judged = protocol::judge(&self.own, committed).cloned();
+        let latest = self.own.content.number;
+        let content = judged.map_err(|committed| CheckpointError::Undecided { committed, latest })?;
+        // The record on disk still names both, and stays until the next one is there.
+        self.before = Some(self.own.clone());
+        self.own.content = content;
+        self.own.otherwise = None;
+        match self.own.content.header.is_null() {
+            true => Ok(None),
+            false => Ok(Some(read_parts(self.storage.as_ref(), &self.folder, &self.own.content)?)),
+        }
+    }
+
+    /// Writes a checkpoint. When it returns, it is valid, or prepared if it is committed elsewhere.
+    pub fn write(
+        &mut self,
+        header: serde_json::Value,
+        parts: Vec<Part>,
+        commit: Commit,
+    ) -> Result<u64, CheckpointError> {
+        let known: HashMap<&str, &PartLocation> =
+            self.own.content.parts.iter().map(|part| (part.id.as_str(), part)).collect();
         let file = protocol::file_name(self.own.epoch + 1, self.own.generation);
         let mut bytes = Vec::new();
         let mut locations = Vec::with_capacity(parts.len());
@@ -114,7 +145,15 @@ impl CheckpointStore {
             self.storage.delete(&path)?;
             self.storage.create(&path, &bytes)?;
         }
-        let record = protocol::next(&self.own, header, locations);
+        self.put(protocol::next(&self.own, header, locations, commit))
+    }
+
+    /// Says that the checkpoint that was prepared counts.
+    pub fn settle(&mut self) -> Result<u64, CheckpointError> {
+        self.put(protocol::settled(&self.own))
+    }
+
+    fn put(&mut self, record: EpochRecord) -> Result<u64, CheckpointError> {
         if !self.storage.create(&record_path(&self.folder, record.epoch), &encode(&record))? {
             return Err(CheckpointError::Fenced { epoch: record.epoch });
         }
@@ -175,10 +214,10 @@ fn read_record(storage: &dyn Storage, folder: &str, epoch: u64) -> Result<EpochR
     Ok(record)
 }
 
-fn read_parts(storage: &dyn Storage, folder: &str, record: &EpochRecord) -> Result<Restored, CheckpointError> {
+fn read_parts(storage: &dyn Storage, folder: &str, content: &Content) -> Result<Restored, CheckpointError> {
     let mut files: HashMap<&str, Vec<u8>> = HashMap::new();
-    let mut parts = Vec::with_capacity(record.parts.len());
-    for part in &record.parts {
+    let mut parts = Vec::with_capacity(content.parts.len());
+    for part in &content.parts {
         let path = format!("{folder}/data/{}", part.file);
         if !files.contains_key(part.file.as_str()) {
             files.insert(&part.file, storage.read(&path)?);
@@ -196,5 +235,5 @@ fn read_parts(storage: &dyn Storage, folder: &str, record: &EpochRecord) -> Resu
         }
         parts.push((part.id.clone(), bytes.to_vec()));
     }
-    Ok(Restored { header: record.header.clone(), parts })
+    Ok(Restored { header: content.header.clone(), parts })
 }

@@ -1,14 +1,16 @@
 //! Speed of the decoder on bookings of about 160 bytes, beside the walk of a hand-written loop over the same bytes.
 //!
 //! `cargo run --release -p codec --example bench_codec` prints one JSON line (median of 5 runs); the figures per record and
-//! those of prost-reflect go to stderr. `BENCH_RECORDS` sets the number of records (default 400,000);
+//! those of prost-reflect and of the other wire formats go to stderr. `BENCH_RECORDS` sets the number of records (default 400,000);
 //! with `BENCH_PROFILE` only the projected decode runs, for a profiler.
 
 use std::hint::black_box;
 use std::time::Instant;
 
 use bytes::Bytes;
-use codec::{DecodeOptions, DecodeProgram, Projection};
+use codec::{
+    ConfluentFrame, DecodeOptions, DecodeProgram, FrameReader, FrameWriter, Projection, RecordPart, WireFormat,
+};
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 use schema::{SchemaSet, SourceFile};
 
@@ -188,6 +190,23 @@ fn booking() -> Result<MessageDescriptor, schema::SchemaError> {
     SchemaSet::from_sources(&[file])?.message("bench.Booking")
 }
 
+/// The same records in another wire format.
+fn framed(
+    format: &WireFormat,
+    message: &MessageDescriptor,
+    data: &Bytes,
+    spans: &[(u32, u32)],
+) -> Result<(Bytes, Vec<(u32, u32)>), codec::FrameWriteError> {
+    let writer = FrameWriter::new(format, message, RecordPart::Value)?;
+    let (mut out, mut framed) = (Vec::new(), Vec::with_capacity(spans.len()));
+    for &(start, len) in spans {
+        let record = writer.frame(data.slice(start as usize..(start + len) as usize))?;
+        framed.push((out.len() as u32, record.len() as u32));
+        out.extend_from_slice(&record);
+    }
+    Ok((Bytes::from(out), framed))
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let records = std::env::var("BENCH_RECORDS").ok().and_then(|text| text.parse().ok()).unwrap_or(400_000);
     let message = booking()?;
@@ -213,6 +232,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             black_box(decoded.batch);
         }
     });
+    let mut by_format = Vec::new();
+    for format in
+        [WireFormat::Confluent(ConfluentFrame { schema_ids: vec![7], ..ConfluentFrame::default() }), WireFormat::Json]
+    {
+        let (data, spans) = framed(&format, &message, &data, &spans[..records.min(100_000)])?;
+        let Some(reader) = FrameReader::new(&format, &message, RecordPart::Value) else { continue };
+        let seconds = timed(|| {
+            for batch in spans.chunks(BATCH_RECORDS) {
+                let payloads = reader.read(&data, batch, |_| None);
+                assert!(payloads.faults.is_empty());
+                black_box(decoder.decode(&payloads.data, &payloads.spans).batch);
+            }
+        });
+        by_format.push((format.name(), seconds * 1e9 / spans.len() as f64));
+    }
     let all = DecodeProgram::compile(&message, &Projection::all(), &DecodeOptions::default())?;
     let mut decoder = all.decoder();
     let whole = timed(|| {
@@ -231,6 +265,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     eprintln!("{records} bookings of {:.0} bytes", bytes / records as f64);
     eprintln!("projected decode: {:.1} ns a record", per_record(ours));
+    for (format, nanoseconds) in by_format {
+        eprintln!("projected decode from `{format}`: {nanoseconds:.1} ns a record");
+    }
     eprintln!("decode of all fields: {:.1} ns a record, {:.2} GB/s", per_record(whole), bytes / whole / 1e9);
     eprintln!("walk without output: {:.1} ns a record", per_record(limit));
     eprintln!("prost-reflect, all fields: {:.1} ns a record", per_record(reflect));

@@ -48,12 +48,18 @@ impl EncodeProgram {
 
     /// Encodes every row of a batch that has the columns of the program.
     pub fn encode(&self, batch: &RecordBatch) -> Result<Encoded, EncodeError> {
+        self.encode_behind(&[], batch)
+    }
+
+    /// The same with `prefix` before every record, as a part of it.
+    pub(crate) fn encode_behind(&self, prefix: &[u8], batch: &RecordBatch) -> Result<Encoded, EncodeError> {
         self.check_columns(batch)?;
         let message = bind::message(&self.inner.plan, batch.columns());
-        let mut out = Vec::with_capacity(batch.num_rows() * 64);
+        let mut out = Vec::with_capacity(batch.num_rows() * (64 + prefix.len()));
         let (mut spans, mut errors) = (Vec::with_capacity(batch.num_rows()), Vec::new());
         for row in 0..batch.num_rows() {
             let start = out.len();
+            out.extend_from_slice(prefix);
             match write::message(&message, row, &mut out) {
                 Ok(()) if u32::try_from(out.len()).is_ok() => spans.push((start as u32, (out.len() - start) as u32)),
                 Ok(()) => return Err(EncodeError::TooLarge(u32::MAX as usize)),

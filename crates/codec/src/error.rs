@@ -68,6 +68,16 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
+impl DecodeError {
+    /// For bytes that nobody sees, such as those of a record that came as JSON.
+    pub fn without_place(&self) -> String {
+        match &self.field {
+            Some(field) => format!("{} in `{field}`", self.kind),
+            None => self.kind.to_string(),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum DecodeErrorKind {
     #[error("the record ends in the middle of a field")]

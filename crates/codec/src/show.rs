@@ -18,8 +18,13 @@ const VALUE_BYTES_MAX: usize = 256;
 /// The fields of the record up to the fault, one a line in the order of the wire, nested messages indented; then the error
 /// with its byte offset. A whole record has no error line.
 pub fn decode_as_far_as_possible(message: &MessageDescriptor, bytes: &[u8]) -> String {
+    decode_from_as_far_as_possible(message, bytes, 0)
+}
+
+/// The same for a message that begins at `start`, behind a frame; offsets count from the beginning of the bytes.
+pub fn decode_from_as_far_as_possible(message: &MessageDescriptor, bytes: &[u8], start: usize) -> String {
     let mut show = Show { text: String::new(), buf: bytes };
-    if let Err(fault) = show.message(Some(message), 0, bytes.len(), 0, 0) {
+    if let Err(fault) = show.message(Some(message), start, bytes.len(), 0, 0) {
         let _ = writeln!(show.text, "! {} at byte {} of {}", fault.kind, fault.at, bytes.len());
     }
     show.text

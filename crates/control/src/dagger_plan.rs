@@ -5,7 +5,7 @@
 
 use crate::dagger_spec::{DaggerSpec, LatePolicy, OnBadRecord, StreamSpec};
 use crate::error::ControlError;
-use flow::StreamSettings;
+use flow::{StreamSettings, TopicFormats};
 use prost_reflect::MessageDescriptor;
 use schema::SchemaSet;
 use sql::{DaggerPlan, RowtimeField, SqlError, StreamTable};
@@ -82,6 +82,7 @@ fn stream_settings(
             OnBadRecord::Fail => flow::OnBadRecord::Fail,
         },
         keep_late: stream.late == LatePolicy::Keep,
+        formats: TopicFormats::default(),
     })
 }
 

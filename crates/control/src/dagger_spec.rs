@@ -16,6 +16,7 @@ use std::time::Duration;
 pub const STREAMS_MAX: usize = 16;
 pub const TOPICS_PER_STREAM_MAX: usize = 64;
 pub const SINKS_MAX: usize = 16;
+pub const SINK_HEADERS_MAX: usize = 64;
 pub const SQL_BYTES_MAX: usize = 256 * 1024;
 pub const PARALLELISM_MAX: usize = 64;
 pub const DELAY_DEFAULT: Duration = Duration::from_secs(5);
@@ -122,8 +123,44 @@ pub enum SinkSpec {
         partitions: Option<u32>,
         /// The columns whose values, joined, are the record's key; none means no key.
         key: Vec<String>,
+        /// In the order in which they are written.
+        headers: Vec<(String, HeaderValue)>,
+        /// The Kafka cluster on which a topic is made that is not there; `None` is the embedded log.
+        cluster: Option<String>,
+        /// On a Kafka cluster; `None` is exactly once.
+        delivery: Option<Delivery>,
+        /// On a Kafka cluster; `None` is lz4.
+        compression: Option<kafka::Compression>,
     },
     Log,
+}
+
+/// What a topic on a Kafka cluster holds after a crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// Results since the last checkpoint may be there twice; all are seen at once.
+    AtLeastOnce,
+    /// Results are seen when the checkpoint that they belong to is there.
+    ExactlyOnce,
+}
+
+impl Delivery {
+    pub const ALL: [Delivery; 2] = [Delivery::AtLeastOnce, Delivery::ExactlyOnce];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Delivery::AtLeastOnce => "atLeastOnce",
+            Delivery::ExactlyOnce => "exactlyOnce",
+        }
+    }
+}
+
+/// What a header of every record says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderValue {
+    Constant(String),
+    /// The text of a column; NULL makes no header.
+    Column(String),
 }
 
 impl SinkSpec {

@@ -28,6 +28,7 @@ mod supervisor;
 #[path = "../tests/it/test_database.rs"]
 mod test_database;
 mod time_text;
+mod topic_encoding;
 mod topic_router;
 mod topic_spec;
 mod window_words;
@@ -36,6 +37,7 @@ pub use data_directory::DataDirectory;
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use error::{ControlError, ErrorKind, Position, nearest};
 pub use events::{Event, Events};
+pub use flow::AcceptedLoss;
 pub use functions::{FunctionDoc, FunctionKind, docs as function_docs};
 pub use platform::{
     Answer, AppliedDagger, ClusterSpec, ColumnsDiff, DaggerDiff, DeadLetterQuery, DeadLetters, DemoOptions,

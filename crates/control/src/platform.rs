@@ -13,6 +13,7 @@ mod launch;
 mod people;
 mod preview;
 mod rate;
+mod reading;
 mod replay;
 mod results;
 mod revisions;
@@ -55,9 +56,11 @@ use crate::resource_db::ResourceDb;
 use crate::supervisor::{History, Supervisor};
 use crate::topic_router::TopicRouter;
 use delivery::{DeadLetterLimits, DeadLetterStore};
+use flow::AcceptedLoss;
 use log::{EmbeddedLog, EmbeddedLogOptions};
 use schema::SchemaSet;
 use series::{SeriesOptions, SeriesStore};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, RwLock, Weak};
 use std::time::Duration;
@@ -92,9 +95,8 @@ pub struct Platform {
     logins: Logins,
     seal: Seal,
     clusters: Clusters,
+    log: Arc<TopicRouter>,
     kafka_clusters: KafkaClusters,
-    topics: Arc<TopicRouter>,
-    log: Arc<EmbeddedLog>,
     series: SeriesStore,
     dead_letters: DeadLetterStore,
     /// The current set; readers take the `Arc` and go on with it.
@@ -102,6 +104,8 @@ pub struct Platform {
     /// One change of desired state at a time: what is checked still holds when it is written.
     changes: tokio::sync::Mutex<()>,
     supervisor: Supervisor,
+    /// What somebody decided about records that a dagger has lost, for its next start.
+    accepted_losses: Mutex<HashMap<String, AcceptedLoss>>,
     events: Events,
     /// Turns for ad hoc queries.
     queries: tokio::sync::Semaphore,
@@ -142,6 +146,7 @@ impl Platform {
         };
         let platform = Arc::new(Self {
             directory,
+            accepted_losses: Mutex::default(),
             supervisor: Supervisor::new(History::start(database.clone(), events.clone())),
             events,
             access: AccessDb::new(database.clone()),
@@ -149,10 +154,9 @@ impl Platform {
             seal,
             clusters: Clusters::default(),
             kafka_clusters: KafkaClusters::default(),
-            topics: Arc::default(),
             database,
             db,
-            log: Arc::new(log),
+            log: Arc::new(TopicRouter::new(log)),
             series,
             dead_letters,
             schemas: RwLock::new(Arc::new(schemas)),
@@ -181,7 +185,7 @@ impl Platform {
             task.abort();
         }
         self.supervisor.end_all().await;
-        self.log.close().await;
+        self.log.embedded().close().await;
         let (series, dead_letters) = (self.series.clone(), self.dead_letters.clone());
         tokio::task::spawn_blocking(move || {
             series.sync()?;

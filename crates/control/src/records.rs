@@ -2,9 +2,15 @@
 //!
 //! This is the edge for single records, written for good errors; the hot path of daggers decodes with `codec`.
 
+mod format;
+mod shown;
+
+pub use format::RecordFormat;
+pub(crate) use format::{Broken, PartFormat};
+pub use shown::{ShownRecord, base64_text, show};
+
 use crate::error::{ControlError, nearest};
 use bytes::Bytes;
-use codec::{DecodeOptions, DecodeProgram, Projection};
 use prost::Message as _;
 use prost_reflect::{DeserializeOptions, DynamicMessage, MessageDescriptor, ReflectMessage, SerializeOptions};
 use serde_json::Value;
@@ -13,7 +19,7 @@ use serde_json::Value;
 #[derive(Debug, Clone, Default)]
 pub struct RecordDraft {
     pub value: DraftValue,
-    pub key: Option<Bytes>,
+    pub key: DraftKey,
     pub headers: Vec<(String, Bytes)>,
     /// Milliseconds since 1970; `None` is the time of the append.
     pub timestamp_ms: Option<i64>,
@@ -27,7 +33,20 @@ pub enum DraftValue {
     /// The text of one JSON object in the protobuf JSON mapping.
     Json(Bytes),
     JsonValue(Value),
+    /// A message, which is written as the topic's encoding has it.
     Protobuf(Bytes),
+    /// The record's bytes as they shall be: already in the topic's encoding.
+    Bytes(Bytes),
+}
+
+#[derive(Debug, Clone, Default)]
+pub enum DraftKey {
+    #[default]
+    None,
+    /// A text, or what the topic's key schema makes of it.
+    JsonValue(Value),
+    /// The key's bytes as they shall be: already in the topic's encoding.
+    Bytes(Bytes),
 }
 
 /// What became of one record.
@@ -37,53 +56,117 @@ pub enum RecordOutcome {
     Refused(ControlError),
 }
 
-/// Turns a draft into the record that the log takes, checked against the topic's message type if it has one.
+/// Turns a draft into the record that the log takes, checked against the topic's message types where it has them.
 /// `key_field` names the field whose value becomes the key of records that bring none.
 pub fn encode(
     draft: RecordDraft,
-    message: Option<&MessageDescriptor>,
+    format: &RecordFormat,
     key_field: Option<&str>,
 ) -> Result<log::NewRecord, ControlError> {
     if draft.timestamp_ms.is_some_and(|ms| ms < 0) {
         return Err(ControlError::invalid("record_invalid", "the record's timestamp is before 1970")
             .with_hint("an event time belongs into a field of the message"));
     }
-    let (value, decoded) = match (draft.value, message) {
-        (DraftValue::Tombstone, _) => (None, None),
-        (DraftValue::Protobuf(bytes), None) => (Some(bytes), None),
-        (DraftValue::Protobuf(bytes), Some(message)) => {
-            let decoded = decode(&bytes, message)?;
-            (Some(bytes), Some(decoded))
+    let mut headers = draft.headers;
+    let (value, decoded) = match &format.value {
+        None => (bytes_value(draft.value)?, None),
+        Some(format) => message_value(draft.value, format, &mut headers)?,
+    };
+    let key = match (draft.key, key_field, &decoded) {
+        (DraftKey::None, Some(_), _) if format.key.is_some() => {
+            return Err(ControlError::invalid("key_field_invalid", "the topic's keys are messages, not one field")
+                .with_hint("give each record its `key`"));
         }
-        (DraftValue::Json(_) | DraftValue::JsonValue(_), None) => {
-            return Err(ControlError::invalid(
-                "topic_without_schema",
-                "the topic has no schema, so JSON cannot be turned into protobuf",
-            )
-            .with_hint("publish protobuf bytes, or create the topic with a schema"));
+        (DraftKey::None, Some(field), Some(decoded)) => Some(key_of(decoded, field)?),
+        (key, _, _) => key_bytes(key, format.key.as_ref(), &mut headers)?,
+    };
+    let (partition, timestamp_ms) = (draft.partition, draft.timestamp_ms);
+    Ok(log::NewRecord { partition, key, value, headers, timestamp_ms })
+}
+
+/// Of a topic whose bytes are not looked at.
+fn bytes_value(value: DraftValue) -> Result<Option<Bytes>, ControlError> {
+    match value {
+        DraftValue::Tombstone => Ok(None),
+        DraftValue::Protobuf(bytes) | DraftValue::Bytes(bytes) => Ok(Some(bytes)),
+        DraftValue::Json(_) | DraftValue::JsonValue(_) => Err(ControlError::invalid(
+            "topic_without_schema",
+            "the topic has no schema, so JSON cannot be turned into protobuf",
+        )
+        .with_hint("publish protobuf bytes, or create the topic with a schema")),
+    }
+}
+
+type Headers = Vec<(String, Bytes)>;
+
+/// The bytes as the topic's encoding has them, and the message that they are.
+fn message_value(
+    value: DraftValue,
+    format: &PartFormat,
+    headers: &mut Headers,
+) -> Result<(Option<Bytes>, Option<DynamicMessage>), ControlError> {
+    let message = &format.message;
+    let (payload, decoded) = match value {
+        DraftValue::Tombstone => return Ok((None, None)),
+        DraftValue::Bytes(bytes) => {
+            let decoded = check_bytes(&bytes, format, headers)?;
+            return Ok((Some(bytes), Some(decoded)));
         }
-        (DraftValue::Json(text), Some(message)) => {
+        DraftValue::Protobuf(bytes) => {
+            let decoded = format.check_message(&bytes)?;
+            (bytes, decoded)
+        }
+        DraftValue::Json(text) => {
             let mut reader = serde_json::Deserializer::from_slice(&text);
             let decoded = from_json(&mut reader, message)?;
             reader.end().map_err(|error| json_error(&error, message))?;
-            (Some(encoded(&decoded)), Some(decoded))
+            (encoded(&decoded), decoded)
         }
-        (DraftValue::JsonValue(value), Some(message)) => {
+        DraftValue::JsonValue(value) => {
             let decoded = from_json(value, message)?;
-            (Some(encoded(&decoded)), Some(decoded))
+            (encoded(&decoded), decoded)
         }
     };
-    let key = match (draft.key, key_field, &decoded) {
-        (None, Some(field), Some(decoded)) => Some(key_of(decoded, field)?),
-        (key, _, _) => key,
-    };
-    Ok(log::NewRecord {
-        partition: draft.partition,
-        key,
-        value,
-        headers: draft.headers,
-        timestamp_ms: draft.timestamp_ms,
-    })
+    Ok((Some(format.write(payload, headers)?), Some(decoded)))
+}
+
+fn key_bytes(key: DraftKey, format: Option<&PartFormat>, headers: &mut Headers) -> Result<Option<Bytes>, ControlError> {
+    match (key, format) {
+        (DraftKey::None, _) => Ok(None),
+        (DraftKey::Bytes(bytes), None) => Ok(Some(bytes)),
+        (DraftKey::Bytes(bytes), Some(format)) => check_bytes(&bytes, format, headers).map(|_| Some(bytes)),
+        (DraftKey::JsonValue(Value::String(text)), None) => Ok(Some(Bytes::from(text))),
+        (DraftKey::JsonValue(Value::Number(number)), None) => Ok(Some(Bytes::from(number.to_string()))),
+        (DraftKey::JsonValue(_), None) => {
+            Err(ControlError::invalid("record_invalid", "`key` is neither text nor number")
+                .with_hint("bytes go into `keyBase64`; a topic with a `keySchema` takes the key as JSON"))
+        }
+        // A place that takes only text, such as a query parameter, takes an object as its text.
+        (DraftKey::JsonValue(Value::String(text)), Some(format)) if text.trim_start().starts_with('{') => {
+            let decoded = from_json(&mut serde_json::Deserializer::from_str(&text), &format.message).map_err(in_key)?;
+            format.write(encoded(&decoded), headers).map(Some)
+        }
+        (DraftKey::JsonValue(value), Some(format)) => {
+            let decoded = from_json(value, &format.message).map_err(in_key)?;
+            format.write(encoded(&decoded), headers).map(Some)
+        }
+    }
+}
+
+fn in_key(error: ControlError) -> ControlError {
+    ControlError { detail: format!("the key: {}", error.detail), ..error }
+}
+
+/// Bytes that are taken as they are have to be what the topic's readers expect.
+fn check_bytes(bytes: &Bytes, format: &PartFormat, headers: &mut Headers) -> Result<DynamicMessage, ControlError> {
+    if !headers.iter().any(|(name, _)| name == format.schema_header())
+        && let Ok(writer) = format.writer()
+    {
+        headers.extend(writer.header().map(|(name, value)| (name.to_owned(), value)));
+    }
+    let header = headers.iter().rev().find(|(name, _)| name == format.schema_header());
+    let checked = format.decode(bytes, header.map(|(_, value)| value.as_ref()));
+    checked.map_err(|broken| ControlError::invalid("record_invalid", broken.detail))
 }
 
 fn encoded(message: &DynamicMessage) -> Bytes {
@@ -207,88 +290,24 @@ pub fn message_json(message: &DynamicMessage) -> Result<Value, ControlError> {
         .map_err(|error| ControlError::invalid("record_invalid", format!("has no JSON form: {error}")))
 }
 
-/// A record of a topic as it is shown.
-#[derive(Debug, Clone)]
-pub struct ShownRecord {
-    pub partition: u32,
-    pub offset: i64,
-    pub timestamp_ms: i64,
-    pub json: Value,
-}
-
-/// With `raw` its bytes are shown, too, when they can be decoded.
-pub fn show(slab: &log::Slab, record: usize, message: Option<&MessageDescriptor>, raw: bool) -> ShownRecord {
-    let (offset, timestamp_ms) = (slab.offset(record), slab.timestamp_ms(record));
-    let mut json = serde_json::Map::new();
-    json.insert("partition".into(), slab.partition.into());
-    json.insert("offset".into(), offset.into());
-    json.insert("timestamp".into(), crate::time_text::millis(timestamp_ms).into());
-    json.insert("key".into(), slab.key(record).map_or(Value::Null, bytes_json));
-    let headers: serde_json::Map<String, Value> =
-        slab.headers(record).map(|(key, value)| (key.to_owned(), bytes_json(value))).collect();
-    json.insert("headers".into(), Value::Object(headers));
-    insert_value(&mut json, slab.value(record), message);
-    if raw {
-        for (name, bytes) in [("keyBase64", slab.key(record)), ("valueBase64", slab.value(record))] {
-            if let Some(bytes) = bytes {
-                json.insert(name.into(), base64_text(bytes).into());
-            }
-        }
-    }
-    ShownRecord { partition: slab.partition, offset, timestamp_ms, json: Value::Object(json) }
-}
-
-/// `value` when it can be decoded; `valueBase64`, and why, when not.
-fn insert_value(json: &mut serde_json::Map<String, Value>, bytes: Option<&[u8]>, message: Option<&MessageDescriptor>) {
-    let Some(bytes) = bytes else {
-        json.insert("value".into(), Value::Null);
-        return;
-    };
-    let decoded = message.map(|message| decode(bytes, message).and_then(|decoded| message_json(&decoded)));
-    match decoded {
-        Some(Ok(value)) => {
-            json.insert("value".into(), value);
-        }
-        Some(Err(error)) => {
-            json.insert("valueBase64".into(), base64_text(bytes).into());
-            json.insert("error".into(), error.detail.into());
-            json.insert("errorByte".into(), message.and_then(|message| broken_at(bytes, message)).into());
-        }
-        None => {
-            json.insert("valueBase64".into(), base64_text(bytes).into());
-        }
-    }
-}
-
-/// The byte at which the daggers' decoder stops.
-fn broken_at(bytes: &[u8], message: &MessageDescriptor) -> Option<u32> {
-    let program = DecodeProgram::compile(message, &Projection::all(), &DecodeOptions::default()).ok()?;
-    let span = (0, u32::try_from(bytes.len()).ok()?);
-    let decoded = program.decoder().decode(&Bytes::copy_from_slice(bytes), &[span]);
-    decoded.errors.first().map(|broken| broken.error.offset)
-}
-
-/// Text where the bytes are text, base64 where not.
-fn bytes_json(bytes: &[u8]) -> Value {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.into(),
-        Err(_) => base64_text(bytes).into(),
-    }
-}
-
-pub fn base64_text(bytes: &[u8]) -> String {
-    use base64::Engine;
-    base64::engine::general_purpose::STANDARD.encode(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use codec::{ConfluentFrame, ConfluentHeader, RecordPart, WireFormat};
 
     fn message() -> MessageDescriptor {
         let text = "syntax = \"proto3\"; package a; message B { string id = 1; uint64 n = 2; C c = 3; } message C { int32 k = 1; }";
         let file = schema::SourceFile { path: "a.proto".into(), text: text.into() };
         schema::SchemaSet::from_sources(&[file]).unwrap().message("a.B").unwrap()
+    }
+
+    fn bare(message: &MessageDescriptor) -> RecordFormat {
+        framed(message, WireFormat::Protobuf)
+    }
+
+    fn framed(message: &MessageDescriptor, wire: WireFormat) -> RecordFormat {
+        let value = Some(PartFormat::new(message.clone(), wire.clone(), RecordPart::Value));
+        RecordFormat { value, key: None }
     }
 
     fn json(text: &str) -> RecordDraft {
@@ -299,7 +318,7 @@ mod tests {
     fn json_becomes_protobuf_and_comes_back() {
         let message = message();
         let record =
-            encode(json("{\"id\": \"x\", \"n\": \"7\", \"c\": {\"k\": 5}}"), Some(&message), Some("c.k")).unwrap();
+            encode(json("{\"id\": \"x\", \"n\": \"7\", \"c\": {\"k\": 5}}"), &bare(&message), Some("c.k")).unwrap();
         assert_eq!(record.key.as_deref(), Some(b"5".as_slice()));
         let decoded = decode(&record.value.unwrap(), &message).unwrap();
         assert_eq!(message_json(&decoded).unwrap(), serde_json::json!({"id": "x", "n": 7, "c": {"k": 5}}));
@@ -308,25 +327,65 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_refused() {
         let message = message();
-        let error = encode(json("{\"idd\": \"x\"}"), Some(&message), None).unwrap_err();
+        let error = encode(json("{\"idd\": \"x\"}"), &bare(&message), None).unwrap_err();
         assert_eq!(error.hint.as_deref(), Some("did you mean `id`?"), "{error}");
         for broken in ["{\"n\": -1}", "{\"id\": 5}", "{", "{} {}", "[]", ""] {
-            assert_eq!(encode(json(broken), Some(&message), None).unwrap_err().code, "record_invalid", "{broken}");
+            assert_eq!(encode(json(broken), &bare(&message), None).unwrap_err().code, "record_invalid", "{broken}");
         }
         let torn =
             RecordDraft { value: DraftValue::Protobuf(Bytes::from_static(b"\x0a\x05ab")), ..RecordDraft::default() };
-        assert_eq!(encode(torn, Some(&message), None).unwrap_err().code, "record_invalid");
-        assert_eq!(encode(json("{}"), None, None).unwrap_err().code, "topic_without_schema");
-        assert_eq!(encode(json("{}"), Some(&message), Some("nn")).unwrap_err().code, "key_field_invalid");
+        assert_eq!(encode(torn, &bare(&message), None).unwrap_err().code, "record_invalid");
+        assert_eq!(encode(json("{}"), &RecordFormat::default(), None).unwrap_err().code, "topic_without_schema");
+        assert_eq!(encode(json("{}"), &bare(&message), Some("nn")).unwrap_err().code, "key_field_invalid");
     }
 
     #[test]
-    fn what_cannot_be_decoded_says_where_it_breaks() {
-        let mut json = serde_json::Map::new();
-        // A text of one byte, then one whose length, at byte 4, goes beyond the end.
-        insert_value(&mut json, Some(b"\x0a\x01x\x0a\x05ab"), Some(&message()));
-        assert_eq!(json["errorByte"], 4, "{json:?}");
-        assert_eq!(json["valueBase64"], base64_text(b"\x0a\x01x\x0a\x05ab"));
+    fn messages_are_put_into_the_topics_frame_and_bytes_are_taken_as_they_are() {
+        let message = message();
+        let frame = ConfluentFrame { schema_ids: vec![7], ..ConfluentFrame::default() };
+        let confluent = framed(&message, WireFormat::Confluent(frame));
+        let on_the_wire = Bytes::from_static(b"\0\0\0\0\x07\0\x0a\x01x");
+        for value in [
+            DraftValue::Json(Bytes::from_static(b"{\"id\": \"x\"}")),
+            DraftValue::Protobuf(Bytes::from_static(b"\x0a\x01x")),
+            DraftValue::Bytes(on_the_wire.clone()),
+        ] {
+            let record = encode(RecordDraft { value, ..RecordDraft::default() }, &confluent, Some("id")).unwrap();
+            assert_eq!((record.value.as_ref(), record.key.as_deref()), (Some(&on_the_wire), Some(b"x".as_slice())));
+        }
+        let bytes = DraftValue::Bytes(Bytes::from_static(b"\x0a\x01x"));
+        let bare = RecordDraft { value: bytes, ..RecordDraft::default() };
+        assert!(encode(bare, &confluent, None).unwrap_err().detail.contains("it looks like bare protobuf"));
+        let any = framed(&message, WireFormat::Confluent(ConfluentFrame::default()));
+        assert_eq!(encode(json("{}"), &any, None).unwrap_err().code, "encoding_incomplete");
+        let header = ConfluentHeader { write_schema_guid: Some(codec::SchemaGuid([7; 16])), ..Default::default() };
+        let by_header = framed(&message, WireFormat::ConfluentHeader(header));
+        let mut draft = json("{\"id\": \"x\"}");
+        draft.headers.push(("__value_schema_id".into(), Bytes::from_static(b"stale")));
+        let record = encode(draft, &by_header, None).unwrap();
+        let guid = [&[1], [7; 16].as_slice(), &[0]].concat();
+        assert_eq!(record.headers, [("__value_schema_id".to_owned(), Bytes::from(guid))]);
+        assert_eq!(record.value.as_deref(), Some(b"\x0a\x01x".as_slice()));
+    }
+
+    #[test]
+    fn keys_are_messages_where_they_have_a_type() {
+        let message = message();
+        let keyed =
+            RecordFormat { value: None, key: Some(PartFormat::new(message, WireFormat::Json, RecordPart::Key)) };
+        let draft = |key| RecordDraft { key, ..RecordDraft::default() };
+        let key = DraftKey::JsonValue(serde_json::json!({"id": "x", "n": 5}));
+        let record = encode(draft(key.clone()), &keyed, None).unwrap();
+        assert_eq!(record.key.as_deref(), Some(b"{\"id\":\"x\",\"n\":\"5\"}".as_slice()));
+        let taken = encode(draft(DraftKey::Bytes(Bytes::from_static(b"{\"n\": 5}"))), &keyed, None).unwrap();
+        assert_eq!(taken.key.as_deref(), Some(b"{\"n\": 5}".as_slice()));
+        for wrong in [DraftKey::Bytes(Bytes::from_static(b"x")), DraftKey::JsonValue("x".into())] {
+            assert_eq!(encode(draft(wrong), &keyed, None).unwrap_err().code, "record_invalid");
+        }
+        assert_eq!(encode(draft(DraftKey::None), &keyed, Some("id")).unwrap_err().code, "key_field_invalid");
+        assert_eq!(encode(draft(key), &RecordFormat::default(), None).unwrap_err().code, "record_invalid");
+        let text = encode(draft(DraftKey::JsonValue("x".into())), &RecordFormat::default(), None).unwrap();
+        assert_eq!(text.key.as_deref(), Some(b"x".as_slice()));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use city::{BrokenRecords, City, CityBatch, CityOptions};
-use flow::{Engine, OnBadRecord, OutputBatch, StreamSettings};
+use flow::{Engine, OnBadRecord, OutputBatch, StreamSettings, TopicFormats};
 use log::{BatchBuilder, Durability, EmbeddedLog, EmbeddedLogOptions, Slab, TopicConfig, TopicLog};
 use sql::{RowtimeField, StreamTable};
 
@@ -257,6 +257,7 @@ fn engine(query: &str) -> Result<Engine, Box<dyn std::error::Error>> {
         allowed_skew_ms: None,
         on_bad_record: OnBadRecord::DeadLetter,
         keep_late: false,
+        formats: TopicFormats::default(),
     });
     let mut engine = Engine::new(plan)?;
     engine.add_lane(0, &settings, "bookings", 0, 0)?;

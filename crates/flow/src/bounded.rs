@@ -44,7 +44,8 @@ pub fn run_bounded(
         for (partition, file) in input.files.into_iter().enumerate() {
             // A table that the query does not read is not read either.
             if let Some(source) = source {
-                engine.add_lane(source, &input.settings, &input.settings.table, partition as u32, 0)?;
+                let topic = file.topic().unwrap_or(&input.settings.table);
+                engine.add_lane(source, &input.settings, topic, partition as u32, 0)?;
                 files.push(file);
             }
         }

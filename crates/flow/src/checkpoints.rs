@@ -35,6 +35,8 @@ struct LaneHeader {
     table: String,
     topic: String,
     partition: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    topic_id: Option<String>,
     next_offset: i64,
     greatest_ms: i64,
     ledger: Ledger,
@@ -270,6 +272,7 @@ impl Engine {
             table: lane.table().to_string(),
             topic: lane.topic.to_string(),
             partition: lane.partition,
+            topic_id: lane.topic_id.clone(),
             next_offset: lane.next_offset,
             greatest_ms: lane.watermark.greatest_ms,
             ledger: lane.ledger,
@@ -294,8 +297,9 @@ impl Engine {
                 header.topic, header.partition
             )));
         };
-        lane.next_offset = header.next_offset;
-        lane.end_offset = header.next_offset;
+        lane.start_at(header.next_offset);
+        lane.was_restored = true;
+        lane.restored_topic_id = header.topic_id.clone();
         lane.watermark.greatest_ms = header.greatest_ms;
         lane.ledger = header.ledger;
         lane.held_until = header.held_until.clone();

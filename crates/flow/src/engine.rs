@@ -18,6 +18,7 @@ use crate::lane::{Lane, LaneOutput, WindowLane, conform};
 use crate::refused::{OnBadRecord, RefusedRecord};
 use crate::rows_step::{evaluate, evaluate_all, evaluate_filter, pick, time_values};
 use crate::step_counts::{StepCounts, Steps, WindowStateSize};
+use crate::topic_formats::TopicFormats;
 
 /// How a stream's records are read and judged.
 #[derive(Debug, Clone)]
@@ -32,6 +33,7 @@ pub struct StreamSettings {
     pub allowed_skew_ms: Option<i64>,
     pub on_bad_record: OnBadRecord,
     pub keep_late: bool,
+    pub formats: TopicFormats,
 }
 
 /// Results on their way to the sinks.
@@ -51,6 +53,8 @@ pub struct RowOrigin {
     pub partition: u32,
     /// Offset per row.
     pub offsets: Vec<i64>,
+    /// Event time per row.
+    pub times_ms: Vec<i64>,
 }
 
 pub(crate) enum WindowOperator {
@@ -111,6 +115,13 @@ impl Engine {
     ) -> Result<(), FlowError> {
         self.lanes.push(Lane::new(&self.plan, source, settings, topic, partition, next_offset)?);
         Ok(())
+    }
+
+    /// Which topic of its name the lane that was added last reads.
+    pub(crate) fn name_topic(&mut self, id: Option<String>) {
+        if let Some(lane) = self.lanes.last_mut() {
+            lane.topic_id = id;
+        }
     }
 
     pub(crate) fn restore_closed(&mut self, closed_up_to: &[i64]) {

@@ -33,6 +33,10 @@ pub enum FlowError {
     StateMismatch(String),
     #[error("sink `{sink}`: {message}")]
     Sink { sink: String, message: String },
+    #[error("sink `{sink}`: {message}; going on from the last checkpoint")]
+    SinkStartsAnew { sink: String, message: String },
+    #[error("the topic {topic} has {now} partitions now, {before} before; starting again with all of them")]
+    MorePartitions { topic: String, before: u32, now: u32 },
     #[error("keeping refused records: {0}")]
     Refused(#[from] refused_error::RefusedStoreError),
     #[error("a worker thread stopped unexpectedly")]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, RecordBatch, TimestampMillisecondArray};
 use arrow::datatypes::Schema;
-use codec::{DecodeErrorKind, DecodeOptions, DecodeProgram, Decoder, Projection, RecordError};
+use codec::{DecodeErrorKind, DecodeOptions, DecodeProgram, Decoder, FrameReader, Payloads, Projection, RecordError};
 use datafusion::common::DataFusionError;
 use delivery::Ledger;
 use log::Slab;
@@ -20,6 +20,7 @@ use crate::metadata;
 use crate::refused::{OnBadRecord, Refusal, RefusedRecord};
 use crate::rows_step::{Prepared, pick, prepare};
 use crate::step_counts::LaneSteps;
+use crate::topic_formats::{self, Framing};
 
 /// The window state of one lane.
 pub(crate) enum WindowLane {
@@ -64,8 +65,14 @@ pub struct Lane {
     pub(crate) source: usize,
     pub(crate) topic: Arc<str>,
     pub(crate) partition: u32,
+    /// Tells the topic from another of the same name; and the one that the checkpoint was of.
+    pub(crate) topic_id: Option<String>,
+    pub(crate) restored_topic_id: Option<String>,
+    /// Whether it goes on from a checkpoint.
+    pub(crate) was_restored: bool,
     plan: Arc<DaggerPlan>,
     settings: Arc<StreamSettings>,
+    framing: Framing,
     decoder: Decoder,
     pub(crate) watermark: Watermark,
     pub(crate) next_offset: i64,
@@ -116,6 +123,10 @@ impl Lane {
             source,
             topic: topic.into(),
             partition,
+            topic_id: None,
+            restored_topic_id: None,
+            was_restored: false,
+            framing: settings.formats.framing(topic, &settings.message),
             settings: Arc::clone(settings),
             decoder: program.decoder(),
             watermark: Watermark::new(settings.delay_ms),
@@ -130,6 +141,12 @@ impl Lane {
             verdict: Verdict::default(),
             fates: Vec::new(),
         })
+    }
+
+    /// Goes on elsewhere, whatever was read before.
+    pub(crate) fn start_at(&mut self, offset: i64) {
+        self.next_offset = offset;
+        self.end_offset = offset;
     }
 
     /// The table that this lane feeds.
@@ -156,17 +173,43 @@ impl Lane {
         if slab.is_empty() {
             return Ok(output);
         }
+        for (slab, reader) in self.framing.runs(slab) {
+            self.take_records(&slab, reader.as_deref(), closed_up_to, &mut output)?;
+        }
+        Ok(output)
+    }
+
+    /// Takes records that are framed alike.
+    fn take_records(
+        &mut self,
+        slab: &Slab,
+        frames: Option<&FrameReader>,
+        closed_up_to: &[i64],
+        output: &mut LaneOutput,
+    ) -> Result<(), FlowError> {
         let began = Instant::now();
         self.ledger.consumed += slab.len() as u64;
-        let decoded = self.decoder.decode(&slab.data, &slab.records.values);
+        let payloads = frames.map(|frames| topic_formats::payloads(frames, slab));
+        let (data, spans) = match &payloads {
+            None => (&slab.data, &slab.records.values),
+            Some(payloads) => (&payloads.data, &payloads.spans),
+        };
+        let decoded = self.decoder.decode(data, spans);
         self.ledger.unknown_enums += decoded.unknown_enum_values;
-        for error in &decoded.errors {
-            self.refuse_undecodable(slab, error, &mut output)?;
+        let faults = payloads.as_ref().map_or(&[][..], |payloads| &payloads.faults);
+        // A record without a value, which deletes its key where a topic is compacted, is no row of any stream.
+        let rows = decoded.batch.num_rows();
+        self.ledger.filtered += (slab.len() - rows - decoded.errors.len() - faults.len()) as u64;
+        for fault in faults {
+            self.refuse(slab, fault.index, Refusal::Undecodable, fault.to_string(), fault.offset, None, output)?;
         }
-        let (batch, times, mut records) = self.with_event_time(slab, decoded.batch, decoded.rows, &mut output)?;
+        for error in &decoded.errors {
+            self.refuse_undecodable(slab, error, payloads.as_ref(), output)?;
+        }
+        let (batch, times, mut records) = self.with_event_time(slab, decoded.batch, decoded.rows, output)?;
         self.steps.source.note(slab.len(), times.len(), began.elapsed());
         if times.is_empty() {
-            return Ok(output);
+            return Ok(());
         }
         let watermarks = self.watermark.advance(&times, closed_up_to.iter().copied().max().unwrap_or(i64::MIN));
         let mut batch = self.with_rowtime(&batch, &times, slab, &records)?;
@@ -186,7 +229,7 @@ impl Lane {
                         error,
                         None,
                         Some(times[row as usize]),
-                        &mut output,
+                        output,
                     )?;
                 }
                 batch = pick(&batch, &kept)?;
@@ -200,10 +243,10 @@ impl Lane {
         self.fates.resize(times.len(), FILTERED);
         for (branch, prepared, busy) in prepared {
             self.steps.branches[branch].note(batch.num_rows(), prepared.rows(), busy);
-            self.take(branch, prepared, watermarks.as_deref(), closed_up_to, slab, &records, &mut output)?;
+            self.take(branch, prepared, watermarks.as_deref(), closed_up_to, slab, &records, &times, output)?;
         }
-        self.count_fates(slab, &records, &times, &mut output)?;
-        Ok(output)
+        self.count_fates(slab, &records, &times, output)?;
+        Ok(())
     }
 
     fn branches(&self) -> impl Iterator<Item = usize> + '_ {
@@ -340,20 +383,23 @@ impl Lane {
         closed_up_to: &[i64],
         slab: &Slab,
         records: &Option<Vec<u32>>,
+        times: &[i64],
         output: &mut LaneOutput,
     ) -> Result<(), FlowError> {
         match prepared {
             Prepared::Nothing => Ok(()),
             Prepared::Rows { origin, columns } => {
                 let rows = columns.first().map_or(0, |column| column.len());
-                let mut offsets = Vec::with_capacity(rows);
+                let (mut offsets, mut times_ms) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
                 for row in 0..rows {
                     let lane_row = origin.as_ref().map_or(row as u32, |origin| origin[row]);
                     self.fates[lane_row as usize] = DELIVERED;
                     offsets.push(slab.offset(record_of(records, lane_row) as usize));
+                    times_ms.push(times[lane_row as usize]);
                 }
                 let batch = RecordBatch::try_new(Arc::clone(&self.plan.schema), conform(&self.plan.schema, columns)?)?;
-                let origin = RowOrigin { topic: Arc::clone(&self.topic), partition: self.partition, offsets };
+                let (topic, partition) = (Arc::clone(&self.topic), self.partition);
+                let origin = RowOrigin { topic, partition, offsets, times_ms };
                 output.rows.push(OutputBatch { batch, window_end_ms: None, origin: Some(origin) });
                 Ok(())
             }
@@ -452,13 +498,28 @@ impl Lane {
         &mut self,
         slab: &Slab,
         error: &RecordError,
+        payloads: Option<&Payloads>,
         output: &mut LaneOutput,
     ) -> Result<(), FlowError> {
-        let refusal = match error.error.kind {
+        let (record, mut error) = (error.index, error.error.clone());
+        let refusal = match error.kind {
             DecodeErrorKind::Utf8 | DecodeErrorKind::TimestampRange => Refusal::ValueError,
             _ => Refusal::Undecodable,
         };
-        self.refuse(slab, error.index, refusal, error.error.to_string(), Some(error.error.offset), None, output)
+        let span = slab.records.values[record as usize];
+        let offset = match payloads {
+            None => Some(error.offset),
+            Some(payloads) => payloads.offset_in_record(record as usize, span, error.offset),
+        };
+        error.offset = offset.unwrap_or(error.offset);
+        let mut message = match offset {
+            Some(_) => error.to_string(),
+            None => error.without_place(),
+        };
+        if payloads.is_none() && slab.value(record as usize).is_some_and(codec::looks_framed) {
+            message.push_str(": it looks like Confluent's frame. Set the topic's encoding to `confluent` if it is one");
+        }
+        self.refuse(slab, record, refusal, message, offset, None, output)
     }
 
     #[expect(clippy::too_many_arguments, reason = "what is known of a refused record")]

@@ -20,6 +20,7 @@ mod rows_step;
 mod state_batches;
 mod step_counts;
 mod stored_window;
+mod topic_formats;
 
 pub use checkpoints::Snapshots;
 
@@ -27,9 +28,11 @@ pub use bounded::{BoundedOptions, TableInput, run_bounded};
 pub use engine::{Engine, OutputBatch, RowOrigin, StreamSettings};
 pub use error::FlowError;
 pub use live::{
-    DaggerConfig, DaggerHandle, DaggerStatus, LaneStatus, Sink, SinkError, StartPosition, StreamConfig, spawn,
+    AcceptedLoss, AfterError, DaggerConfig, DaggerHandle, DaggerStatus, LaneStatus, Sink, SinkError, StartPosition,
+    StreamConfig, TransactionalSink, spawn,
 };
 pub use record_file::{DelimitedFile, NdjsonFile, RecordFile};
 pub use refused::{OnBadRecord, Refusal, RefusedRecord, RefusedRecords, RefusedStoreError};
 pub use step_counts::{StepCounts, Steps, WindowStateSize};
 pub use stored_window::StoredWindow;
+pub use topic_formats::{ORIGIN_HEADER, TopicFormats};

@@ -1,6 +1,7 @@
 //! A dagger on a live log: reads as records come, closes windows, feeds the sinks, takes checkpoints, tells how it is.
 
 mod intake;
+mod positions;
 mod status;
 
 use std::sync::Arc;
@@ -8,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use checkpoint::{CheckpointStore, Storage};
-use log::TopicLog;
+use checkpoint::{CheckpointStore, Commit, Storage};
+use log::{TopicLog, TopicShape};
 use sql::DaggerPlan;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -39,6 +40,17 @@ pub struct StreamConfig {
     pub start: StartPosition,
     /// After this long at the end of a partition, it no longer holds back the watermark.
     pub idle_ms: i64,
+    /// Under this name others see how far it has read.
+    pub group: String,
+}
+
+/// What was decided about records that are gone unread: reading goes on without them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AcceptedLoss {
+    /// From the oldest record that is there.
+    Earliest,
+    /// From what comes next.
+    Latest,
 }
 
 /// What to run.
@@ -53,6 +65,8 @@ pub struct DaggerConfig {
     pub batch_rows_max: usize,
     /// Longest time that a record waits for others to share a round with.
     pub latency_max: Duration,
+    /// Without it a dagger whose next record is gone does not start.
+    pub accepted_loss: Option<AcceptedLoss>,
 }
 
 /// A sink could not take rows.
@@ -60,8 +74,26 @@ pub struct DaggerConfig {
 #[error("{message}")]
 pub struct SinkError {
     pub message: String,
-    /// Whether trying again later may help.
-    pub retry: bool,
+    pub then: AfterError,
+}
+
+/// What helps after an error of a sink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterError {
+    /// The same call may work later.
+    TryAgain,
+    /// What was written since the last checkpoint is void: the dagger has to go on from there.
+    StartAnew,
+    /// Somebody has to change something.
+    Stop,
+}
+
+impl SinkError {
+    /// `may_pass`: the same call may work later.
+    pub fn new(message: impl Into<String>, may_pass: bool) -> Self {
+        let then = if may_pass { AfterError::TryAgain } else { AfterError::Stop };
+        Self { message: message.into(), then }
+    }
 }
 
 /// Takes results. Writing the same results twice, after a restart, must be the same as once, or the sink says otherwise.
@@ -72,6 +104,25 @@ pub trait Sink: Send {
     async fn write(&mut self, rows: &OutputBatch) -> Result<(), SinkError>;
     /// After it returns, all that was written survives a crash. Called before each checkpoint.
     async fn flush(&mut self) -> Result<(), SinkError>;
+    /// For one whose results are seen only once they are committed: its other half.
+    fn transactional(&mut self) -> Option<&mut dyn TransactionalSink> {
+        None
+    }
+}
+
+/// A sink in whose transactions the results between two checkpoints are. At most one of a dagger.
+///
+/// A checkpoint counts only if its transaction was committed; so the transaction holds the checkpoint's name, and who
+/// takes over asks for it before it decides where to go on.
+#[async_trait]
+pub trait TransactionalSink: Send {
+    /// Takes over from whoever wrote before: nothing that it left open can be committed any more. Returns the number of
+    /// the last checkpoint of this lineage that was committed.
+    async fn take_over(&mut self, lineage: &str) -> Result<Option<u64>, SinkError>;
+    /// Ends the open transaction's content: all that was written, and the checkpoint's name.
+    async fn prepare(&mut self, lineage: &str, checkpoint: u64) -> Result<(), SinkError>;
+    /// Makes what was prepared visible; what is written from now on is in the next transaction.
+    async fn commit(&mut self) -> Result<(), SinkError>;
 }
 
 /// A running dagger.
@@ -157,6 +208,10 @@ struct Runner {
     config: DaggerConfig,
     /// Absent only while a round has it.
     engine: Option<Engine>,
+    log: Arc<dyn TopicLog>,
+    /// The topics as they were when their lanes were made.
+    shapes: Vec<(String, TopicShape)>,
+    last_discovery: Instant,
     intake: Intake,
     outside: Outside,
     checkpoints: Arc<std::sync::Mutex<CheckpointStore>>,
@@ -178,11 +233,15 @@ impl Runner {
         outside: Outside,
     ) -> Result<Self, FlowError> {
         let mut engine = Engine::new(Arc::clone(&config.plan))?;
-        let mut idle_ms = Vec::new();
+        let (mut idle_ms, mut shapes, mut notices) = (Vec::new(), Vec::new(), Vec::new());
         for source in 0..config.plan.sources.len() {
             let stream = &config.streams[config.plan.sources[source].stream];
             for topic in &stream.topics {
                 let description = log.topic(topic).await?;
+                shapes.push((topic.clone(), TopicShape::of(&description)));
+                if stream.start == StartPosition::Earliest {
+                    notices.extend(retention_notice(&description));
+                }
                 for partition in &description.partitions {
                     let offset = match stream.start {
                         StartPosition::Earliest => partition.start_offset,
@@ -190,23 +249,36 @@ impl Runner {
                         StartPosition::Timestamp(ms) => log.offset_at(topic, partition.partition, ms).await?,
                     };
                     engine.add_lane(source, &stream.settings, topic, partition.partition, offset)?;
+                    engine.name_topic(description.id.clone());
                     idle_ms.push(stream.idle_ms);
                 }
             }
         }
         let folder = format!("daggers/{}", config.name);
-        let (checkpoints, restored) = blocking(move || Ok(CheckpointStore::take_over(storage, &folder)?)).await?;
+        let checkpoints = blocking(move || Ok(CheckpointStore::take_over(storage, &folder)?)).await?;
+        let mut outside = outside;
+        let committed = outside.take_over(checkpoints.next_checkpoint().0).await?;
+        let (checkpoints, restored) = blocking(move || {
+            let mut checkpoints = checkpoints;
+            let restored = checkpoints.restore(committed)?;
+            Ok((checkpoints, restored))
+        })
+        .await?;
         let mut snapshots = Snapshots::default();
         if let Some(restored) = restored {
             snapshots.restore(&mut engine, restored)?;
+            notices.clear();
         }
-        let removed_unread = skip_what_is_gone(&mut engine, log.as_ref()).await?;
+        let lost_unread = positions::fit(&mut engine, log.as_ref(), config.accepted_loss).await?;
         let positions =
             engine.lanes().iter().map(|lane| (Arc::clone(&lane.topic), lane.partition, lane.next_offset)).collect();
         let intake = Intake::open(log.as_ref(), positions, idle_ms).await?;
         let mut runner = Runner {
             config,
             engine: Some(engine),
+            log,
+            shapes,
+            last_discovery: Instant::now(),
             intake,
             outside,
             checkpoints: Arc::new(std::sync::Mutex::new(checkpoints)),
@@ -214,7 +286,7 @@ impl Runner {
             last_checkpoint: Instant::now(),
             // The first checkpoint fixes where the dagger started, so that a crash does not move `latest`.
             changed: true,
-            totals: status::Totals { removed_unread, ..Default::default() },
+            totals: status::Totals { lost_unread, notices, ..Default::default() },
         };
         runner.totals.sinks = vec![StepCounts::default(); runner.outside.sinks.len()];
         runner.checkpoint().await?;
@@ -235,6 +307,9 @@ impl Runner {
             if self.changed && self.last_checkpoint.elapsed() >= self.config.checkpoint_interval {
                 self.checkpoint().await?;
                 self.publish(None);
+            }
+            if self.last_discovery.elapsed() >= DISCOVERY_INTERVAL {
+                self.discover().await?;
             }
         }
         self.checkpoint().await?;
@@ -295,8 +370,61 @@ impl Runner {
         Ok(())
     }
 
+    /// Looks whether the topics are still what they were.
+    async fn discover(&mut self) -> Result<(), FlowError> {
+        self.last_discovery = Instant::now();
+        for (topic, before) in &self.shapes {
+            let now = match self.log.shape(topic).await {
+                Ok(now) => now,
+                Err(gone @ log::LogError::UnknownTopic { .. }) => return Err(gone.into()),
+                // What cannot be asked now is asked again.
+                Err(_) => continue,
+            };
+            if now.id != before.id {
+                return Err(log::LogError::TopicRecreated { topic: topic.clone() }.into());
+            }
+            if now.partitions > before.partitions {
+                let (topic, now, before) = (topic.clone(), now.partitions, before.partitions);
+                self.checkpoint().await?;
+                return Err(FlowError::MorePartitions { topic, before, now });
+            }
+        }
+        Ok(())
+    }
+
     async fn checkpoint(&mut self) -> Result<(), FlowError> {
-        self.outside.flush().await?;
+        let (lineage, number) = self.with_store(|store| {
+            let (lineage, number) = store.next_checkpoint();
+            (lineage.to_owned(), number)
+        });
+        let (status, watched) = (self.outside.status.clone(), (self.log.as_ref(), self.shapes.as_slice()));
+        let prepared = async {
+            self.outside.flush().await?;
+            self.outside.prepare(&lineage, number).await
+        };
+        let commit = match telling(&status, watched, prepared).await? {
+            true => Commit::Elsewhere,
+            false => Commit::AtOnce,
+        };
+        self.write_checkpoint(commit).await?;
+        if commit == Commit::Elsewhere {
+            telling(&status, (self.log.as_ref(), &self.shapes), self.outside.commit()).await?;
+            let store = Arc::clone(&self.checkpoints);
+            let settle = move || store.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).settle();
+            self.totals.checkpoint_epoch = blocking(move || Ok(settle()?)).await?;
+        }
+        self.last_checkpoint = Instant::now();
+        self.changed = false;
+        self.tell_positions();
+        tracing::debug!(dagger = self.config.name, epoch = self.totals.checkpoint_epoch, number, "checkpoint");
+        Ok(())
+    }
+
+    fn with_store<T>(&self, ask: impl FnOnce(&CheckpointStore) -> T) -> T {
+        ask(&self.checkpoints.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    }
+
+    async fn write_checkpoint(&mut self, commit: Commit) -> Result<(), FlowError> {
         loop {
             let Some(mut engine) = self.engine.take() else { return Err(FlowError::Worker) };
             let mut snapshots = std::mem::take(&mut self.snapshots);
@@ -304,7 +432,8 @@ impl Runner {
             let (engine, snapshots, written) = blocking(move || {
                 let (header, parts) = snapshots.take(&mut engine)?;
                 let ids = parts.iter().map(|part| part.id.clone()).collect();
-                let written = store.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).write(header, parts);
+                let mut store = store.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                let written = store.write(header, parts, commit);
                 snapshots.settle(ids, written.is_ok());
                 Ok((engine, snapshots, written))
             })
@@ -315,7 +444,7 @@ impl Runner {
                 Ok(epoch) => {
                     self.totals.checkpoint_epoch = epoch;
                     self.totals.checkpoint_at = Some(std::time::SystemTime::now());
-                    break;
+                    return Ok(());
                 }
                 Err(error) if error.is_disk_full() => {
                     let problem = format!("{error}; the dagger pauses until there is room");
@@ -326,11 +455,24 @@ impl Runner {
                 Err(error) => return Err(error.into()),
             }
         }
-        self.last_checkpoint = Instant::now();
-        self.changed = false;
-        let offsets = self.engine.as_ref().map(|engine| engine.lanes().len()).unwrap_or_default();
-        tracing::debug!(dagger = self.config.name, epoch = self.totals.checkpoint_epoch, lanes = offsets, "checkpoint");
-        Ok(())
+    }
+
+    /// For others to see; whether they do changes nothing here.
+    fn tell_positions(&self) {
+        let Some(engine) = &self.engine else { return };
+        for (source, stream) in
+            self.config.plan.sources.iter().map(|source| &self.config.streams[source.stream]).enumerate()
+        {
+            let lanes = engine.lanes().iter().filter(|lane| lane.source == source);
+            let positions: Vec<_> =
+                lanes.map(|lane| (Arc::clone(&lane.topic), lane.partition, lane.next_offset)).collect();
+            let (log, group) = (Arc::clone(&self.log), stream.group.clone());
+            tokio::spawn(async move {
+                if let Err(error) = log.publish_positions(&group, &positions).await {
+                    tracing::debug!(group, %error, "a group's offsets were not written");
+                }
+            });
+        }
     }
 
     fn publish(&mut self, problem: Option<String>) {
@@ -341,6 +483,7 @@ impl Runner {
                 self.totals.state_measured = Some(Instant::now());
             }
             let watermark = self.intake.watermark(engine);
+            let problem = problem.or_else(|| self.shapes.iter().find_map(|(topic, _)| self.log.problem(topic)));
             self.outside.status.send_replace(Arc::new(status::describe(engine, watermark, &self.totals, problem)));
         }
     }
@@ -348,6 +491,24 @@ impl Runner {
 
 const STATE_MEASURE_INTERVAL: Duration = Duration::from_secs(1);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// How often it is looked, while a sink is waited for, whether the log answers.
+const TELL_INTERVAL: Duration = Duration::from_millis(500);
+/// How often a dagger looks whether its topics have more partitions, or are other ones.
+const DISCOVERY_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Somebody who reads a topic from its oldest record should know when that is on its way out.
+fn retention_notice(topic: &log::TopicDescription) -> Option<String> {
+    let removed = topic.partitions.iter().any(|partition| partition.start_offset > 0);
+    let retention = Duration::from_millis(u64::try_from(topic.config.retention_ms?).ok()?);
+    let waiting: i64 = topic.partitions.iter().map(|partition| partition.end_offset - partition.start_offset).sum();
+    (removed && waiting > 0).then(|| {
+        format!(
+            "{} keeps records for {retention:?} and has removed older ones already: what it removes before this dagger has \
+             read it is not in the results",
+            topic.name
+        )
+    })
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum AfterPause {
@@ -404,13 +565,60 @@ impl Outside {
         Ok(())
     }
 
+    /// Has the transactional sink, if there is one, take over; gives the last checkpoint that it committed.
+    async fn take_over(&mut self, lineage: &str) -> Result<Option<u64>, FlowError> {
+        let Some(index) = self.transactional() else { return Ok(None) };
+        loop {
+            let Some(sink) = self.sinks[index].transactional() else { return Ok(None) };
+            match sink.take_over(lineage).await {
+                Ok(committed) => {
+                    self.go_on();
+                    return Ok(committed);
+                }
+                Err(error) => self.after_sink_error(index, error).await?,
+            }
+        }
+    }
+
+    /// Whether there is a transaction that the checkpoint depends on.
+    async fn prepare(&mut self, lineage: &str, checkpoint: u64) -> Result<bool, FlowError> {
+        let Some(index) = self.transactional() else { return Ok(false) };
+        loop {
+            let Some(sink) = self.sinks[index].transactional() else { return Ok(false) };
+            match sink.prepare(lineage, checkpoint).await {
+                Ok(()) => {
+                    self.go_on();
+                    return Ok(true);
+                }
+                Err(error) => self.after_sink_error(index, error).await?,
+            }
+        }
+    }
+
+    async fn commit(&mut self) -> Result<(), FlowError> {
+        let Some(index) = self.transactional() else { return Ok(()) };
+        let Some(sink) = self.sinks[index].transactional() else { return Ok(()) };
+        match sink.commit().await {
+            Ok(()) => Ok(()),
+            Err(error) => self.after_sink_error(index, error).await,
+        }
+    }
+
+    fn transactional(&mut self) -> Option<usize> {
+        self.sinks.iter_mut().position(|sink| sink.transactional().is_some())
+    }
+
     async fn after_sink_error(&mut self, index: usize, error: SinkError) -> Result<(), FlowError> {
         let sink = self.sinks[index].name().to_string();
-        if error.retry {
-            let problem = format!("sink {sink}: {}; trying again", error.message);
-            if self.pause(problem).await == AfterPause::TryAgain {
-                return Ok(());
+        match error.then {
+            AfterError::TryAgain => {
+                let problem = format!("sink {sink}: {}; trying again", error.message);
+                if self.pause(problem).await == AfterPause::TryAgain {
+                    return Ok(());
+                }
             }
+            AfterError::StartAnew => return Err(FlowError::SinkStartsAnew { sink, message: error.message }),
+            AfterError::Stop => {}
         }
         Err(FlowError::Sink { sink, message: error.message })
     }
@@ -431,23 +639,29 @@ impl Outside {
     }
 }
 
-/// Moves lanes whose next record has been removed by retention to the first that is there; says how many each missed.
-async fn skip_what_is_gone(engine: &mut Engine, log: &dyn TopicLog) -> Result<Vec<i64>, FlowError> {
-    let mut gone = Vec::with_capacity(engine.lanes.len());
-    for lane in &mut engine.lanes {
-        let topic = log.topic(&lane.topic).await?;
-        let start = topic.partitions.iter().find(|partition| partition.partition == lane.partition);
-        let missed = start.map_or(0, |partition| (partition.start_offset - lane.next_offset).max(0));
-        if missed > 0 {
-            tracing::warn!(
-                topic = %lane.topic, partition = lane.partition, records = missed,
-                "retention removed records before they were read"
-            );
-            lane.next_offset += missed;
+/// Waits for a sink, which may take a while to give up. Meanwhile people are shown why the log does not answer, if it does
+/// not: the two are often in the same cluster.
+async fn telling<T>(
+    status: &watch::Sender<Arc<DaggerStatus>>,
+    (log, shapes): (&dyn TopicLog, &[(String, TopicShape)]),
+    work: impl Future<Output = T>,
+) -> T {
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            () = tokio::time::sleep(TELL_INTERVAL) => {
+                let problem = shapes.iter().find_map(|(topic, _)| log.problem(topic));
+                status.send_if_modified(|status| {
+                    let is_news = status.problem.is_none() && problem.is_some();
+                    if is_news {
+                        Arc::make_mut(status).problem = problem;
+                    }
+                    is_news
+                });
+            }
         }
-        gone.push(missed);
     }
-    Ok(gone)
 }
 
 /// Runs work that computes or waits for the disk off the async threads.

@@ -19,6 +19,11 @@ const RECORD_BYTES_MAX: usize = 64 << 20;
 pub trait RecordFile: Send {
     /// The next records, at most `rows_max`; an empty slab at the end.
     fn next_slab(&mut self, rows_max: usize) -> Result<Slab, FlowError>;
+
+    /// The topic whose records these are; `None`: they are known by their table.
+    fn topic(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// Where a slab of a file stands, and the slab under construction.

@@ -3,9 +3,14 @@
 use std::ffi::{CStr, CString, c_char};
 use std::time::Duration;
 
+use log::TopicShape;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka_sys as sys;
 use rdkafka_sys::{rd_kafka_event_t, rd_kafka_resp_err_t, rd_kafka_t};
+
+use crate::client_events::ClientEvents;
 
 /// Why an administrative request failed.
 #[derive(Debug)]
@@ -19,6 +24,30 @@ pub(crate) struct AdminError {
 pub(crate) struct GroupOffset {
     pub offset: i64,
     pub metadata: String,
+}
+
+/// As syslog has it; what is less is worse.
+const WARNING: i32 = 4;
+
+/// Hands on what an administrative client has logged since: nobody else polls its main queue, so that the reason for a
+/// request without an answer would stay there.
+pub(crate) fn serve_log(client: *mut rd_kafka_t, events: &ClientEvents) {
+    unsafe {
+        let queue = sys::rd_kafka_queue_get_main(client);
+        loop {
+            let event = sys::rd_kafka_queue_poll(queue, 0);
+            if event.is_null() {
+                break;
+            }
+            let event = Answer(event);
+            let (mut facility, mut line, mut level) = (std::ptr::null(), std::ptr::null(), 0);
+            if sys::rd_kafka_event_log(event.0, &mut facility, &mut line, &mut level) == 0 {
+                let level = if level <= WARNING { RDKafkaLogLevel::Warning } else { RDKafkaLogLevel::Info };
+                events.log(level, &text_of(facility), &text_of(line));
+            }
+        }
+        sys::rd_kafka_queue_destroy(queue);
+    }
 }
 
 /// The answer to one request.
@@ -64,13 +93,19 @@ pub(crate) unsafe fn ask(
         let answer = Answer(event);
         match sys::rd_kafka_event_error(event) {
             rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(answer),
+            // What a broker answers has a text of its own; the event's says in which function of the client it was read.
+            code if code as i32 > 0 => Err(AdminError { code, reason: text_of(sys::rd_kafka_err2str(code)) }),
             code => Err(AdminError { code, reason: text_of(sys::rd_kafka_event_error_string(event)) }),
         }
     }
 }
 
-/// The id of a topic; `None` when there is no such topic, or the broker is too old to tell.
-pub(crate) fn topic_id(client: *mut rd_kafka_t, topic: &str, timeout: Duration) -> Result<Option<String>, AdminError> {
+/// Id and number of partitions of a topic; `None` when there is no such topic. Old brokers do not tell ids.
+pub(crate) fn topic_shape(
+    client: *mut rd_kafka_t,
+    topic: &str,
+    timeout: Duration,
+) -> Result<Option<TopicShape>, AdminError> {
     let Ok(name) = CString::new(topic) else { return Ok(None) };
     let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
     unsafe {
@@ -96,7 +131,9 @@ pub(crate) fn topic_id(client: *mut rd_kafka_t, topic: &str, timeout: Duration) 
             return Ok(None);
         }
         let id = sys::rd_kafka_TopicDescription_topic_id(description);
-        Ok((!id.is_null()).then(|| text_of(sys::rd_kafka_Uuid_base64str(id))).filter(|id| !id.is_empty()))
+        let id = (!id.is_null()).then(|| text_of(sys::rd_kafka_Uuid_base64str(id))).filter(|id| !id.is_empty());
+        sys::rd_kafka_TopicDescription_partitions(description, &mut count);
+        Ok(Some(TopicShape { id, partitions: count as u32 }))
     }
 }
 

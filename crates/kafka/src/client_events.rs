@@ -1,6 +1,7 @@
 //! What a client tells beside records: why a connection fails, which brokers answer, which records were not delivered.
 
 use std::error::Error;
+use std::ffi::{CStr, CString, c_char};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -10,6 +11,8 @@ use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::ProducerContext;
+use rdkafka_sys as sys;
+use rdkafka_sys::{rd_kafka_resp_err_t, rd_kafka_t};
 
 use crate::cluster_config::TokenSource;
 use crate::problem::{Problem, ProblemKind};
@@ -65,6 +68,36 @@ impl ClientEvents {
     pub(crate) fn works(&self) {
         if lock(&self.problem).take().is_some() {
             tracing::info!(cluster = %self.cluster, "Kafka answers again");
+        }
+    }
+
+    /// Gives a client its token before it asks: it asks through the queue that is polled, and an administrative client's
+    /// never is, nor a producer's while a call waits in it. Blocks as long as the token takes; nothing where nobody logs in
+    /// by tokens.
+    pub(crate) fn give_token(&self, client: *mut rd_kafka_t) -> Result<(), String> {
+        let Some(tokens) = &self.tokens else { return Ok(()) };
+        let token = tokens.token().inspect_err(|reason| {
+            self.note(Problem { kind: ProblemKind::Token, detail: reason.clone() });
+        })?;
+        let text = |text: String| CString::new(text).map_err(|_| "the token has a zero byte".to_owned());
+        let (value, principal) = (text(token.value)?, text(token.principal)?);
+        let mut reason = [0 as c_char; 256];
+        // Sound: the client copies all of it before it returns.
+        let error = unsafe {
+            sys::rd_kafka_oauthbearer_set_token(
+                client,
+                value.as_ptr(),
+                token.expires_ms,
+                principal.as_ptr(),
+                std::ptr::null_mut(),
+                0,
+                reason.as_mut_ptr(),
+                reason.len(),
+            )
+        };
+        match error {
+            rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
+            _ => Err(unsafe { CStr::from_ptr(reason.as_ptr()) }.to_string_lossy().into_owned()),
         }
     }
 

@@ -108,6 +108,8 @@ impl Consumers {
             ("queued.min.messages", PREFETCH_RECORDS.to_string()),
             // The default of a second makes a reader pause whenever its queue was full.
             ("fetch.queue.backoff.ms", "10".to_owned()),
+            // The end of a partition is noticed when a fetch comes back without records.
+            ("fetch.wait.max.ms", "200".to_owned()),
             ("check.crcs", "true".to_owned()),
         ] {
             if !self.config.properties.contains_key(name) {

@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use log::{
-    Ack, LogError, NewRecord, PartitionReader, PartitionStatus, TopicConfig, TopicDescription, TopicLog,
+    Ack, LogError, NewRecord, PartitionReader, PartitionStatus, TopicConfig, TopicDescription, TopicLog, TopicShape,
     check_topic_name,
 };
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka_sys::rd_kafka_resp_err_t;
 
@@ -21,11 +21,13 @@ use crate::admin;
 use crate::client_events::ClientEvents;
 use crate::cluster_config::{ClusterConfig, ConfigError};
 use crate::consumers::Consumers;
-use crate::problem::Problem;
+use crate::problem::{Problem, ProblemKind};
 use crate::reader::KafkaReader;
 
 /// Longest wait for an answer of the cluster.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// What was asked of a topic's shape holds for so long.
+const SHAPE_AGE_MAX: Duration = Duration::from_secs(2);
 /// Longest time that a published record tries to be delivered before its publisher is told that it was not.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a cluster's own client is looked at, and consumers without a reader are closed.
@@ -44,6 +46,7 @@ pub(crate) struct Shared {
     consumers: Consumers,
     admin: Mutex<Option<Arc<AdminClient<ClientEvents>>>>,
     publisher: Mutex<Option<FutureProducer<ClientEvents>>>,
+    shapes: Mutex<HashMap<String, (Instant, TopicShape)>>,
 }
 
 /// What a cluster says of itself.
@@ -85,6 +88,7 @@ impl KafkaLog {
             consumers,
             admin: Mutex::default(),
             publisher: Mutex::default(),
+            shapes: Mutex::default(),
         });
         let watched = Arc::downgrade(&shared);
         let thread = std::thread::Builder::new().name("kafka-cluster".to_owned());
@@ -171,7 +175,7 @@ impl KafkaLog {
 
     /// Settings of a topic on the cluster, by their Kafka names.
     pub async fn topic_settings(&self, topic: &str) -> Result<BTreeMap<String, String>, LogError> {
-        let admin = self.0.admin()?;
+        let admin = self.0.blocking(Shared::admin).await?;
         let resource = [ResourceSpecifier::Topic(topic)];
         let answers = admin.describe_configs(&resource, &admin_options()).await.map_err(|error| self.0.error(error))?;
         match answers.into_iter().next() {
@@ -186,10 +190,21 @@ impl KafkaLog {
         }
     }
 
+    /// Gives a topic more partitions, `count` in all. Records of a key may lie in another one from then on.
+    pub async fn add_partitions(&self, topic: &str, count: u32) -> Result<(), LogError> {
+        let admin = self.0.blocking(Shared::admin).await?;
+        let wanted = [NewPartitions::new(topic, count as usize)];
+        let answers = admin.create_partitions(&wanted, &admin_options()).await.map_err(|error| self.0.error(error))?;
+        match answers.into_iter().next() {
+            None | Some(Ok(_)) => Ok(()),
+            Some(Err((_, code))) => Err(self.0.error(KafkaError::AdminOp(code))),
+        }
+    }
+
     /// Makes a topic with so many replicas; `None` leaves them to the cluster.
     pub async fn create(&self, name: &str, config: &TopicConfig, replicas: Option<u16>) -> Result<(), LogError> {
         check_topic_name(name)?;
-        let admin = self.0.admin()?;
+        let admin = self.0.blocking(Shared::admin).await?;
         let retention_ms = config.retention_ms.map_or("-1".to_owned(), |ms| ms.to_string());
         let retention_bytes = config.retention_bytes.map_or("-1".to_owned(), |bytes| bytes.to_string());
         let replication = TopicReplication::Fixed(replicas.map_or(-1, i32::from));
@@ -218,7 +233,7 @@ impl TopicLog for KafkaLog {
     }
 
     async fn delete_topic(&self, name: &str) -> Result<(), LogError> {
-        let admin = self.0.admin()?;
+        let admin = self.0.blocking(Shared::admin).await?;
         let answers = admin.delete_topics(&[name], &admin_options()).await.map_err(|error| self.0.error(error))?;
         match answers.into_iter().next() {
             None | Some(Ok(_)) => Ok(()),
@@ -254,8 +269,7 @@ impl TopicLog for KafkaLog {
                 if partitions.is_empty() {
                     return Err(shared.unknown(&topic));
                 }
-                let id = admin::topic_id(shared.asking.client().native_ptr(), &topic, REQUEST_TIMEOUT);
-                let id = id.map_err(|error| shared.admin_error(&error))?;
+                let id = shared.shape(&topic)?.id;
                 let number = |name: &str| settings.get(name).and_then(|text| text.parse::<i64>().ok());
                 let config = TopicConfig {
                     retention_ms: number("retention.ms").filter(|ms| *ms >= 0),
@@ -265,6 +279,11 @@ impl TopicLog for KafkaLog {
                 Ok(TopicDescription { name: topic, id, config, partitions })
             })
             .await
+    }
+
+    async fn shape(&self, topic: &str) -> Result<TopicShape, LogError> {
+        let topic = topic.to_owned();
+        self.0.blocking(move |shared| shared.shape(&topic)).await
     }
 
     async fn offset_at(&self, topic: &str, partition: u32, timestamp_ms: i64) -> Result<i64, LogError> {
@@ -284,12 +303,23 @@ impl TopicLog for KafkaLog {
     async fn produce(&self, topic: &str, records: Vec<NewRecord>) -> Result<Vec<Ack>, LogError> {
         let producer = self.0.publisher()?;
         let mut waiting = Vec::with_capacity(records.len());
+        let mut has_asked = false;
         for record in &records {
             waiting.push(loop {
                 match producer.send_result(published(topic, record)) {
                     Ok(delivery) => break Ok(delivery),
                     Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
                         tokio::time::sleep(Duration::from_millis(5)).await;
+                    }
+                    // A partition that was added since the client has asked last.
+                    Err((KafkaError::MessageProduction(RDKafkaErrorCode::UnknownPartition), _)) if !has_asked => {
+                        has_asked = true;
+                        let (producer, topic) = (producer.clone(), topic.to_owned());
+                        let ask = move |shared: &Shared| {
+                            let asked = producer.client().fetch_metadata(Some(&topic), REQUEST_TIMEOUT);
+                            asked.map(drop).map_err(|error| shared.error(error))
+                        };
+                        self.0.blocking(ask).await?;
                     }
                     Err((error, _)) => break Err(error),
                 }
@@ -389,6 +419,22 @@ impl Shared {
         }
     }
 
+    /// Readers of the same topic share one question.
+    fn shape(&self, topic: &str) -> Result<TopicShape, LogError> {
+        let known = |shapes: &HashMap<String, (Instant, TopicShape)>| {
+            shapes.get(topic).filter(|(asked, _)| asked.elapsed() < SHAPE_AGE_MAX).map(|(_, shape)| shape.clone())
+        };
+        if let Some(shape) = known(&self.shapes.lock().unwrap_or_else(|poisoned| poisoned.into_inner())) {
+            return Ok(shape);
+        }
+        let shape = admin::topic_shape(self.asking.client().native_ptr(), topic, REQUEST_TIMEOUT);
+        let shape = shape.map_err(|error| self.admin_error(&error))?.ok_or_else(|| self.unknown(topic))?;
+        let mut shapes = self.shapes.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        shapes.retain(|_, (asked, _)| asked.elapsed() < SHAPE_AGE_MAX);
+        shapes.insert(topic.to_owned(), (Instant::now(), shape.clone()));
+        Ok(shape)
+    }
+
     fn standing(&self, topic: &str, partition: u32) -> Result<PartitionStatus, LogError> {
         let standings = self.standings(&[topic.to_owned()])?.remove(topic).unwrap_or_default();
         if standings.is_empty() {
@@ -461,6 +507,16 @@ impl Shared {
     }
 
     fn admin(&self) -> Result<Arc<AdminClient<ClientEvents>>, LogError> {
+        let admin = self.made_admin()?;
+        self.events.give_token(admin.inner().native_ptr()).map_err(|reason| LogError::Cluster {
+            cluster: self.config.name.clone(),
+            reason: format!("{} ({reason})", ProblemKind::Token.words()),
+            may_pass: true,
+        })?;
+        Ok(admin)
+    }
+
+    fn made_admin(&self) -> Result<Arc<AdminClient<ClientEvents>>, LogError> {
         let mut admin = self.admin.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(admin) = &*admin {
             return Ok(Arc::clone(admin));
@@ -481,8 +537,12 @@ impl Shared {
             .set("enable.idempotence", "true")
             .set("partitioner", "murmur2_random")
             .set("message.timeout.ms", PUBLISH_TIMEOUT.as_millis().to_string());
-        if !self.config.properties.contains_key("message.max.bytes") {
-            client.set("message.max.bytes", log::RECORD_BYTES_MAX.to_string());
+        for (name, value) in
+            [("message.max.bytes", log::RECORD_BYTES_MAX.to_string()), ("compression.type", "lz4".to_owned())]
+        {
+            if !self.config.properties.contains_key(name) {
+                client.set(name, value);
+            }
         }
         let made = client.create_with_context(self.events.for_another_client());
         let made: FutureProducer<ClientEvents> = made.map_err(|error| self.error(error))?;
@@ -597,6 +657,10 @@ fn keep_house(shared: &Weak<Shared>) {
     loop {
         let Some(shared) = shared.upgrade() else { return };
         while shared.asking.poll(Duration::ZERO).is_some() {}
+        let admin = shared.admin.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone();
+        if let Some(admin) = admin {
+            admin::serve_log(admin.inner().native_ptr(), &shared.events);
+        }
         rounds = rounds.wrapping_add(1);
         if rounds.is_multiple_of((IDLE_CONSUMERS_INTERVAL.as_millis() / EVENTS_INTERVAL.as_millis()) as u32) {
             shared.consumers.close_idle();

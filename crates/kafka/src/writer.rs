@@ -8,6 +8,7 @@ use std::ffi::{CString, c_void};
 use std::time::{Duration, Instant};
 
 use log::NewRecord;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka_sys as sys;
@@ -16,6 +17,7 @@ use rdkafka_sys::rd_kafka_resp_err_t;
 use crate::admin;
 use crate::client_events::ClientEvents;
 use crate::kafka_log::{KafkaLog, REQUEST_TIMEOUT};
+use crate::problem::ProblemKind;
 
 /// Longest wait for the cluster within one call; what is not done by then is told, and tried again or given up.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
@@ -175,6 +177,7 @@ impl Writer {
         }
         let topic = NativeTopic(topic);
         let writer = Self { log: log.clone(), events, options, producer, topic, record_bytes_max, group };
+        writer.give_token(writer.producer.client().native_ptr())?;
         if writer.is_transactional() {
             writer.waiting(|| Ok(writer.producer.init_transactions(CALL_TIMEOUT)?))?;
             writer.begin()?;
@@ -320,7 +323,9 @@ impl Writer {
 
     /// The checkpoint whose results the topic has, all of them and nothing more.
     pub fn committed(&self) -> Result<Option<Marker>, WriteError> {
-        let client = self.producer.client().native_ptr();
+        let member = self.member()?;
+        let client = member.client().native_ptr();
+        self.give_token(client)?;
         let place = (self.options.topic.as_str(), 0);
         let deadline = Instant::now() + CALL_TIMEOUT;
         let found = loop {
@@ -337,6 +342,21 @@ impl Writer {
             let (lineage, checkpoint) = found.metadata.rsplit_once(':')?;
             Some(Marker { lineage: lineage.to_owned(), checkpoint: checkpoint.parse().ok()? })
         }))
+    }
+
+    fn give_token(&self, client: *mut sys::rd_kafka_t) -> Result<(), WriteError> {
+        self.events.give_token(client).map_err(|reason| {
+            WriteError::TryAgain(self.in_cluster(&format!("{} ({reason})", ProblemKind::Token.words())))
+        })
+    }
+
+    /// A client that belongs to our group. One that belongs to none, as a producer, must not ask for a group's offsets:
+    /// when the coordinator has moved, librdkafka 2.12 uses the client's own group without looking whether there is one.
+    fn member(&self) -> Result<BaseConsumer<ClientEvents>, WriteError> {
+        let mut client = self.log.config().client();
+        client.set("group.id", &self.group).set("enable.auto.commit", "false");
+        let events = self.log.events().for_another_client();
+        client.create_with_context(events).map_err(|error| WriteError::Refused(self.in_cluster(&error.to_string())))
     }
 
     fn begin(&self) -> Result<(), WriteError> {

@@ -28,5 +28,5 @@ pub use headers::{Headers, encode_headers};
 pub use limits::*;
 pub use murmur2::partition_for_key;
 pub use slab::{NULL_SPAN, RecordIndex, Slab};
-pub use topic::{PartitionStatus, TopicConfig, TopicDescription, check_topic_name};
+pub use topic::{PartitionStatus, TopicConfig, TopicDescription, TopicShape, check_topic_name};
 pub use topic_log::{Ack, NewRecord, PartitionReader, TopicLog};

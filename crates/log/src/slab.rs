@@ -94,6 +94,11 @@ impl Slab {
         Headers::new(self.span(self.records.headers[record]).unwrap_or(&[]))
     }
 
+    /// The value of a record's header; of several with this name the last, as Kafka's clients have it.
+    pub fn header(&self, record: usize, name: &str) -> Option<&[u8]> {
+        self.headers(record).filter(|(header, _)| *header == name).last().map(|(_, value)| value)
+    }
+
     /// The key as a buffer of its own that shares this slab's memory.
     pub fn key_bytes(&self, record: usize) -> Option<Bytes> {
         self.key(record).map(|key| self.data.slice_ref(key))

@@ -67,6 +67,19 @@ pub struct TopicDescription {
     pub partitions: Vec<PartitionStatus>,
 }
 
+/// As much of a topic as tells whether it has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicShape {
+    pub id: Option<String>,
+    pub partitions: u32,
+}
+
+impl TopicShape {
+    pub fn of(topic: &TopicDescription) -> Self {
+        Self { id: topic.id.clone(), partitions: topic.partitions.len() as u32 }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartitionStatus {
     pub partition: u32,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::error::LogError;
 use crate::slab::Slab;
-use crate::topic::{TopicConfig, TopicDescription};
+use crate::topic::{TopicConfig, TopicDescription, TopicShape};
 
 /// A record to be written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,6 +44,11 @@ pub trait TopicLog: Send + Sync + 'static {
 
     /// One topic; the error for an unknown one names the nearest.
     async fn topic(&self, name: &str) -> Result<TopicDescription, LogError>;
+
+    /// Asked again and again by those who read the topic, so it is cheap.
+    async fn shape(&self, topic: &str) -> Result<TopicShape, LogError> {
+        Ok(TopicShape::of(&self.topic(topic).await?))
+    }
 
     /// The first offset whose record has a timestamp of at least `timestamp_ms`; the end if there is none.
     /// (Kafka's `offsetsForTimes`.) Timestamps need not be in order, so later records may be older.

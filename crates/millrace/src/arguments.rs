@@ -208,6 +208,13 @@ pub enum TopicCommand {
         /// Message type of the records; without one their bytes are not looked at
         #[arg(long, value_name = "TYPE")]
         schema: Option<String>,
+        /// What is around the messages: `protobuf` (nothing), `confluent`, `confluentHeader` or `json`; settings, such as
+        /// the schema's id, as JSON: '{"type": "confluent", "schemaIds": [7]}'
+        #[arg(long, value_name = "ENCODING")]
+        encoding: Option<String>,
+        /// Message type of the keys; without one they are bytes
+        #[arg(long, value_name = "TYPE")]
+        key_schema: Option<String>,
         /// How long records stay, such as 7d, or `forever`
         #[arg(long, value_name = "DURATION")]
         retention: Option<String>,

@@ -1,4 +1,5 @@
 // What the form of a dagger holds, and how it becomes the document that the server takes.
+import { onKafka, sinkPlaceOf, type SinkPlace } from './sink-place'
 import type { Column, Dagger, DaggerDraft, Schema, SchemaField, SinkSpec, Topic } from './api'
 
 export interface StreamDraft {
@@ -29,6 +30,8 @@ export interface FormState {
   topicSchema: string
   partitions: string
   keyColumns: string
+  /** Of a topic. */
+  place: SinkPlace
   /** Sinks that this form does not know; they are kept as they are. */
   otherSinks: SinkSpec[]
   cluster: string
@@ -40,7 +43,7 @@ let nextId = 1
 export const emptyStream = (): StreamDraft => ({ id: nextId++, schema: '', topics: [], table: '', timestamp: '', consumerGroup: '', delay: '', interval: '', idle: '', startFrom: '', onBadRecord: '', late: '' })
 
 export const emptyForm = (): FormState => ({
-  name: '', group: '', labels: {}, streams: [emptyStream()], sql: '', sink: 'series', measurement: '', retention: '', topic: '', topicSchema: '', partitions: '', keyColumns: '', otherSinks: [], cluster: '', parallelism: '', checkpoint: '',
+  name: '', group: '', labels: {}, streams: [emptyStream()], sql: '', sink: 'series', measurement: '', retention: '', topic: '', topicSchema: '', partitions: '', keyColumns: '', place: sinkPlaceOf(), otherSinks: [], cluster: '', parallelism: '', checkpoint: '',
 })
 
 export function formOf(dagger: Dagger, name: string): FormState {
@@ -51,7 +54,7 @@ export function formOf(dagger: Dagger, name: string): FormState {
   return {
     ...emptyForm(), name, group: metadata.group, labels: { ...metadata.labels }, sql: spec.sql, sink,
     // A clone writes a measurement and reads with a consumer group of its own.
-    measurement: isClone ? '' : main?.measurement ?? '', retention: main?.retention ?? '', topic: isClone ? '' : main?.topic ?? '', topicSchema: main?.schema ?? '', partitions: main?.partitions ? String(main.partitions) : '', keyColumns: main?.key?.join(', ') ?? '',
+    measurement: isClone ? '' : main?.measurement ?? '', retention: main?.retention ?? '', topic: isClone ? '' : main?.topic ?? '', topicSchema: main?.schema ?? '', partitions: main?.partitions ? String(main.partitions) : '', keyColumns: main?.key?.join(', ') ?? '', place: sinkPlaceOf(main),
     otherSinks: isClone ? [] : spec.sinks.slice(1), cluster: spec.cluster, parallelism: String(spec.parallelism), checkpoint: spec.checkpoint.interval,
     streams: spec.streams.map((stream) => ({
       id: nextId++, schema: stream.schema ?? '', topics: stream.topics, table: stream.table, timestamp: stream.timestamp, consumerGroup: isClone ? '' : stream.consumerGroup, delay: stream.watermark.delay, interval: stream.watermark.interval, idle: stream.watermark.idle, startFrom: stream.startFrom, onBadRecord: stream.onBadRecord, late: stream.late,
@@ -69,7 +72,7 @@ export function toDraft(form: FormState, name = form.name): DaggerDraft {
   const keys = form.keyColumns.split(',').map((key) => key.trim()).filter(Boolean)
   const sink: SinkSpec =
     form.sink === 'series' ? { kind: 'series', ...filled({ measurement: form.measurement, retention: form.retention }) }
-    : form.sink === 'topic' ? { kind: 'topic', ...filled({ topic: form.topic, schema: form.topicSchema }), ...(form.partitions ? { partitions: Number(form.partitions) } : {}), ...(keys.length > 0 ? { key: keys } : {}) }
+    : form.sink === 'topic' ? { kind: 'topic', ...filled({ topic: form.topic, schema: form.topicSchema }), ...(form.partitions ? { partitions: Number(form.partitions) } : {}), ...(keys.length > 0 ? { key: keys } : {}), ...onKafka(form.place) }
     : { kind: 'log' }
   return {
     apiVersion: 'millrace/v1', kind: 'Dagger',

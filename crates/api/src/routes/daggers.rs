@@ -13,7 +13,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use control::{AppliedDagger, ControlError, Follow, PublishTo, parse_duration};
+use control::{AcceptedLoss, AppliedDagger, ControlError, Follow, PublishTo, parse_duration};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -62,12 +62,34 @@ pub(crate) async fn stop(
     Ok(Shown(state.platform.stop_dagger(&actor, &name).await?))
 }
 
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct StartQuery {
+    /// Goes on although records are gone that it has not read: from the `earliest` that is there, or the `latest`.
+    #[serde(default, rename = "acceptLoss")]
+    #[param(inline)]
+    accept_loss: Option<AcceptLoss>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+enum AcceptLoss {
+    Earliest,
+    Latest,
+}
+
 pub(crate) async fn start(
     State(state): State<AppState>,
     Ordered(actor): Ordered,
     Path(name): Path<String>,
+    Query(query): Query<StartQuery>,
 ) -> Result<Shown, Problem> {
-    Ok(Shown(state.platform.start_dagger(&actor, &name).await?))
+    let accepted = query.accept_loss.map(|accepted| match accepted {
+        AcceptLoss::Earliest => AcceptedLoss::Earliest,
+        AcceptLoss::Latest => AcceptedLoss::Latest,
+    });
+    Ok(Shown(state.platform.start_dagger_accepting(&actor, &name, accepted).await?))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -196,6 +218,15 @@ pub(crate) struct Publish {
     key: Vec<String>,
     #[serde(default)]
     partitions: Option<u32>,
+    /// The Kafka cluster on which a topic is made that is not there.
+    #[serde(default)]
+    cluster: Option<String>,
+    /// On a Kafka cluster: `exactlyOnce` (seen once a checkpoint is there) or `atLeastOnce`.
+    #[serde(default)]
+    delivery: Option<String>,
+    /// On a Kafka cluster: `none`, `gzip`, `snappy`, `lz4` or `zstd`.
+    #[serde(default)]
+    compression: Option<String>,
 }
 
 /// The results go to a topic, too.
@@ -206,7 +237,15 @@ pub(crate) async fn publish(
     body: Body,
 ) -> Result<Shown, Problem> {
     let asked: Publish = control::document::parse_json(&read_text(body, DOCUMENT_BYTES_MAX).await?)?;
-    let to = PublishTo { topic: asked.topic, schema: asked.schema, key: asked.key, partitions: asked.partitions };
+    let to = PublishTo {
+        topic: asked.topic,
+        schema: asked.schema,
+        key: asked.key,
+        partitions: asked.partitions,
+        cluster: asked.cluster,
+        delivery: asked.delivery,
+        compression: asked.compression,
+    };
     Ok(Shown(applied_json(state.platform.publish_dagger(&actor, &name, to).await?)))
 }
 

@@ -18,7 +18,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use control::records::{DraftValue, RecordDraft, RecordOutcome, split_delimited};
+use control::records::{DraftKey, DraftValue, RecordDraft, RecordOutcome, split_delimited};
 use control::{ControlError, now_ms, parse_time};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -83,8 +83,8 @@ fn add_shared(drafts: &mut [Draft], query: &PublishQuery) -> Result<(), Problem>
     let timestamp_ms = query.timestamp.as_deref().map(|text| parse_time(text, now_ms())).transpose()?;
     for draft in drafts.iter_mut().flatten() {
         draft.timestamp_ms = draft.timestamp_ms.or(timestamp_ms);
-        if draft.key.is_none() {
-            draft.key = query.key.as_ref().map(|key| Bytes::copy_from_slice(key.as_bytes()));
+        if let (DraftKey::None, Some(key)) = (&draft.key, &query.key) {
+            draft.key = DraftKey::JsonValue(key.as_str().into());
         }
     }
     Ok(())
@@ -138,18 +138,17 @@ fn json_draft(record: Value) -> Draft {
     let value = match (record.remove("value"), record.remove("valueBase64")) {
         (Some(Value::Null), None) => DraftValue::Tombstone,
         (Some(value), None) => DraftValue::JsonValue(value),
-        (None, Some(Value::String(encoded))) => DraftValue::Protobuf(from_base64("valueBase64", &encoded)?),
+        (None, Some(Value::String(encoded))) => DraftValue::Bytes(from_base64("valueBase64", &encoded)?),
         _ => {
             return Err(invalid("a record has either `value` or `valueBase64`")
                 .with_hint("put the message into `value`: {\"value\": {..}}"));
         }
     };
     let key = match (record.remove("key"), record.remove("keyBase64")) {
-        (None | Some(Value::Null), None) => None,
-        (Some(Value::String(text)), None) => Some(Bytes::from(text)),
-        (Some(Value::Number(number)), None) => Some(Bytes::from(number.to_string())),
-        (None, Some(Value::String(encoded))) => Some(from_base64("keyBase64", &encoded)?),
-        _ => return Err(invalid("`key` is a text; bytes go into `keyBase64`")),
+        (None | Some(Value::Null), None) => DraftKey::None,
+        (Some(value), None) => DraftKey::JsonValue(value),
+        (None, Some(Value::String(encoded))) => DraftKey::Bytes(from_base64("keyBase64", &encoded)?),
+        _ => return Err(invalid("`key` is a text or JSON; bytes go into `keyBase64`, instead of it")),
     };
     let headers = match record.remove("headers") {
         None | Some(Value::Null) => Vec::new(),

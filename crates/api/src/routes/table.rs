@@ -253,7 +253,9 @@ pub(crate) fn table() -> Vec<Route> {
             "/api/v1/daggers/{name}/start",
             WRITE_DAGGER,
             post(daggers::start),
-            says("daggers", "Lets a dagger run from where it stopped").answers::<shapes::Dagger>(200),
+            says("daggers", "Lets a dagger run from where it stopped")
+                .query::<daggers::StartQuery>()
+                .answers::<shapes::Dagger>(200),
         ),
         route(
             POST,

@@ -3,6 +3,7 @@
 use super::text;
 use super::*;
 use crate::resource::{Kind, parse_document};
+use crate::topic_spec::EMBEDDED;
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]
@@ -90,6 +91,14 @@ struct SinkDocument {
     partitions: Option<u32>,
     #[serde(default)]
     key: Option<Vec<String>>,
+    #[serde(default)]
+    headers: Option<serde_json::Map<String, serde_json::Value>>,
+    #[serde(default)]
+    cluster: Option<String>,
+    #[serde(default)]
+    delivery: Option<String>,
+    #[serde(default)]
+    compression: Option<String>,
 }
 
 /// The word for "the record's own timestamp" in `timestamp:`.
@@ -216,6 +225,10 @@ impl SinkDocument {
             ("schema", self.schema.is_some()),
             ("partitions", self.partitions.is_some()),
             ("key", self.key.is_some()),
+            ("headers", self.headers.is_some()),
+            ("cluster", self.cluster.is_some()),
+            ("delivery", self.delivery.is_some()),
+            ("compression", self.compression.is_some()),
         ];
         let only = |known: &[&str]| match given.iter().find(|(key, is_given)| *is_given && !known.contains(key)) {
             None => Ok(()),
@@ -240,7 +253,7 @@ impl SinkDocument {
                 Ok(SinkSpec::Series { measurement: self.measurement.unwrap_or_else(|| dagger.to_owned()), retention })
             }
             "topic" => {
-                only(&["topic", "schema", "partitions", "key"])?;
+                only(&["topic", "schema", "partitions", "key", "headers", "cluster", "delivery", "compression"])?;
                 let topic = self.topic.unwrap_or_else(|| dagger.to_owned());
                 log::check_topic_name(&topic).map_err(|error| invalid(&format!("{path}.topic"), error.to_string()))?;
                 Ok(SinkSpec::Topic {
@@ -248,6 +261,15 @@ impl SinkDocument {
                     schema: self.schema,
                     partitions: self.partitions,
                     key: self.key.unwrap_or_default(),
+                    headers: text::headers(&format!("{path}.headers"), self.headers.unwrap_or_default())?,
+                    cluster: self.cluster.filter(|cluster| cluster != EMBEDDED),
+                    delivery: text::word(&format!("{path}.delivery"), self.delivery, &Delivery::ALL, Delivery::as_str)?,
+                    compression: text::word(
+                        &format!("{path}.compression"),
+                        self.compression,
+                        &kafka::Compression::ALL,
+                        kafka::Compression::as_str,
+                    )?,
                 })
             }
             "log" => {

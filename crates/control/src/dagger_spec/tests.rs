@@ -55,7 +55,7 @@ fn what_is_shown_can_be_read_back() {
     SELECT *
   sinks:
     - {kind: series, measurement: m, retention: 30d}
-    - {kind: topic, topic: out, schema: a.D, partitions: 4, key: [tag_a]}
+    - {kind: topic, topic: out, schema: a.D, partitions: 4, key: [tag_a], headers: {source: millrace, version: 2, city: {column: c}}}
     - {kind: log}
   parallelism: 2
   checkpoint: {interval: 1s}
@@ -102,6 +102,11 @@ fn wrong_values_are_refused_with_what_to_write() {
             with_spec("  sql: x\n  streams: [{topics: [t]}]\n  sinks: [{kind: log, topic: t}]\n"),
             "has no key `topic`",
             None,
+        ),
+        (
+            with_spec("  sql: x\n  streams: [{topics: [t]}]\n  sinks: [{kind: topic, headers: {city: {colum: c}}}]\n"),
+            "`spec.sinks[0].headers.city` is neither a text nor a column",
+            Some("{column: city}"),
         ),
         (with_spec("  sql: x\n  streams: [{topics: [t]}]\n  sinks: []\n"), "would go nowhere", None),
         (with_spec("  sql: x\n  streams: [{topics: [t]}]\n  parallelism: 0\n"), "`spec.parallelism` is 0", None),

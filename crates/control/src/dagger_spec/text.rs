@@ -20,6 +20,18 @@ pub(super) fn choose<T: Copy>(path: &str, word: &str, known: &[(&str, T)]) -> Re
     })
 }
 
+/// The same for words that a type knows itself, and that may be left out.
+pub(super) fn word<T: Copy>(
+    path: &str,
+    written: Option<String>,
+    all: &[T],
+    as_str: impl Fn(T) -> &'static str,
+) -> Result<Option<T>, ControlError> {
+    let Some(written) = written else { return Ok(None) };
+    let known: Vec<(&str, T)> = all.iter().map(|one| (as_str(*one), *one)).collect();
+    choose(path, &written, &known).map(Some)
+}
+
 pub(super) fn not_a_word(path: &str, word: &str, known: &[&str]) -> ControlError {
     let hint = match nearest(word, known.iter().copied()) {
         Some(name) => format!("did you mean `{name}`? Known are: {}", known.join(", ")),
@@ -103,7 +115,7 @@ impl SinkSpec {
                     sink.insert("retention".into(), json!(format_duration(*retention)));
                 }
             }
-            SinkSpec::Topic { topic, schema, partitions, key } => {
+            SinkSpec::Topic { topic, schema, partitions, key, headers, cluster, delivery, compression } => {
                 sink.insert("topic".into(), json!(topic));
                 if let Some(schema) = schema {
                     sink.insert("schema".into(), json!(schema));
@@ -114,9 +126,57 @@ impl SinkSpec {
                 if !key.is_empty() {
                     sink.insert("key".into(), json!(key));
                 }
+                if !headers.is_empty() {
+                    let headers: Map<String, Value> =
+                        headers.iter().map(|(name, value)| (name.clone(), value.to_json())).collect();
+                    sink.insert("headers".into(), Value::Object(headers));
+                }
+                if let Some(cluster) = cluster {
+                    sink.insert("cluster".into(), json!(cluster));
+                }
+                if let Some(delivery) = delivery {
+                    sink.insert("delivery".into(), json!(delivery.as_str()));
+                }
+                if let Some(compression) = compression {
+                    sink.insert("compression".into(), json!(compression.as_str()));
+                }
             }
             SinkSpec::Log => {}
         }
         Value::Object(sink)
     }
+}
+
+impl HeaderValue {
+    fn to_json(&self) -> Value {
+        match self {
+            HeaderValue::Constant(text) => json!(text),
+            HeaderValue::Column(column) => json!({ "column": column }),
+        }
+    }
+}
+
+/// `{source: millrace, city: {column: city}}`
+pub(super) fn headers(path: &str, written: Map<String, Value>) -> Result<Vec<(String, HeaderValue)>, ControlError> {
+    if written.len() > SINK_HEADERS_MAX {
+        return Err(invalid(path, format!("has {} entries, the limit is {SINK_HEADERS_MAX}", written.len())));
+    }
+    let headers = written.into_iter().map(|(name, value)| {
+        let value = match &value {
+            Value::String(text) => HeaderValue::Constant(text.clone()),
+            Value::Number(_) | Value::Bool(_) => HeaderValue::Constant(value.to_string()),
+            Value::Object(column) => match (column.len(), column.get("column")) {
+                (1, Some(Value::String(column))) => HeaderValue::Column(column.clone()),
+                _ => return Err(not_a_header(path, &name)),
+            },
+            _ => return Err(not_a_header(path, &name)),
+        };
+        Ok((name, value))
+    });
+    headers.collect()
+}
+
+fn not_a_header(path: &str, name: &str) -> ControlError {
+    invalid(&format!("{path}.{name}"), "is neither a text nor a column")
+        .with_hint(format!("write `{name}: millrace`, or `{name}: {{column: city}}` for the text of a column"))
 }

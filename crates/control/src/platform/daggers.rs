@@ -10,8 +10,10 @@ use crate::resource_db::Change;
 use crate::supervisor::{Desired, Phase};
 use crate::topic_spec::TopicSpec;
 use delivery::DeadLetterFilter;
+use flow::AcceptedLoss;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, MutexGuard};
 
 /// What `apply` did with a dagger.
 pub struct AppliedDagger {
@@ -122,7 +124,7 @@ impl Platform {
             }
         }
         let planned = dagger_plan::plan(spec, &self.schema_set(), FutureCheck::AppendTime)?;
-        self.plan_sinks(name, spec, &planned)?;
+        self.plan_sinks(name, spec, &planned).await?;
         self.check_generated_types(name, spec, &planned).await?;
         Ok(planned)
     }
@@ -198,6 +200,21 @@ impl Platform {
 
     /// Lets it run from where it stopped; one that has failed is tried again.
     pub async fn start_dagger(self: &Arc<Self>, actor: &Actor, name: &str) -> Result<Value, ControlError> {
+        self.start_dagger_accepting(actor, name, None).await
+    }
+
+    /// The same with a decision about records that are gone before it has read them; without one it does not start then.
+    pub async fn start_dagger_accepting(
+        self: &Arc<Self>,
+        actor: &Actor,
+        name: &str,
+        accepted_loss: Option<AcceptedLoss>,
+    ) -> Result<Value, ControlError> {
+        if let (Some(loss), false) = (accepted_loss, actor.is_dry_run) {
+            let group = self.dagger_resource(name).await?.metadata.group;
+            actor.require(Permission::WriteDaggers, &group)?;
+            self.accepted_losses().insert(name.to_owned(), loss);
+        }
         self.set_state(actor, name, DesiredState::Running).await?;
         if actor.is_dry_run {
             return self.dagger(name).await;
@@ -211,6 +228,15 @@ impl Platform {
         }
         self.supervisor.wait(name, |phase| !matches!(phase, Phase::Deploying | Phase::Suspended)).await;
         self.dagger(name).await
+    }
+
+    fn accepted_losses(&self) -> MutexGuard<'_, HashMap<String, AcceptedLoss>> {
+        self.accepted_losses.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// What was decided for the next start; it holds for that one only.
+    pub(super) fn take_accepted_loss(&self, name: &str) -> Option<AcceptedLoss> {
+        self.accepted_losses().remove(name)
     }
 
     async fn set_state(self: &Arc<Self>, actor: &Actor, name: &str, state: DesiredState) -> Result<(), ControlError> {

@@ -4,12 +4,13 @@ use super::Platform;
 use crate::access::{Caller, Permission};
 use crate::dagger_spec::DaggerSpec;
 use crate::error::ControlError;
-use crate::records::base64_text;
+use crate::records::{PartFormat, base64_text};
 use crate::resource::Kind;
 use crate::time_text::millis;
 use crate::topic_spec::TopicSpec;
+use bytes::Bytes;
+use codec::{Payload, RecordPart, WireFormat};
 use delivery::{DeadLetter, DeadLetterFilter, DeadLetterKey, DeadLetterKind, DeadLetterState};
-use prost_reflect::MessageDescriptor;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
@@ -80,18 +81,18 @@ impl Platform {
         let letter = self.find_dead_letter(id).await?;
         caller.require(Permission::ReadRecords, &self.group_of(Kind::Dagger, &letter.key.owner).await?)?;
         let mut shown = summary(&letter);
-        let message = self.message_of(&letter).await;
+        let format = self.format_of(&letter).await;
         if let Some(object) = shown.as_object_mut() {
             object.insert("key".into(), letter.record_key.as_deref().map_or(Value::Null, text_or_base64));
             let headers: serde_json::Map<String, Value> =
                 letter.headers.iter().map(|(key, value)| (key.clone(), text_or_base64(value))).collect();
             object.insert("headers".into(), Value::Object(headers));
             object.insert("valueBase64".into(), letter.value.as_deref().map(base64_text).into());
-            let decoded = match (&message, &letter.value) {
-                (Some(message), Some(value)) => codec::decode_as_far_as_possible(message, value).into(),
+            let decoded = match (&format, &letter.value) {
+                (Some(format), Some(value)) => decoded_text(format, value, &letter).into(),
                 _ => Value::Null,
             };
-            object.insert("schema".into(), message.map(|message| message.full_name().to_owned()).into());
+            object.insert("schema".into(), format.map(|format| format.message.full_name().to_owned()).into());
             object.insert("decoded".into(), decoded);
         }
         Ok(shown)
@@ -112,20 +113,33 @@ impl Platform {
         Ok(daggers.into_iter().map(|dagger| (dagger.metadata.name, dagger.metadata.group)).collect())
     }
 
-    /// The type that its dagger reads it as; if that is gone, the topic's.
-    async fn message_of(&self, letter: &DeadLetter) -> Option<MessageDescriptor> {
+    /// The type that its dagger reads it as, or, if that is gone, the topic's; in the topic's encoding.
+    async fn format_of(&self, letter: &DeadLetter) -> Option<PartFormat> {
         let of_dagger = self.db.get(Kind::Dagger, &letter.key.owner).await.ok().flatten().and_then(|resource| {
             let spec = DaggerSpec::from_json(&resource.metadata.name, &resource.spec).ok()?;
             spec.streams.into_iter().find(|stream| stream.table == letter.key.stream)?.schema
         });
-        let schema = match of_dagger {
-            Some(schema) => Some(schema),
-            None => {
-                let topic = self.db.get(Kind::Topic, &letter.key.topic).await.ok().flatten()?;
-                TopicSpec::from_json(&topic.spec).ok()?.schema
-            }
-        };
-        self.message(&schema?).ok()
+        let topic = self.db.get(Kind::Topic, super::replay::origin_of(letter)).await.ok().flatten();
+        let topic = topic.and_then(|topic| TopicSpec::from_json(&topic.spec).ok());
+        let (of_topic, encoding) = topic.map(|topic| (topic.schema, topic.encoding)).unwrap_or_default();
+        let message = self.message(&of_dagger.or(of_topic)?).ok()?;
+        Some(PartFormat::new(message, encoding, RecordPart::Value))
+    }
+}
+
+/// The fields up to the fault; what is no protobuf is shown as the text that it is.
+fn decoded_text(format: &PartFormat, value: &[u8], letter: &DeadLetter) -> String {
+    let header = letter.headers.iter().rev().find(|(name, _)| name == format.schema_header());
+    let payload = format.payload(&Bytes::copy_from_slice(value), header.map(|(_, value)| value.as_slice()));
+    match payload {
+        Ok(Payload { start: Some(start), .. }) => {
+            codec::decode_from_as_far_as_possible(&format.message, value, start as usize)
+        }
+        Ok(Payload { start: None, .. }) => String::from_utf8_lossy(value).into_owned(),
+        Err(broken) if format.wire == WireFormat::Json => {
+            format!("{}\n! {}\n", String::from_utf8_lossy(value), broken.detail)
+        }
+        Err(broken) => format!("! {}\n", broken.detail),
     }
 }
 

@@ -15,6 +15,10 @@ pub struct PublishTo {
     pub schema: Option<String>,
     pub key: Vec<String>,
     pub partitions: Option<u32>,
+    /// The Kafka cluster on which a topic is made that is not there.
+    pub cluster: Option<String>,
+    pub delivery: Option<String>,
+    pub compression: Option<String>,
 }
 
 impl Platform {
@@ -63,8 +67,15 @@ impl Platform {
         let mut spec = dagger.spec.clone();
         let mut sink = json!({ "kind": "topic", "topic": publish.topic });
         if let Some(sink) = sink.as_object_mut() {
-            if let Some(schema) = publish.schema {
-                sink.insert("schema".into(), json!(schema));
+            for (key, value) in [
+                ("schema", publish.schema),
+                ("cluster", publish.cluster),
+                ("delivery", publish.delivery),
+                ("compression", publish.compression),
+            ] {
+                if let Some(value) = value {
+                    sink.insert(key.into(), json!(value));
+                }
             }
             if let Some(partitions) = publish.partitions {
                 sink.insert("partitions".into(), json!(partitions));

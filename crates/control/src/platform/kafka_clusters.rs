@@ -96,12 +96,12 @@ impl Platform {
     fn keep_connection(&self, name: &str, made: Result<KafkaLog, ControlError>) {
         let connection = match made {
             Ok(log) => {
-                self.topics.set_cluster(name, log.clone());
+                self.log.set_cluster(name, log.clone());
                 Connection::Made(Arc::new(LastDescription::new(log)))
             }
             Err(error) => {
                 tracing::warn!(cluster = name, %error, "the Kafka cluster cannot be connected to");
-                self.topics.remove_cluster(name);
+                self.log.remove_cluster(name);
                 Connection::Refused(error)
             }
         };
@@ -178,7 +178,7 @@ impl Platform {
         }
         self.db.delete(actor, Kind::KafkaCluster, name).await?;
         if !actor.is_dry_run {
-            self.topics.remove_cluster(name);
+            self.log.remove_cluster(name);
             self.kafka_clusters.lock().remove(name);
         }
         Ok(())
@@ -218,7 +218,7 @@ impl Platform {
 
     /// What the log's catalogue knows, which is in memory; of topics that are not the server's own.
     async fn embedded_status(&self) -> Result<Value, ControlError> {
-        let topics = self.log.topics().await?;
+        let topics = self.log.embedded().topics().await?;
         let (mut count, mut partitions, mut records, mut bytes) = (0, 0, 0, 0);
         for topic in topics.iter().filter(|topic| !replay::is_replay_topic(&topic.name)) {
             count += 1;

@@ -3,25 +3,36 @@
 use super::Platform;
 use crate::access::Actor;
 use crate::dagger_plan::{self, FutureCheck, PlannedDagger, millis};
-use crate::dagger_spec::{DaggerSpec, SinkSpec, StartFrom};
+use crate::dagger_spec::{DaggerSpec, Delivery, SinkSpec, StartFrom};
+use crate::duration::format_duration;
 use crate::error::ControlError;
 use crate::operator_graph::OperatorGraph;
+use crate::records::{PartFormat, RecordFormat};
 use crate::refused_records::DeadLetterKeeper;
 use crate::resource::{Kind, Metadata};
 use crate::sinks::log::{LogConfig, LogSink};
 use crate::sinks::series::{SeriesConfig, SeriesSink};
-use crate::sinks::topic::{TopicSink, TopicSinkConfig, generated_message_name};
+use crate::sinks::topic::{
+    KafkaSink, RecordColumns, RecordEncoder, TopicSink, TopicSinkConfig, generated_message_name,
+};
 use crate::sinks::{SinkCounters, topic};
+use crate::topic_router::TopicPlace;
 use crate::topic_spec::TopicSpec;
 use checkpoint::LocalStorage;
-use flow::{DaggerConfig, DaggerHandle, Sink, StartPosition, StreamConfig};
+use codec::RecordPart;
+use flow::{DaggerConfig, DaggerHandle, Sink, StartPosition, StreamConfig, StreamSettings};
+use kafka::WriterOptions;
 use log::TopicLog;
-use prost_reflect::prost_types;
+use prost_reflect::{MessageDescriptor, prost_types};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
 const BATCH_ROWS_MAX: usize = 8_192;
+/// A transaction may be open for so many checkpoint intervals before the cluster aborts it.
+const TRANSACTION_INTERVALS: u32 = 6;
+const CHECKPOINT_INTERVAL_MAX: Duration = Duration::from_secs(120);
+
 pub struct RunningDagger {
     pub handle: DaggerHandle,
     pub sinks: Vec<SinkStatus>,
@@ -57,6 +68,7 @@ impl SinkStatus {
 pub(super) enum PlannedSink {
     Series { config: SeriesConfig, retention: Option<Duration> },
     Topic(TopicSinkConfig),
+    Kafka { cluster: String, options: WriterOptions, config: TopicSinkConfig },
     Log(LogConfig),
 }
 
@@ -69,9 +81,9 @@ impl Platform {
         let mut spec = DaggerSpec::from_json(name, &resource.spec)?;
         let planned = dagger_plan::plan(&mut spec, &self.schema_set(), FutureCheck::AppendTime)?;
         self.prepare_sink_topics(&Actor::server(), &resource.metadata, &spec, &planned).await?;
-        let sinks = self.plan_sinks(name, &spec, &planned)?;
+        let sinks = self.plan_sinks(name, &spec, &planned).await?;
         self.fit_state(name, &spec, &planned).await?;
-        let (sinks, statuses) = self.open_sinks(&spec, &planned, sinks);
+        let (sinks, statuses) = self.open_sinks(&spec, &planned, sinks)?;
         let config = DaggerConfig {
             name: name.to_owned(),
             plan: Arc::clone(&planned.plan),
@@ -79,6 +91,7 @@ impl Platform {
             parallelism: spec.parallelism,
             checkpoint_interval: spec.checkpoint_interval,
             batch_rows_max: BATCH_ROWS_MAX,
+            accepted_loss: self.take_accepted_loss(name),
             latency_max: spec.streams.iter().map(|stream| stream.watermark.interval).min().unwrap_or_default(),
         };
         let log: Arc<dyn TopicLog> = Arc::clone(&self.log) as Arc<dyn TopicLog>;
@@ -91,7 +104,7 @@ impl Platform {
     }
 
     /// Checks every sink against the query, without making anything. A topic that is to be made has to have been made.
-    pub(super) fn plan_sinks(
+    pub(super) async fn plan_sinks(
         &self,
         name: &str,
         spec: &DaggerSpec,
@@ -99,27 +112,73 @@ impl Platform {
     ) -> Result<Vec<PlannedSink>, ControlError> {
         let schema = &planned.plan.schema;
         let topics = spec.streams.iter().map(|stream| stream.topics.len()).sum();
-        spec.sinks
-            .iter()
-            .map(|sink| match sink {
+        let mut sinks = Vec::with_capacity(spec.sinks.len());
+        for sink in &spec.sinks {
+            sinks.push(match sink {
                 SinkSpec::Series { measurement, retention } => {
                     let keys = planned.plan.key_columns.as_deref();
                     let config = SeriesConfig::new(measurement, schema, keys, topics)?;
-                    Ok(PlannedSink::Series { config, retention: *retention })
+                    PlannedSink::Series { config, retention: *retention }
                 }
-                SinkSpec::Topic { topic, schema: message, key, .. } => {
-                    let name = message.clone().unwrap_or_else(|| generated_message_name(topic));
+                SinkSpec::Topic { topic, schema: message, key, headers, cluster, delivery, compression, .. } => {
+                    let message_name = message.clone().unwrap_or_else(|| generated_message_name(topic));
                     let message = match message {
                         Some(message) => self.message(message)?,
-                        None => {
-                            schema::SchemaSet::empty().with_file(self.generated_file(&name, schema)?)?.message(&name)?
-                        }
+                        None => schema::SchemaSet::empty()
+                            .with_file(self.generated_file(&message_name, schema)?)?
+                            .message(&message_name)?,
                     };
-                    Ok(PlannedSink::Topic(TopicSinkConfig::new(topic, &message, schema, key)?))
+                    let format = self.sink_format(topic, message).await?;
+                    let encoder = RecordEncoder::new(&format, &planned.plan, RecordColumns { key, headers })?;
+                    let config = TopicSinkConfig { topic: topic.clone(), encoder };
+                    match self.sink_place(topic, cluster.as_deref()).await? {
+                        None if delivery.is_some() || compression.is_some() => return Err(not_on_kafka(topic)),
+                        None => PlannedSink::Topic(config),
+                        Some(place) => PlannedSink::Kafka {
+                            cluster: place.cluster,
+                            options: WriterOptions {
+                                topic: place.topic,
+                                delivery: match delivery.unwrap_or(Delivery::ExactlyOnce) {
+                                    Delivery::AtLeastOnce => kafka::Delivery::AtLeastOnce,
+                                    Delivery::ExactlyOnce => kafka::Delivery::ExactlyOnce {
+                                        name: name.to_owned(),
+                                        timeout: spec.checkpoint_interval * TRANSACTION_INTERVALS,
+                                    },
+                                },
+                                compression: compression.unwrap_or_default(),
+                            },
+                            config,
+                        },
+                    }
                 }
-                SinkSpec::Log => Ok(PlannedSink::Log(LogConfig::new(name, schema)?)),
-            })
-            .collect()
+                SinkSpec::Log => PlannedSink::Log(LogConfig::new(name, schema)?),
+            });
+        }
+        check_transactions(&sinks, spec)?;
+        Ok(sinks)
+    }
+
+    /// Where the topic of a sink is, or will be when it is made, if it is on a Kafka cluster.
+    async fn sink_place(&self, topic: &str, cluster: Option<&str>) -> Result<Option<TopicPlace>, ControlError> {
+        if let Some(existing) = self.db.get(Kind::Topic, topic).await? {
+            return Ok(TopicSpec::from_json(&existing.spec)?.place(topic));
+        }
+        let Some(cluster) = cluster else { return Ok(None) };
+        match self.db.get(Kind::KafkaCluster, cluster).await? {
+            Some(_) => Ok(Some(TopicPlace { cluster: cluster.to_owned(), topic: topic.to_owned() })),
+            None => Err(self.not_found(Kind::KafkaCluster, cluster).await),
+        }
+    }
+
+    /// How records of this message type are written to a topic. One that is to be made yet is bare protobuf.
+    async fn sink_format(&self, topic: &str, message: MessageDescriptor) -> Result<RecordFormat, ControlError> {
+        let spec = match self.db.get(Kind::Topic, topic).await? {
+            Some(resource) => TopicSpec::from_json(&resource.spec)?,
+            None => TopicSpec::new(1, None),
+        };
+        let format =
+            RecordFormat::of_topic(&TopicSpec { schema: None, ..spec.clone() }, |schema| self.message(schema))?;
+        Ok(RecordFormat { value: Some(PartFormat::new(message, spec.encoding, RecordPart::Value)), ..format })
     }
 
     /// A type that is made from one query cannot be made from another one, too: each would take the fields of the other.
@@ -169,14 +228,17 @@ impl Platform {
         planned: &PlannedDagger,
     ) -> Result<(), ControlError> {
         for sink in &spec.sinks {
-            let SinkSpec::Topic { topic, schema, partitions, .. } = sink else { continue };
+            let SinkSpec::Topic { topic, schema, partitions, cluster, .. } = sink else { continue };
             let message = match schema {
                 Some(schema) => schema.clone(),
                 None => self.register_generated(actor, topic, planned).await?,
             };
             match self.db.get(Kind::Topic, topic).await? {
                 None => {
-                    let wanted = TopicSpec::new(partitions.unwrap_or(1), Some(message));
+                    let mut wanted = TopicSpec::new(partitions.unwrap_or(1), Some(message));
+                    if let Some(cluster) = cluster {
+                        wanted = wanted.on_cluster(cluster, *partitions);
+                    }
                     let metadata = Metadata { group: of.group.clone(), ..Metadata::named(topic.clone()) };
                     self.create_topic_locked(actor, &metadata, &wanted).await?;
                 }
@@ -238,11 +300,12 @@ impl Platform {
         for (stream, settings) in spec.streams.iter().zip(&planned.streams) {
             let mut topics = stream.topics.clone();
             let replay = super::replay::replay_topic(name, &stream.table);
+            let formats = self.wire_formats(&topics).await?.with_replayed(replay.clone());
             if self.log.topic(&replay).await.is_ok() {
                 topics.push(replay);
             }
             configs.push(StreamConfig {
-                settings: Arc::clone(settings),
+                settings: Arc::new(StreamSettings { formats, ..settings.as_ref().clone() }),
                 topics,
                 start: match stream.start_from {
                     StartFrom::Earliest => StartPosition::Earliest,
@@ -250,6 +313,7 @@ impl Platform {
                     StartFrom::Time(ms) => StartPosition::Timestamp(ms),
                 },
                 idle_ms: millis(stream.watermark.idle),
+                group: stream.consumer_group.clone(),
             });
         }
         Ok(configs)
@@ -260,12 +324,16 @@ impl Platform {
         spec: &DaggerSpec,
         planned: &PlannedDagger,
         sinks: Vec<PlannedSink>,
-    ) -> (Vec<Box<dyn Sink>>, Vec<SinkStatus>) {
+    ) -> Result<(Vec<Box<dyn Sink>>, Vec<SinkStatus>), ControlError> {
         let mut opened: Vec<Box<dyn Sink>> = Vec::with_capacity(sinks.len());
         let mut statuses = Vec::with_capacity(sinks.len());
-        for (spec, sink) in spec.sinks.iter().zip(sinks) {
+        for (sink_spec, sink) in spec.sinks.iter().zip(sinks) {
             let counters = Arc::new(SinkCounters::default());
-            statuses.push(SinkStatus { description: spec.to_json(), counters: Arc::clone(&counters) });
+            let mut description = sink_spec.to_json();
+            if let PlannedSink::Kafka { cluster, options, .. } = &sink {
+                describe_kafka(&mut description, cluster, options, spec);
+            }
+            statuses.push(SinkStatus { description, counters: Arc::clone(&counters) });
             opened.push(match sink {
                 PlannedSink::Series { config, retention } => {
                     Box::new(SeriesSink::new(self.series.clone(), config, &planned.plan.schema, retention, counters))
@@ -273,11 +341,65 @@ impl Platform {
                 PlannedSink::Topic(config) => {
                     Box::new(TopicSink::new(Arc::clone(&self.log) as Arc<dyn TopicLog>, config, counters))
                 }
+                PlannedSink::Kafka { cluster, options, config } => {
+                    let Some(log) = self.log.cluster(&cluster) else { return Err(not_connected(&cluster)) };
+                    Box::new(KafkaSink::new(log, options, config, counters))
+                }
                 PlannedSink::Log(config) => Box::new(LogSink::new(config, counters)),
             });
         }
-        (opened, statuses)
+        Ok((opened, statuses))
     }
+}
+
+pub(super) fn not_connected(cluster: &str) -> ControlError {
+    let detail = format!("the Kafka cluster `{cluster}` is not connected");
+    ControlError::unavailable("kafka_cluster_not_connected", detail).with_hint("its page says why")
+}
+
+fn not_on_kafka(topic: &str) -> ControlError {
+    let detail =
+        format!("`delivery` and `compression` are for topics on a Kafka cluster, and `{topic}` is in the embedded log");
+    ControlError::invalid("topic_sink_refused", detail)
+        .with_hint("leave them out, or name the cluster on which the topic is to be made (`cluster:`)")
+}
+
+/// A checkpoint can depend on one transaction only, and a transaction must outlive the time between two checkpoints.
+fn check_transactions(sinks: &[PlannedSink], spec: &DaggerSpec) -> Result<(), ControlError> {
+    let is_transactional = |sink: &&PlannedSink| matches!(sink, PlannedSink::Kafka { options, .. } if options.delivery != kafka::Delivery::AtLeastOnce);
+    let count = sinks.iter().filter(is_transactional).count();
+    if count > 1 {
+        return Err(ControlError::invalid(
+            "topic_sink_refused",
+            format!("{count} sinks write exactly once; a dagger can have one of them"),
+        )
+        .with_hint("write `delivery: atLeastOnce` in the others, or fork the dagger"));
+    }
+    if count == 1 && spec.checkpoint_interval > CHECKPOINT_INTERVAL_MAX {
+        return Err(ControlError::invalid(
+            "topic_sink_refused",
+            format!(
+                "with a checkpoint every {} a transaction would be open for longer than Kafka allows",
+                format_duration(spec.checkpoint_interval)
+            ),
+        )
+        .with_hint(format!("write at most {}", format_duration(CHECKPOINT_INTERVAL_MAX))));
+    }
+    Ok(())
+}
+
+/// What somebody who waits for results should know.
+fn describe_kafka(description: &mut Value, cluster: &str, options: &WriterOptions, spec: &DaggerSpec) {
+    let Some(description) = description.as_object_mut() else { return };
+    let delivery = match options.delivery {
+        kafka::Delivery::AtLeastOnce => Delivery::AtLeastOnce,
+        kafka::Delivery::ExactlyOnce { .. } => {
+            description.insert("visibleEvery".into(), json!(format_duration(spec.checkpoint_interval)));
+            Delivery::ExactlyOnce
+        }
+    };
+    description.insert("cluster".into(), json!(cluster));
+    description.insert("delivery".into(), json!(delivery.as_str()));
 }
 
 /// The topics of the sinks that name no type, and the types that are made for them.

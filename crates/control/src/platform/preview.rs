@@ -1,16 +1,16 @@
 //! A dagger over the records that are there, as a bounded run: same engine, nothing written.
 
 use super::Platform;
+use super::reading::next_there;
 use crate::access::Caller;
 use crate::dagger_spec::DaggerSpec;
 use crate::error::ControlError;
-use flow::{BoundedOptions, FlowError, RecordFile, TableInput};
+use flow::{BoundedOptions, FlowError, RecordFile, StreamSettings, TableInput};
 use log::{Slab, TopicLog};
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::io::Write;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Of each partition the last records are read.
 const RECORDS_PER_PARTITION_MAX: i64 = 20_000;
@@ -48,7 +48,9 @@ impl Platform {
                     files.push(Box::new(ReadSlabs { slabs, topic: topic.as_str().into() }));
                 }
             }
-            inputs.push(TableInput { settings: Arc::clone(settings), files });
+            let formats = self.wire_formats(&stream.topics).await?;
+            let settings = StreamSettings { formats, ..settings.as_ref().clone() };
+            inputs.push(TableInput { settings: Arc::new(settings), files });
         }
         let plan = Arc::clone(&planned.plan);
         tokio::task::spawn_blocking(move || {
@@ -93,7 +95,7 @@ impl Platform {
         let mut reader = self.log.open(topic, partition, start).await?;
         let mut bytes = 0;
         while reader.position() < end && bytes < BYTES_PER_PARTITION_MAX {
-            let slab = reader.poll(POLL_BYTES, Duration::ZERO).await?;
+            let slab = next_there(reader.as_mut(), POLL_BYTES).await?;
             if slab.is_empty() {
                 break;
             }
@@ -113,6 +115,10 @@ struct ReadSlabs {
 impl RecordFile for ReadSlabs {
     fn next_slab(&mut self, _rows_max: usize) -> Result<Slab, FlowError> {
         Ok(self.slabs.pop_front().unwrap_or_else(|| Slab::empty(Arc::clone(&self.topic), 0, 0, 0)))
+    }
+
+    fn topic(&self) -> Option<&str> {
+        Some(&self.topic)
     }
 }
 

@@ -1,9 +1,9 @@
 //! How many records a topic got, over time: what the message browser is steered by.
 
 use super::Platform;
+use super::reading::next_there;
 use crate::error::ControlError;
 use log::{PartitionStatus, TopicLog};
-use std::time::Duration;
 
 pub const RATE_STEPS_MAX: usize = 500;
 pub const RATE_STEPS_DEFAULT: usize = 120;
@@ -82,7 +82,7 @@ impl Platform {
         offset: i64,
     ) -> Result<Option<i64>, ControlError> {
         let Ok(mut reader) = self.log.open(topic, partition.partition, offset).await else { return Ok(None) };
-        let slab = reader.poll(POLL_BYTES, Duration::ZERO).await?;
+        let slab = next_there(reader.as_mut(), POLL_BYTES).await?;
         Ok((0..slab.len()).find(|record| slab.offset(*record) >= offset).map(|record| slab.timestamp_ms(record)))
     }
 }

@@ -10,7 +10,9 @@ use crate::access::{Caller, Permission, Subject};
 use crate::error::ControlError;
 use crate::resource::Kind;
 use crate::supervisor::Phase;
+use bytes::Bytes;
 use delivery::{DeadLetter, DeliveryError};
+use flow::ORIGIN_HEADER;
 use log::{LogError, NewRecord, TopicConfig, TopicLog};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -152,12 +154,27 @@ impl Platform {
     }
 }
 
+/// The topic that a letter's record came from first, which says what is around its message.
+pub(super) fn origin_of(letter: &DeadLetter) -> &str {
+    let origin = letter.headers.iter().rev().find(|(name, _)| name == ORIGIN_HEADER);
+    match origin {
+        Some((_, topic)) if is_replay_topic(&letter.key.topic) => {
+            std::str::from_utf8(topic).unwrap_or(&letter.key.topic)
+        }
+        _ => &letter.key.topic,
+    }
+}
+
+/// As it was, and with the topic that it came from.
 fn record(letter: &DeadLetter) -> NewRecord {
+    let kept = letter.headers.iter().filter(|(name, _)| name != ORIGIN_HEADER);
+    let mut headers: Vec<(String, Bytes)> = kept.map(|(name, value)| (name.clone(), value.clone().into())).collect();
+    headers.push((ORIGIN_HEADER.to_owned(), Bytes::copy_from_slice(origin_of(letter).as_bytes())));
     NewRecord {
         partition: None,
         key: letter.record_key.clone().map(Into::into),
         value: letter.value.clone().map(Into::into),
-        headers: letter.headers.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect(),
+        headers,
         timestamp_ms: (letter.timestamp_ms >= 0).then_some(letter.timestamp_ms),
     }
 }

@@ -121,6 +121,7 @@ impl From<log::LogError> for ControlError {
             L::DiskFull { .. } => Self::unavailable("disk_full", text),
             L::Cluster { may_pass: true, .. } => Self::unavailable("kafka_cluster_unavailable", text),
             L::Cluster { .. } => Self::conflict("kafka_cluster_refused", text),
+            L::TopicRecreated { .. } => Self::conflict("topic_recreated", text),
             L::Locked { .. } => Self::conflict("data_directory_in_use", text),
             L::Io { .. } | L::PartitionFailed { .. } | L::PartlyWritten { .. } | L::Closed => {
                 Self::unavailable("log_unavailable", text)

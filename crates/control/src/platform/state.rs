@@ -104,7 +104,7 @@ impl Platform {
                 self.drop_state(&dagger).await?;
             }
         }
-        for topic in self.log.topics().await? {
+        for topic in self.log.embedded().topics().await? {
             if super::replay::dagger_of(&topic.name).is_some_and(|dagger| !daggers.contains(dagger)) {
                 self.log.delete_topic(&topic.name).await?;
             }

@@ -7,7 +7,8 @@ mod scan;
 use super::Platform;
 use crate::error::ControlError;
 use crate::records::ShownRecord;
-use log::{EmbeddedLog, PartitionReader, PartitionStatus, Slab, TopicLog};
+use crate::topic_router::TopicRouter;
+use log::{PartitionReader, PartitionStatus, Slab, TopicLog};
 use matcher::Matcher;
 pub use scan::{ScanEnd, ScanProgress};
 use std::sync::Arc;
@@ -98,7 +99,7 @@ impl Platform {
         topic: &str,
         request: TailRequest,
     ) -> Result<mpsc::Receiver<Result<TailLine, ControlError>>, ControlError> {
-        let matcher = Matcher::new(self.topic_message(topic).await?, &request.filter, request.shows)?;
+        let matcher = Matcher::new(self.topic_format(topic).await?, &request.filter, request.shows)?;
         let mut partitions = self.log.topic(topic).await?.partitions;
         if let Some(wanted) = request.partition {
             let count = partitions.len();
@@ -173,7 +174,7 @@ type Sender = mpsc::Sender<Result<TailLine, ControlError>>;
 struct Gone;
 
 struct TailJob {
-    log: Arc<EmbeddedLog>,
+    log: Arc<TopicRouter>,
     turns: Arc<Semaphore>,
     topic: String,
     limit: usize,

@@ -3,15 +3,17 @@
 use super::Platform;
 use crate::access::{Actor, Permission};
 use crate::error::ControlError;
-use crate::records::{self, RecordDraft, RecordOutcome};
+use crate::records::{self, RecordDraft, RecordFormat, RecordOutcome};
 use crate::resource::{Kind, Metadata, Resource, check_name};
 use crate::resource_db::Change;
+use crate::topic_router::TopicPlace;
 use crate::topic_spec::TopicSpec;
+use flow::TopicFormats;
 use log::{LogError, TopicDescription, TopicLog};
-use prost_reflect::MessageDescriptor;
 use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// How many records one call may publish, and of how many bytes together.
 pub const PRODUCE_RECORDS_MAX: usize = 10_000;
@@ -98,18 +100,30 @@ impl Platform {
             Some(existing) => {
                 actor.require(Permission::WriteTopics, &existing.metadata.group)?;
                 let old = TopicSpec::from_json(&existing.spec)?;
-                let fixed =
-                    TopicSpec { schema: spec.schema.clone(), description: spec.description.clone(), ..old.clone() };
+                let spec = &spec.clone().adopt(old.partitions, old.retention);
+                let changed = spec.clone();
+                let fixed = TopicSpec {
+                    schema: changed.schema,
+                    encoding: changed.encoding,
+                    key_schema: changed.key_schema,
+                    key_encoding: changed.key_encoding,
+                    description: changed.description,
+                    ..old.clone()
+                };
                 if fixed != *spec {
                     return Err(ControlError::conflict(
                         "topic_unchangeable",
-                        format!("partitions and retention of the topic `{}` cannot be changed", metadata.name),
+                        format!("cluster, partitions and retention of the topic `{}` cannot be changed", metadata.name),
                     )
                     .with_hint("make another topic"));
                 }
                 self.check_topic_schema(spec)?;
                 self.check_group(metadata).await?;
-                self.db.put(actor, Kind::Topic, metadata, &spec.to_json()).await?
+                let put = self.db.put(actor, Kind::Topic, metadata, &spec.to_json()).await?;
+                if !actor.is_dry_run && old.is_framed_otherwise(spec) {
+                    self.restart_users_of(&metadata.name).await?;
+                }
+                put
             }
         };
         let description = self.log.topic(&metadata.name).await.ok();
@@ -127,6 +141,9 @@ impl Platform {
         check_name("the topic's name", &metadata.name)?;
         self.check_group(metadata).await?;
         self.check_topic_schema(spec)?;
+        if let Some(place) = spec.place(&metadata.name) {
+            return self.attach_topic_locked(actor, metadata, spec, place).await;
+        }
         let (resource, _) = self.db.put(actor, Kind::Topic, metadata, &spec.to_json()).await?;
         if actor.is_dry_run {
             return Ok(resource);
@@ -148,11 +165,67 @@ impl Platform {
         }
     }
 
-    fn check_topic_schema(&self, spec: &TopicSpec) -> Result<(), ControlError> {
-        match &spec.schema {
-            Some(schema) => self.message(schema).map(drop),
-            None => Ok(()),
+    /// A topic on a cluster: taken as it is if it is there, made there if it is not.
+    async fn attach_topic_locked(
+        &self,
+        actor: &Actor,
+        metadata: &Metadata,
+        spec: &TopicSpec,
+        place: TopicPlace,
+    ) -> Result<Resource, ControlError> {
+        if self.db.get(Kind::KafkaCluster, &place.cluster).await?.is_none() {
+            return Err(self.not_found(Kind::KafkaCluster, &place.cluster).await);
         }
+        let Some(cluster) = self.log.cluster(&place.cluster) else {
+            return Err(super::launch::not_connected(&place.cluster));
+        };
+        let spec = match cluster.topic(&place.topic).await {
+            Ok(found) => {
+                let partitions = found.partitions.len() as u32;
+                if spec.partitions != 0 && spec.partitions != partitions {
+                    let detail = format!(
+                        "the topic `{}` on `{}` has {partitions} partitions, not {}",
+                        place.topic, place.cluster, spec.partitions
+                    );
+                    return Err(ControlError::conflict("topic_exists", detail)
+                        .with_hint("leave `partitions` out to take it as it is, or name another `topic`"));
+                }
+                let retention = found.config.retention_ms.and_then(|ms| u64::try_from(ms).ok());
+                spec.clone().adopt(partitions, retention.map(Duration::from_millis))
+            }
+            Err(LogError::UnknownTopic { .. }) => {
+                let spec = spec.clone().adopt(1, TopicSpec::new(1, None).retention);
+                if !actor.is_dry_run {
+                    cluster.create(&place.topic, &spec.to_log(), spec.replicas).await?;
+                }
+                spec
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let (resource, _) = self.db.put(actor, Kind::Topic, metadata, &spec.to_json()).await?;
+        if !actor.is_dry_run {
+            self.log.set_place(&metadata.name, Some(place));
+        }
+        Ok(resource)
+    }
+
+    /// Daggers find out how a topic's records are framed when they start.
+    async fn restart_users_of(&self, topic: &str) -> Result<(), ControlError> {
+        for (dagger, resource) in self.db.by_name(Kind::Dagger).await?.iter() {
+            let sinks = resource.spec.get("sinks").and_then(Value::as_array).into_iter().flatten();
+            let mut written = sinks.filter_map(|sink| sink.get("topic"));
+            if topics_read(&resource.spec).any(|read| read == topic) || written.any(|written| written == topic) {
+                self.supervisor.restart(dagger, &format!("the encoding of the topic `{topic}` has changed"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_topic_schema(&self, spec: &TopicSpec) -> Result<(), ControlError> {
+        for schema in spec.schema.iter().chain(&spec.key_schema) {
+            self.message(schema)?;
+        }
+        Ok(())
     }
 
     pub async fn delete_topic(&self, actor: &Actor, name: &str) -> Result<(), ControlError> {
@@ -165,10 +238,15 @@ impl Platform {
         self.check_topic_unused(name).await?;
         // The row decides: if the process ends before the records are gone, the next start removes them.
         self.db.delete(actor, Kind::Topic, name).await?;
-        match actor.is_dry_run {
-            true => Ok(()),
-            false => self.delete_records(name).await,
+        if actor.is_dry_run {
+            return Ok(());
         }
+        if self.log.place(name).is_some() {
+            // What is on a cluster belongs to those who run it, and stays there.
+            self.log.set_place(name, None);
+            return Ok(());
+        }
+        self.delete_records(name).await
     }
 
     async fn delete_records(&self, topic: &str) -> Result<(), ControlError> {
@@ -180,9 +258,7 @@ impl Platform {
 
     async fn check_topic_unused(&self, name: &str) -> Result<(), ControlError> {
         for (dagger, resource) in self.db.by_name(Kind::Dagger).await?.iter() {
-            let streams = resource.spec.get("streams").and_then(Value::as_array).into_iter().flatten();
-            let mut topics = streams.filter_map(|stream| stream.get("topics")?.as_array()).flatten();
-            if topics.any(|topic| topic == name) {
+            if topics_read(&resource.spec).any(|topic| topic == name) {
                 return Err(ControlError::conflict(
                     "topic_in_use",
                     format!("the dagger `{dagger}` reads the topic `{name}`"),
@@ -212,15 +288,23 @@ impl Platform {
         Ok(TopicStatus { resource, description })
     }
 
-    /// The message type of a topic; `None` if its bytes are not looked at.
-    pub(super) async fn topic_message(&self, name: &str) -> Result<Option<MessageDescriptor>, ControlError> {
+    /// How a topic's records are read and written.
+    pub(super) async fn topic_format(&self, name: &str) -> Result<RecordFormat, ControlError> {
         let Some(resource) = self.db.get(Kind::Topic, name).await? else {
             return Err(self.not_found(Kind::Topic, name).await);
         };
-        match TopicSpec::from_json(&resource.spec)?.schema {
-            Some(schema) => self.message(&schema).map(Some),
-            None => Ok(None),
+        RecordFormat::of_topic(&TopicSpec::from_json(&resource.spec)?, |schema| self.message(schema))
+    }
+
+    /// The wire formats of topics, for a dagger that reads them.
+    pub(super) async fn wire_formats(&self, topics: &[String]) -> Result<TopicFormats, ControlError> {
+        let mut formats = Vec::with_capacity(topics.len());
+        for name in topics {
+            if let Some(resource) = self.db.get(Kind::Topic, name).await? {
+                formats.push((name.clone(), TopicSpec::from_json(&resource.spec)?.encoding));
+            }
         }
+        Ok(TopicFormats::new(formats))
     }
 
     /// Publishes records. Each is refused or acknowledged by itself; one that is wrong does not disturb the others.
@@ -238,13 +322,13 @@ impl Platform {
             )
             .with_hint("send them in several requests"));
         }
-        let message = self.topic_message(topic).await?;
+        let format = self.topic_format(topic).await?;
         let partitions = self.log.topic(topic).await?.config.partitions;
         let mut outcomes: Vec<Option<RecordOutcome>> = Vec::with_capacity(drafts.len());
         let mut accepted: Vec<(usize, log::NewRecord)> = Vec::with_capacity(drafts.len());
         for (index, draft) in drafts.into_iter().enumerate() {
             let encoded = draft
-                .and_then(|draft| records::encode(draft, message.as_ref(), key_field))
+                .and_then(|draft| records::encode(draft, &format, key_field))
                 .and_then(|record| check_record(record, topic, partitions));
             match encoded {
                 Ok(record) => {
@@ -299,10 +383,14 @@ impl Platform {
     /// deleted, and another one that only the log has is taken in.
     pub(super) async fn reconcile_topics(&self) -> Result<(), ControlError> {
         let mut in_log: HashMap<String, TopicDescription> =
-            self.log.topics().await?.into_iter().map(|topic| (topic.name.clone(), topic)).collect();
+            self.log.embedded().topics().await?.into_iter().map(|topic| (topic.name.clone(), topic)).collect();
         for resource in self.db.list(Kind::Topic).await? {
+            let spec = TopicSpec::from_json(&resource.spec)?;
+            if let Some(place) = spec.place(&resource.metadata.name) {
+                self.log.set_place(&resource.metadata.name, Some(place));
+                continue;
+            }
             if in_log.remove(&resource.metadata.name).is_none() {
-                let spec = TopicSpec::from_json(&resource.spec)?;
                 self.log.create_topic(&resource.metadata.name, spec.to_log()).await?;
             }
         }
@@ -317,6 +405,12 @@ impl Platform {
         }
         Ok(())
     }
+}
+
+/// Of a stored dagger, whose spec is complete.
+fn topics_read(dagger: &Value) -> impl Iterator<Item = &Value> {
+    let streams = dagger.get("streams").and_then(Value::as_array).into_iter().flatten();
+    streams.filter_map(|stream| stream.get("topics")?.as_array()).flatten()
 }
 
 fn check_record(record: log::NewRecord, topic: &str, partitions: u32) -> Result<log::NewRecord, ControlError> {

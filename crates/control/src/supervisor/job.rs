@@ -8,7 +8,9 @@ use super::observed::Observed;
 use super::{Desired, Order};
 use crate::error::{ControlError, ErrorKind};
 use crate::platform::{Platform, RunningDagger};
+use checkpoint::CheckpointError;
 use flow::FlowError;
+use log::LogError;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
@@ -54,6 +56,7 @@ pub(super) struct Entrance {
     why: Option<String>,
     /// The number of the order that it follows.
     order: Option<u64>,
+    asks_about_loss: bool,
 }
 
 impl Entrance {
@@ -63,6 +66,10 @@ impl Entrance {
 
     pub fn order(&self) -> Option<u64> {
         self.order
+    }
+
+    pub fn asks_about_loss(&self) -> bool {
+        self.asks_about_loss
     }
 
     pub fn into_why(self) -> Option<String> {
@@ -94,7 +101,8 @@ pub(super) async fn live(mut seat: Seat) {
 
 impl<S: State> Job<S> {
     fn begin(seat: Seat, order: Order) -> Self {
-        seat.observed().enter(Entrance { phase: S::PHASE, why: Some(order.why), order: Some(order.number) });
+        let (why, number) = (Some(order.why), Some(order.number));
+        seat.observed().enter(Entrance { phase: S::PHASE, why, order: number, asks_about_loss: false });
         Self { seat, backoff: BACKOFF_MIN, state: PhantomData }
     }
 
@@ -102,7 +110,14 @@ impl<S: State> Job<S> {
     where
         S: To<Next>,
     {
-        self.seat.observed().enter(Entrance { phase: Next::PHASE, why, order });
+        self.enter_asking(why, order, false)
+    }
+
+    fn enter_asking<Next: State>(self, why: Option<String>, order: Option<u64>, asks_about_loss: bool) -> Job<Next>
+    where
+        S: To<Next>,
+    {
+        self.seat.observed().enter(Entrance { phase: Next::PHASE, why, order, asks_about_loss });
         Job { seat: self.seat, backoff: self.backoff, state: PhantomData }
     }
 
@@ -127,9 +142,9 @@ impl<S: State> Job<S> {
     {
         let name = &self.seat.name;
         match may_pass {
-            MayPass::No => {
+            MayPass::No | MayPass::IfLossIsAccepted => {
                 tracing::error!(dagger = %name, reason, "failed; it stays down until it is changed or started");
-                Current::Failed(self.enter(Some(reason), None))
+                Current::Failed(self.enter_asking(Some(reason), None, may_pass == MayPass::IfLossIsAccepted))
             }
             MayPass::Yes => {
                 tracing::warn!(dagger = %name, reason, again_in = ?self.backoff, "failing");
@@ -298,6 +313,8 @@ impl Seat {
 enum MayPass {
     Yes,
     No,
+    /// Records that it has not read are gone: somebody has to decide.
+    IfLossIsAccepted,
 }
 
 fn launch_may_pass(error: &ControlError) -> MayPass {
@@ -314,6 +331,11 @@ fn run_may_pass(error: &FlowError) -> MayPass {
         | FlowError::Decode { .. }
         | FlowError::RowtimeType { .. }
         | FlowError::Sink { .. } => MayPass::No,
+        FlowError::Log(LogError::UnknownPartition { .. }) => MayPass::No,
+        FlowError::Log(
+            LogError::OffsetGone { .. } | LogError::OffsetBeyondEnd { .. } | LogError::TopicRecreated { .. },
+        ) => MayPass::IfLossIsAccepted,
+        FlowError::Checkpoint(CheckpointError::Fenced { .. } | CheckpointError::Undecided { .. }) => MayPass::No,
         _ => MayPass::Yes,
     }
 }

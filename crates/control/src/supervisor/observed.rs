@@ -34,6 +34,8 @@ pub struct Observed {
     last_error: Option<String>,
     last_error_ms: Option<i64>,
     failures: u64,
+    /// Records are gone, and somebody has to say from where it goes on.
+    asks_about_loss: bool,
     /// Of the last run; its numbers are those of this moment.
     status: Option<watch::Receiver<Arc<DaggerStatus>>>,
     sinks: Vec<SinkStatus>,
@@ -64,6 +66,7 @@ impl Observed {
             last_error: None,
             last_error_ms: None,
             failures: 0,
+            asks_about_loss: false,
             status: None,
             sinks: Vec::new(),
             operators: OperatorRates::default(),
@@ -89,6 +92,7 @@ impl Observed {
         if self.awaited.as_ref().is_some_and(|awaited| entrance.order() == Some(awaited.number)) {
             self.awaited = None;
         }
+        self.asks_about_loss = entrance.asks_about_loss();
         self.why = entrance.into_why();
         if matches!(self.phase, Phase::Failing | Phase::Failed) {
             self.last_error = self.why.clone();
@@ -176,7 +180,7 @@ impl Observed {
             .map(|lane| {
                 json!({
                     "table": lane.table, "topic": lane.topic, "partition": lane.partition, "nextOffset": lane.next_offset,
-                    "lag": lane.lag, "watermark": lane.watermark_ms.map(millis), "removedUnread": lane.removed_unread,
+                    "lag": lane.lag, "watermark": lane.watermark_ms.map(millis), "lostUnread": lane.lost_unread,
                     "ledger": lane.ledger,
                 })
             })
@@ -189,6 +193,8 @@ impl Observed {
             "state": state,
             "since": millis(self.since_ms),
             "problem": problem,
+            "asksAboutLoss": self.asks_about_loss,
+            "notices": status.notices,
             "lastError": self.last_error,
             "lastErrorAt": self.last_error_ms.map(millis),
             "failures": self.failures,

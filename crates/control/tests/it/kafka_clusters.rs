@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A variable that `with_kafka.sh` sets.
-fn variable(name: &str) -> String {
+pub fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
         panic!("{name} is not set: run the tests within `scripts/kafka/with_kafka.sh --secure --acl -- cargo test ...`")
     })
@@ -23,7 +23,7 @@ fn certificate(name: &str) -> String {
     std::fs::read_to_string(format!("{}/{name}", variable("MILLRACE_KAFKA_CERTS"))).unwrap()
 }
 
-fn document(name: &str, spec: Value) -> String {
+pub fn document(name: &str, spec: Value) -> String {
     json!({ "apiVersion": "millrace/v1", "kind": "KafkaCluster", "metadata": { "name": name }, "spec": spec })
         .to_string()
 }

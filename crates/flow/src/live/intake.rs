@@ -17,6 +17,8 @@ const ROUND_BYTES_ENOUGH: usize = 256 << 10;
 /// The readers of a dagger, one per lane of its engine.
 pub(crate) struct Intake {
     readers: Vec<Box<dyn PartitionReader>>,
+    /// Where each reader was when its last slab was passed on.
+    positions: Vec<i64>,
     idle: Vec<Idleness>,
     last_round: Instant,
 }
@@ -28,8 +30,16 @@ struct Idleness {
 }
 
 impl Idleness {
-    fn is_idle(&self) -> bool {
-        self.at_end_since.is_some_and(|since| since.elapsed() >= self.idle_after)
+    /// A partition whose log does not answer is not at rest: nobody knows what is in it by now.
+    fn is_idle(&self, reader: &dyn PartitionReader) -> bool {
+        self.at_end_since.is_some_and(|since| since.elapsed() >= self.idle_after) && reader.is_current()
+    }
+
+    /// Rest begins anew when the log answers again: who publishes was perhaps kept from it as long as we were.
+    fn look(&mut self, reader: &dyn PartitionReader) {
+        if self.at_end_since.is_some() && !reader.is_current() {
+            self.at_end_since = Some(Instant::now());
+        }
     }
 }
 
@@ -41,6 +51,7 @@ impl Intake {
         idle_ms: Vec<i64>,
     ) -> Result<Self, FlowError> {
         let mut readers = Vec::new();
+        let offsets = positions.iter().map(|(_, _, offset)| *offset).collect();
         for (topic, partition, offset) in positions {
             readers.push(log.open(&topic, partition, offset).await?);
         }
@@ -48,7 +59,7 @@ impl Intake {
             .into_iter()
             .map(|ms| Idleness { idle_after: Duration::from_millis(ms.max(0) as u64), at_end_since: None })
             .collect();
-        Ok(Intake { readers, idle, last_round: Instant::now() })
+        Ok(Intake { readers, positions: offsets, idle, last_round: Instant::now() })
     }
 
     /// The next round's slabs: at once when there is much, after `latency_max` when there is little, and nothing after
@@ -58,6 +69,9 @@ impl Intake {
         latency_max: Duration,
         wait: Duration,
     ) -> Result<Vec<(usize, Slab)>, FlowError> {
+        for (idle, reader) in self.idle.iter_mut().zip(&self.readers) {
+            idle.look(reader.as_ref());
+        }
         let mut slabs = self.available().await?;
         if slabs.is_empty() {
             if self.readers.is_empty() {
@@ -67,10 +81,10 @@ impl Intake {
             let waiting = self.readers.iter_mut().map(|reader| reader.poll(SLAB_BYTES_MAX, wait).boxed());
             let (first, lane, _) = select_all(waiting).await;
             let first = first?;
-            if first.is_empty() {
+            self.note(lane, &first);
+            if !self.has_moved(lane, &first) {
                 return Ok(Vec::new());
             }
-            self.note(lane, &first);
             slabs.push((lane, first));
         }
         let bytes: usize = slabs.iter().map(|(_, slab)| slab.data.len()).sum();
@@ -97,11 +111,17 @@ impl Intake {
             }
             let slab = self.readers[lane].poll(SLAB_BYTES_MAX, Duration::ZERO).await?;
             self.note(lane, &slab);
-            if !slab.is_empty() {
+            if self.has_moved(lane, &slab) {
                 slabs.push((lane, slab));
             }
         }
         Ok(slabs)
+    }
+
+    /// Also without records: a log can have offsets that no record has, such as the ends of transactions.
+    fn has_moved(&mut self, lane: usize, slab: &Slab) -> bool {
+        let before = std::mem::replace(&mut self.positions[lane], slab.next_offset);
+        !slab.is_empty() || slab.next_offset != before
     }
 
     fn note(&mut self, lane: usize, slab: &Slab) {
@@ -114,17 +134,21 @@ impl Intake {
         }
     }
 
+    fn lanes(&self) -> impl Iterator<Item = (&Idleness, &dyn PartitionReader)> {
+        self.idle.iter().zip(self.readers.iter().map(AsRef::as_ref))
+    }
+
     /// When the next partition becomes idle, of those that are at their end and not idle yet.
     pub(crate) fn next_idle(&self) -> Option<Duration> {
-        let waiting = self.idle.iter().filter(|idle| !idle.is_idle());
-        waiting.filter_map(|idle| Some(idle.idle_after.saturating_sub(idle.at_end_since?.elapsed()))).min()
+        let waiting = self.lanes().filter(|(idle, reader)| !idle.is_idle(*reader));
+        waiting.filter_map(|(idle, _)| Some(idle.idle_after.saturating_sub(idle.at_end_since?.elapsed()))).min()
     }
 
     /// The minimum of the lanes' watermarks, idle ones left out. When all are idle: now less the delay, but never behind
     /// what was reached.
     pub(crate) fn watermark(&self, engine: &Engine) -> i64 {
         let lanes = engine.lanes();
-        let active = lanes.iter().zip(&self.idle).filter(|(_, idle)| !idle.is_idle());
+        let active = lanes.iter().zip(self.lanes()).filter(|(_, (idle, reader))| !idle.is_idle(*reader));
         match active.map(|(lane, _)| lane.watermark_ms()).min() {
             Some(watermark) => watermark,
             None => {

@@ -22,6 +22,8 @@ pub struct DaggerStatus {
     pub steps: Steps,
     /// What keeps it from going on, if something does: a sink that does not take rows, a full disk.
     pub problem: Option<String>,
+    /// What somebody who looks at its results should know.
+    pub notices: Vec<String>,
 }
 
 impl DaggerStatus {
@@ -45,8 +47,8 @@ pub struct LaneStatus {
     /// Records that are in the partition and not read yet, at the last read.
     pub lag: i64,
     pub watermark_ms: Option<i64>,
-    /// Records that retention removed before this dagger read them, found when it started.
-    pub removed_unread: i64,
+    /// Records that were gone before this dagger had read them, and that somebody decided to go on without.
+    pub lost_unread: i64,
     pub ledger: Ledger,
 }
 
@@ -59,7 +61,8 @@ pub(crate) struct Totals {
     pub state_measured: Option<Instant>,
     pub sinks: Vec<StepCounts>,
     /// Per lane.
-    pub removed_unread: Vec<i64>,
+    pub lost_unread: Vec<i64>,
+    pub notices: Vec<String>,
 }
 
 pub(crate) fn describe(engine: &Engine, watermark: i64, totals: &Totals, problem: Option<String>) -> DaggerStatus {
@@ -71,7 +74,7 @@ pub(crate) fn describe(engine: &Engine, watermark: i64, totals: &Totals, problem
         next_offset: lane.next_offset,
         lag: (lane.end_offset - lane.next_offset).max(0),
         watermark_ms: known(lane.watermark_ms()),
-        removed_unread: totals.removed_unread.get(index).copied().unwrap_or_default(),
+        lost_unread: totals.lost_unread.get(index).copied().unwrap_or_default(),
         ledger: lane.ledger(),
     });
     DaggerStatus {
@@ -83,5 +86,6 @@ pub(crate) fn describe(engine: &Engine, watermark: i64, totals: &Totals, problem
         state_bytes: totals.states.iter().map(|state| state.bytes).sum(),
         steps: Steps { sinks: totals.sinks.clone(), states: totals.states.clone(), ..engine.steps() },
         problem,
+        notices: totals.notices.clone(),
     }
 }

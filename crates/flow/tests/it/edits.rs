@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use checkpoint::{CheckpointStore, LocalStorage};
+use checkpoint::{CheckpointStore, Commit, LocalStorage};
 use flow::{DelimitedFile, Engine, FlowError, OutputBatch, RecordFile, Snapshots};
 use sql::DaggerPlan;
 
@@ -84,7 +84,7 @@ impl Run {
             DelimitedFile::new("f".into(), Box::new(std::io::Cursor::new(data)), "t", part as u32)
         });
         Run {
-            store: CheckpointStore::take_over(storage.clone(), "d").unwrap().0,
+            store: CheckpointStore::take_over(storage.clone(), "d").unwrap(),
             storage,
             snapshots: Snapshots::default(),
             engine: engine(plan, &["t"]),
@@ -138,13 +138,14 @@ impl Run {
     fn checkpoint(&mut self) {
         let (header, parts) = self.snapshots.take(&mut self.engine).unwrap();
         let ids = parts.iter().map(|part| part.id.clone()).collect();
-        self.store.write(header, parts).unwrap();
+        self.store.write(header, parts, Commit::AtOnce).unwrap();
         self.snapshots.settle(ids, true);
     }
 
     /// Throws the engine away and goes on from the last checkpoint with another one.
     fn exchange(&mut self, engine: Engine) -> Result<(), FlowError> {
-        let (store, restored) = CheckpointStore::take_over(self.storage.clone(), "d").unwrap();
+        let mut store = CheckpointStore::take_over(self.storage.clone(), "d").unwrap();
+        let restored = store.restore(None).unwrap();
         (self.store, self.engine, self.snapshots) = (store, engine, Snapshots::default());
         self.snapshots.restore(&mut self.engine, restored.unwrap())
     }
@@ -227,7 +228,7 @@ fn checkpoints_that_tell_only_the_plans_text_are_read() {
         let fields = header.as_object_mut().unwrap();
         fields.remove("windows");
         fields.insert("query".into(), same.explain.clone().into());
-        run.store.write(header, parts).unwrap();
+        run.store.write(header, parts, Commit::AtOnce).unwrap();
         run
     };
     let mut run = former(6);

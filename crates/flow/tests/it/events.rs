@@ -4,7 +4,7 @@ use std::io::Cursor;
 use std::sync::Arc;
 
 use delivery::Ledger;
-use flow::{BoundedOptions, DelimitedFile, OnBadRecord, RecordFile, StreamSettings, TableInput};
+use flow::{BoundedOptions, DelimitedFile, OnBadRecord, RecordFile, StreamSettings, TableInput, TopicFormats};
 use prost_reflect::MessageDescriptor;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -117,6 +117,7 @@ pub fn settings(table: &str, delay_ms: i64) -> Arc<StreamSettings> {
         allowed_skew_ms: None,
         on_bad_record: OnBadRecord::DeadLetter,
         keep_late: false,
+        formats: TopicFormats::default(),
     })
 }
 

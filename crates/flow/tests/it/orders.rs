@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use delivery::Ledger;
-use flow::{BoundedOptions, FlowError, NdjsonFile, OnBadRecord, RecordFile, StreamSettings, TableInput};
+use flow::{BoundedOptions, FlowError, NdjsonFile, OnBadRecord, RecordFile, StreamSettings, TableInput, TopicFormats};
 use prost_reflect::MessageDescriptor;
 use sql::{DaggerPlan, RowtimeField, SqlError, StreamTable};
 
@@ -55,6 +55,7 @@ pub fn settings(table: &str) -> Arc<StreamSettings> {
         allowed_skew_ms: None,
         on_bad_record: OnBadRecord::DeadLetter,
         keep_late: false,
+        formats: TopicFormats::default(),
     })
 }
 

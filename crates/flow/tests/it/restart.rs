@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use checkpoint::{CheckpointStore, LocalStorage};
+use checkpoint::{CheckpointStore, Commit, LocalStorage};
 use flow::{DelimitedFile, Engine, RecordFile};
 
 use crate::events::{delimited, encode, events, plan, settings};
@@ -32,7 +32,7 @@ fn run(query: &str, restarts: &[usize]) -> Vec<String> {
             DelimitedFile::new("f".into(), Box::new(std::io::Cursor::new(data)), "t", part as u32)
         })
         .collect();
-    let (mut store, _) = CheckpointStore::take_over(storage.clone(), "d").unwrap();
+    let mut store = CheckpointStore::take_over(storage.clone(), "d").unwrap();
     let mut engine = new_engine();
     let mut snapshots = flow::Snapshots::default();
     let mut lines = Vec::new();
@@ -55,11 +55,11 @@ fn run(query: &str, restarts: &[usize]) -> Vec<String> {
         if restarts.contains(&round) {
             let (header, parts) = snapshots.take(&mut engine).unwrap();
             let ids = parts.iter().map(|part| part.id.clone()).collect();
-            store.write(header, parts).unwrap();
+            store.write(header, parts, Commit::AtOnce).unwrap();
             snapshots.settle(ids, true);
             if round % 2 == 0 {
-                let (taken, restored) = CheckpointStore::take_over(storage.clone(), "d").unwrap();
-                store = taken;
+                store = CheckpointStore::take_over(storage.clone(), "d").unwrap();
+                let restored = store.restore(None).unwrap();
                 engine = new_engine();
                 snapshots = flow::Snapshots::default();
                 snapshots.restore(&mut engine, restored.unwrap()).unwrap();

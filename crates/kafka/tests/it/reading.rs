@@ -77,7 +77,8 @@ async fn descriptions_tell_where_partitions_stand() {
     log.delete_topic(&name).await.unwrap();
     tokio::time::sleep(Duration::from_millis(500)).await;
     log.create_topic(&name, log::TopicConfig::with_partitions(2)).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    // Longer than what was asked before holds.
+    tokio::time::sleep(Duration::from_secs(3)).await;
     assert_ne!(log.topic(&name).await.unwrap().id, described.id);
 }
 

@@ -11,6 +11,9 @@ use std::time::Duration;
 const TOKEN: &str = "token-of-the-faults-0123456789";
 
 pub fn binary() -> Result<PathBuf> {
+    if let Some(other) = std::env::var_os("MILLRACE_BINARY") {
+        return Ok(other.into());
+    }
     // target/release/examples/faults_control -> target/release/millrace
     let own = std::env::current_exe()?;
     let binary = own.ancestors().nth(2).ok_or("no target folder")?.join("millrace");
@@ -44,6 +47,11 @@ impl Answer {
     }
 }
 
+/// What the servers in a data directory have said, one after the other.
+pub fn log_file(data: &Path) -> PathBuf {
+    data.with_extension("log")
+}
+
 fn spawn(binary: &Path, data: &Path) -> Result<Child> {
     let mut command = Command::new(binary);
     for variable in ["URL", "DATA_DIR", "DATABASE_URL", "OIDC"] {
@@ -51,7 +59,8 @@ fn spawn(binary: &Path, data: &Path) -> Result<Child> {
     }
     let command =
         command.args(["up", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data).env("MILLRACE_ADMIN_TOKEN", TOKEN);
-    Ok(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?)
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(log_file(data))?;
+    Ok(command.stdout(Stdio::piped()).stderr(log).spawn()?)
 }
 
 impl Server {
@@ -85,6 +94,13 @@ impl Server {
         Ok(())
     }
 
+    /// Stops it without its knowing, and lets it go on; `STOP` or `CONT`.
+    pub fn signal(&self, signal: &str) -> Result<()> {
+        let pid = self.process.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).id();
+        let status = Command::new("kill").arg(format!("-{signal}")).arg(pid.to_string()).status()?;
+        if status.success() { Ok(()) } else { Err(format!("the server got no {signal}").into()) }
+    }
+
     pub async fn get(&self, path: &str) -> Result<Answer> {
         self.ask(reqwest::Method::GET, path, None, None).await
     }
@@ -96,7 +112,14 @@ impl Server {
     /// Documents as people write them.
     pub async fn post_text(&self, path: &str, text: String) -> Result<Answer> {
         let request = self.http.post(format!("{}/api/v1{path}", self.url)).bearer_auth(TOKEN);
-        answer(request.body(text).send().await?).await
+        match request.body(text).send().await {
+            Ok(response) => answer(response).await,
+            Err(error) => Err(format!("{error}: {:?}", std::error::Error::source(&error)).into()),
+        }
+    }
+
+    pub async fn put(&self, path: &str, body: Value) -> Result<Answer> {
+        self.ask(reqwest::Method::PUT, path, Some(&body), None).await
     }
 
     /// How many bytes the whole answer has.
@@ -131,7 +154,11 @@ impl Server {
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
-        answer(request.send().await?).await
+        match request.send().await {
+            Ok(response) => answer(response).await,
+            // Its own words leave out why.
+            Err(error) => Err(format!("{error}: {:?}", std::error::Error::source(&error)).into()),
+        }
     }
 }
 

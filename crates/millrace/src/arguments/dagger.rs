@@ -25,7 +25,12 @@ pub enum DaggerCommand {
     /// Suspend a dagger; it keeps its state
     Stop { name: String },
     /// Let a dagger run again from where it stopped
-    Start { name: String },
+    Start {
+        name: String,
+        /// Go on although records are gone that the dagger has not read: from the earliest that is there, or the latest
+        #[arg(long, value_name = "WHERE", value_parser = ["earliest", "latest"])]
+        accept_loss: Option<String>,
+    },
     /// Delete a dagger and its state; its results stay
     Delete { name: String },
     /// Make a suspended copy, with a measurement of its own
@@ -76,6 +81,15 @@ pub struct PublishArguments {
     /// Partitions of a topic that is made
     #[arg(long, value_name = "N")]
     pub partitions: Option<u32>,
+    /// Kafka cluster on which a topic is made that is not there
+    #[arg(long, value_name = "NAME")]
+    pub cluster: Option<String>,
+    /// On a Kafka cluster: exactlyOnce (seen once a checkpoint is there) or atLeastOnce
+    #[arg(long, value_name = "HOW")]
+    pub delivery: Option<String>,
+    /// On a Kafka cluster: none, gzip, snappy, lz4 or zstd
+    #[arg(long, value_name = "CODEC")]
+    pub compression: Option<String>,
 }
 
 #[derive(Debug, Args)]

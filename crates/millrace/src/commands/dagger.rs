@@ -27,8 +27,12 @@ pub async fn run(command: DaggerCommand, client: Client, mut output: Output) -> 
             note(format!("stopped {name}; `millrace dagger start {name}` goes on from here"));
             list(&[dagger], &mut output)
         }
-        DaggerCommand::Start { name } => {
-            let dagger = client.post_text(&["daggers", &name, "start"], String::new()).await?;
+        DaggerCommand::Start { name, accept_loss } => {
+            let query: Vec<_> = accept_loss.iter().map(|accepted| ("acceptLoss", accepted.as_str())).collect();
+            let dagger = crate::client::json(
+                client.send(client.request(Method::POST, &["daggers", &name, "start"])?.query(&query)).await?,
+            )
+            .await?;
             list(&[dagger], &mut output)
         }
         DaggerCommand::Delete { name } => {
@@ -99,7 +103,10 @@ fn show_applied(answer: &Value, output: &mut Output) -> Result<(), Failure> {
 }
 
 async fn publish(to: PublishArguments, client: Client, mut output: Output) -> Result<(), Failure> {
-    let body = json!({ "topic": to.topic, "key": to.keys, "schema": to.schema, "partitions": to.partitions });
+    let body = json!({
+        "topic": to.topic, "key": to.keys, "schema": to.schema, "partitions": to.partitions,
+        "cluster": to.cluster, "delivery": to.delivery, "compression": to.compression,
+    });
     let answer = client.post_json(&["daggers", &to.name, "publish"], &body).await?;
     note(format!("{} writes the topic {}, too", to.name, to.topic));
     show_applied(&answer, &mut output)

@@ -11,13 +11,21 @@ use serde_json::{Map, Value, json};
 
 pub async fn run(command: TopicCommand, client: Client, mut output: Output) -> Result<(), Failure> {
     match command {
-        TopicCommand::Create { name, partitions, schema, retention } => {
+        TopicCommand::Create { name, partitions, schema, encoding, key_schema, retention } => {
             let mut spec = Map::new();
             spec.insert("partitions".into(), json!(partitions));
             spec.insert("schema".into(), json!(schema));
-            if let Some(retention) = retention {
-                spec.insert("retention".into(), json!(retention));
-            }
+            let encoding = encoding.map(|written| match written.trim_start().starts_with('{') {
+                true => serde_json::from_str(&written)
+                    .map_err(|error| Failure::usage(format!("--encoding is not JSON: {error}"))),
+                false => Ok(Value::from(written)),
+            });
+            let given = [
+                ("encoding", encoding.transpose()?),
+                ("keySchema", key_schema.map(Value::from)),
+                ("retention", retention.map(Value::from)),
+            ];
+            spec.extend(given.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))));
             let topic = json!({
                 "apiVersion": control::API_VERSION, "kind": "Topic", "metadata": { "name": name }, "spec": spec,
             });

@@ -209,3 +209,39 @@ fn records_are_found_by_condition_and_text() {
     let refused = server.cli(&["topic", "tail", "bookings", "--where", "amuont = 1"]);
     assert!(refused.stderr.contains("line 1, column 1") && refused.stderr.contains("amount"), "{}", refused.stderr);
 }
+
+#[test]
+fn a_topic_has_an_encoding_and_types_for_its_keys() {
+    let server = TestServer::with_bookings(1);
+    let type_name = server.cli(&["-o", "json", "topic", "show", "bookings"]).json()["spec"]["schema"].clone();
+    let type_name = type_name.as_str().unwrap();
+    let create = ["topic", "create", "framed", "--schema", type_name, "--key-schema", type_name, "--encoding"];
+    server.cli(&[&create, ["{"].as_slice()].concat()).failed_with(2, "--encoding is not JSON");
+    server.cli(&[&create, ["confluant"].as_slice()].concat()).failed_with(1, "did you mean `confluent`?");
+    server.cli(&[&create, [r#"{"type": "confluent", "schemaIds": [7]}"#].as_slice()].concat()).ok();
+    let shown = server.cli(&["-o", "json", "topic", "show", "framed"]).json();
+    assert_eq!(shown["spec"]["encoding"], json!({"type": "confluent", "schemaIds": [7]}));
+    assert_eq!(shown["spec"]["keySchema"], type_name);
+
+    let records = "/api/v1/topics/framed/records";
+    let (status, answer) = server.http_json("POST", records, json!({"value": {"orderNumber": "a"}}));
+    assert_eq!(status, 200, "{answer}");
+    // Of the keys no schema id is known, so none can be written; bytes can.
+    let keyed = json!({"value": {}, "key": {"orderNumber": "a"}});
+    let (status, answer) = server.http_json("POST", records, keyed);
+    assert_eq!((status, &answer["records"][0]["error"]["code"]), (422, &"encoding_incomplete".into()), "{answer}");
+    let bytes = json!({"valueBase64": "AAAAAAcACgFi", "keyBase64": "AAAAAAMACgFi"});
+    assert_eq!(server.http_json("POST", records, bytes).0, 200);
+    let (status, answer) = server.http_json("POST", records, json!({"valueBase64": "CgFi"}));
+    let detail = answer["records"][0]["error"]["detail"].as_str().unwrap();
+    assert!(status == 422 && detail.contains("it looks like bare protobuf"), "{answer}");
+    let protobuf = [("content-type", "application/x-protobuf")];
+    assert_eq!(server.http("POST", records, &protobuf, b"\x03\x0a\x01c").0, 200);
+
+    let tailed = server.cli(&["-o", "ndjson", "topic", "tail", "framed"]).lines();
+    let names: Vec<_> = tailed.iter().map(|record| record["value"]["order_number"].clone()).collect();
+    assert_eq!(names, ["a", "b", "c"]);
+    assert_eq!(tailed[1]["key"]["order_number"], "b");
+    let table = server.cli(&["topic", "tail", "framed"]).ok().stdout;
+    assert!(table.contains("order_number"), "{table}");
+}

@@ -2,7 +2,7 @@
 import { at, call, callIfThere, search } from './client'
 import { readRecords, readRate } from './records'
 import type {
-  Applied, AuditPage, AuditQuery, Dagger, DaggerCluster, DaggerDiff, DaggerDraft, DeadLetter, DeadLetterQuery, Group, Invited, KafkaCluster, ListQuery, Member, NewToken, Page, Permission, Person, Preview, Published, QueryResult, Revision, Role, Schema, Secret, Session, SqlFunction, StateChange, Token, Topic, Validation,
+  Applied, AuditPage, AuditQuery, ClusterTopicSummary, ConnectionTest, Dagger, DaggerCluster, DaggerDiff, DaggerDraft, DeadLetter, DeadLetterQuery, Group, Invited, KafkaCluster, ListQuery, Member, NewToken, OnKafka, Page, Permission, Person, Preview, Published, QueryResult, Revision, Role, Schema, Secret, Session, SqlFunction, StateChange, Token, Topic, Validation,
 } from './types'
 
 export * from './types'
@@ -19,9 +19,10 @@ export const daggers = {
   /** With a generation, only when nobody has changed the dagger since. */
   apply: (draft: DaggerDraft, ifMatch?: number) => press<Applied>('/daggers', draft, { ifMatch }),
   diff: (draft: DaggerDraft, signal?: AbortSignal) => callIfThere<DaggerDiff>(`/daggers/${at(draft.metadata.name)}/diff`, { method: 'POST', body: draft, signal }),
-  start: (name: string) => press<Dagger>(`/daggers/${at(name)}/start`),
+  /** `acceptLoss` decides from where it goes on when records are gone that it has not read. */
+  start: (name: string, acceptLoss?: 'earliest' | 'latest') => press<Dagger>(`/daggers/${at(name)}/start${search({ acceptLoss })}`),
   stop: (name: string) => press<Dagger>(`/daggers/${at(name)}/stop`),
-  publish: (name: string, sink: { topic: string; schema?: string; key?: string[]; partitions?: number }) => press<Applied>(`/daggers/${at(name)}/publish`, sink),
+  publish: (name: string, sink: { topic: string; schema?: string; key?: string[]; partitions?: number } & OnKafka) => press<Applied>(`/daggers/${at(name)}/publish`, sink),
   fork: (name: string, into: { name: string; group: string }) => press<Applied>(`/daggers/${at(name)}/fork`, into),
   remove: (name: string) => call<void>(`/daggers/${at(name)}`, { method: 'DELETE' }),
   preview: (draft: DaggerDraft, signal?: AbortSignal) => call<Preview>('/daggers/preview', { method: 'POST', body: draft, signal }),
@@ -128,6 +129,12 @@ export const clusters = {
 export const kafkaClusters = {
   /** `null` from a server that does not tell them. */
   list: (signal?: AbortSignal) => callIfThere<Page<KafkaCluster>>('/kafka-clusters', { signal }).then((page) => page?.items ?? null),
+  topics: (name: string, query: { search?: string; limit?: number; offset?: number; sort?: string }, signal?: AbortSignal) => call<Page<ClusterTopicSummary>>(`/kafka-clusters/${at(name)}/topics${search(query)}`, { signal }),
+  apply: (document: object) => press<unknown>('/apply', document),
+  /** Tries a document that is not saved. */
+  tryOut: (document: object, signal?: AbortSignal) => call<ConnectionTest>('/kafka-clusters/test', { method: 'POST', body: document, signal }),
+  test: (name: string, signal?: AbortSignal) => call<ConnectionTest>(`/kafka-clusters/${at(name)}/test`, { method: 'POST', signal }),
+  remove: (name: string) => call<void>(`/kafka-clusters/${at(name)}`, { method: 'DELETE' }),
 }
 
 export const server = {

@@ -1154,6 +1154,11 @@ export interface components {
             streams: components["schemas"]["StreamSpec"][];
         };
         DaggerStatus: {
+            /**
+             * @description It has failed because records are gone that it has not read, and starts again when somebody decides from where
+             *     (`acceptLoss`).
+             */
+            asksAboutLoss?: boolean | null;
             checkpoint?: null | components["schemas"]["CheckpointStatus"];
             /** Format: int64 */
             failures?: number | null;
@@ -1165,6 +1170,8 @@ export interface components {
             lastError?: string | null;
             lastErrorAt?: string | null;
             ledger?: null | components["schemas"]["Ledger"];
+            /** @description What somebody who looks at its results should know. */
+            notices?: string[] | null;
             /** @description The steps of the query, in the order in which records go through them. */
             operators?: components["schemas"]["Operator"][] | null;
             partitions?: components["schemas"]["PartitionStatus"][] | null;
@@ -1232,6 +1239,21 @@ export interface components {
         DeadLetterPage: {
             items: components["schemas"]["DeadLetter"][];
             next?: string | null;
+        };
+        /** @description Which keys go with which type is in docs/topics.md. */
+        Encoding: {
+            /** @description Where the type is in the registered schema, if not where it is in its own file. */
+            messageIndex?: number[] | null;
+            /** @description The GUID that is written. */
+            schemaGuid?: string | null;
+            /** @description The GUIDs that are read; any, if none is given. */
+            schemaGuids?: string[] | null;
+            /** @description The schema ids that are read; any, if none is given. */
+            schemaIds?: number[] | null;
+            /** @description `protobuf`, `confluent`, `confluentHeader` or `json`. */
+            type: string;
+            /** Format: int32 */
+            writeSchemaId?: number | null;
         };
         /** @description What there is to filter a list by. */
         Facets: {
@@ -1502,11 +1524,11 @@ export interface components {
             lag: number;
             ledger: components["schemas"]["Ledger"];
             /** Format: int64 */
+            lostUnread: number;
+            /** Format: int64 */
             nextOffset: number;
             /** Format: int32 */
             partition: number;
-            /** Format: int64 */
-            removedUnread: number;
             table: string;
             topic: string;
             watermark?: string | null;
@@ -1540,6 +1562,12 @@ export interface components {
             title: string;
         };
         Publish: {
+            /** @description The Kafka cluster on which a topic is made that is not there. */
+            cluster?: string | null;
+            /** @description On a Kafka cluster: `none`, `gzip`, `snappy`, `lz4` or `zstd`. */
+            compression?: string | null;
+            /** @description On a Kafka cluster: `exactlyOnce` (seen once a checkpoint is there) or `atLeastOnce`. */
+            delivery?: string | null;
             key?: string[];
             /** Format: int32 */
             partitions?: number | null;
@@ -1696,6 +1724,16 @@ export interface components {
         };
         /** @description Which keys go with which kind is in docs/daggers.md. */
         SinkSpec: {
+            /** @description The Kafka cluster on which a topic is made that is not there. */
+            cluster?: string | null;
+            /** @description On a Kafka cluster: `none`, `gzip`, `snappy`, `lz4` or `zstd`. */
+            compression?: string | null;
+            /** @description On a Kafka cluster: `exactlyOnce` or `atLeastOnce`. */
+            delivery?: string | null;
+            /** @description A text, or `{"column": NAME}`, for each. */
+            headers?: {
+                [key: string]: unknown;
+            } | null;
             key?: string[] | null;
             /** @description `series`, `topic` or `log`. */
             kind: string;
@@ -1707,6 +1745,13 @@ export interface components {
             topic?: string | null;
         };
         SinkStatus: {
+            /** @description The Kafka cluster that the topic is on. */
+            cluster?: string | null;
+            compression?: string | null;
+            delivery?: string | null;
+            headers?: {
+                [key: string]: unknown;
+            } | null;
             key?: string[] | null;
             kind: string;
             lastRefusal?: string | null;
@@ -1720,6 +1765,8 @@ export interface components {
             rows: number;
             schema?: string | null;
             topic?: string | null;
+            /** @description Exactly once: results are seen when a checkpoint is there, so after so long. */
+            visibleEvery?: string | null;
         };
         SqlDocument: {
             sql: string;
@@ -1815,15 +1862,28 @@ export interface components {
             startOffset: number;
         };
         TopicSpec: {
+            /** @description The Kafka cluster that the records are in; the embedded log if not given. */
+            cluster?: string | null;
             description?: string | null;
+            encoding?: null | components["schemas"]["Encoding"];
+            keyEncoding?: null | components["schemas"]["Encoding"];
+            /** @description The message type of every key; without one keys are bytes. */
+            keySchema?: string | null;
             /** Format: int32 */
             partitions?: number | null;
+            /**
+             * Format: int32
+             * @description Of a topic that has to be made on a cluster.
+             */
+            replicas?: number | null;
             /** @description A duration, or `forever`. */
             retention?: string | null;
             /** Format: int64 */
             retentionBytes?: number | null;
             /** @description The message type of every record; without one their bytes are not looked at. */
             schema?: string | null;
+            /** @description The topic's name on the cluster, where it is another. */
+            topic?: string | null;
         };
         TopicStatus: {
             /** Format: int64 */
@@ -2864,7 +2924,10 @@ export interface operations {
     };
     postDaggersNameStart: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Goes on although records are gone that it has not read: from the `earliest` that is there, or the `latest`. */
+                acceptLoss?: "earliest" | "latest";
+            };
             header?: never;
             path: {
                 name: string;

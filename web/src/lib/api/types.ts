@@ -36,6 +36,8 @@ export type DaggerState =
   | 'deploying' | 'running' | 'degraded' | 'paused' | 'failing' | 'suspended' | 'stopping' | 'stopped' | 'failed'
 
 export type SinkSpec = Schemas['SinkSpec']
+/** Where a sink's topic is, and how its records get there. */
+export type OnKafka = Pick<SinkSpec, 'cluster' | 'delivery' | 'compression'>
 export type StreamSpec = Exact<Filled<Schemas['StreamSpec'], 'table' | 'consumerGroup' | 'timestamp' | 'startFrom'>, { onBadRecord: 'deadLetter' | 'skip' | 'fail'; late: 'drop' | 'keep'; watermark: Filled<Schemas['WatermarkSpec'], 'delay' | 'interval' | 'idle'> }>
 export type DaggerSpec = Exact<Filled<Schemas['DaggerSpec'], 'cluster' | 'sinks' | 'parallelism'>, { streams: StreamSpec[]; checkpoint: Filled<Schemas['CheckpointSpec'], 'interval'>; state: 'running' | 'suspended' }>
 
@@ -70,7 +72,9 @@ export interface TopicRecord {
   partition: number
   offset: number
   timestamp: string
-  key: string | null
+  /** Text, or what the topic's key schema makes of it. */
+  key: Cell
+  keyError?: string
   headers: Record<string, string>
   value?: Cell
   valueBase64?: string
@@ -103,7 +107,12 @@ export type AuditPage = Exact<Schemas['AuditPage'], { items: AuditEntry[] }>
 
 export type DaggerCluster = Exact<Schemas['DaggerCluster'], Known<Filled<Schemas['ClusterSpec'], 'engine' | 'daggersMax' | 'groups'>, Schemas['ClusterStatus']>>
 
-export type KafkaCluster = Exact<Schemas['KafkaCluster'], Known<Schemas['KafkaClusterSpec'], Exact<Schemas['KafkaClusterStatus'], { state: DaggerState }>>>
+export type KafkaClusterState = 'running' | 'unreachable' | 'misconfigured' | 'unknown'
+export type KafkaCluster = Exact<Schemas['KafkaCluster'], Known<Schemas['KafkaClusterSpec'], Exact<Schemas['KafkaClusterStatus'], { state: KafkaClusterState }>>>
+export type ClusterTopicSummary = Schemas['ClusterTopicSummary']
+/** The steps of a connection, in the order in which they are tried. */
+export type ConnectionTest = Exact<Schemas['ConnectionTest'], { steps: ConnectionStep[] }>
+export type ConnectionStep = Exact<Schemas['ConnectionStep'], { outcome: 'passed' | 'failed' | 'notReached' }>
 
 export type Revision = Exact<Schemas['Revision'], { spec?: DaggerSpec | null }>
 export type StateChange = Exact<Schemas['State'], { state: DaggerState }>

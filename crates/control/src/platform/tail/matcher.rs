@@ -4,10 +4,9 @@
 
 use super::{Shows, TailFilter};
 use crate::error::ControlError;
-use crate::records::{self, ShownRecord};
-use flow::{Engine, OnBadRecord, StreamSettings};
+use crate::records::{self, PartFormat, RecordFormat, ShownRecord};
+use flow::{Engine, OnBadRecord, StreamSettings, TopicFormats};
 use log::Slab;
-use prost_reflect::MessageDescriptor;
 use sql::{RowtimeField, SqlError, StreamTable};
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ pub const CONDITION_BYTES_MAX: usize = 16 * 1024;
 const TABLE: &str = "record";
 
 pub(super) struct Matcher {
-    message: Option<MessageDescriptor>,
+    format: RecordFormat,
     /// A query whose rows are the records for which the condition holds.
     condition: Option<Engine>,
     /// In lower case.
@@ -39,8 +38,8 @@ pub(super) struct Found {
 }
 
 impl Matcher {
-    pub fn new(message: Option<MessageDescriptor>, filter: &TailFilter, shows: Shows) -> Result<Self, ControlError> {
-        let condition = match (&filter.condition, &message) {
+    pub fn new(format: RecordFormat, filter: &TailFilter, shows: Shows) -> Result<Self, ControlError> {
+        let condition = match (&filter.condition, &format.value) {
             (None, _) => None,
             (Some(_), None) => {
                 return Err(ControlError::invalid(
@@ -49,10 +48,10 @@ impl Matcher {
                 )
                 .with_hint("search for a text instead (`text`), or create the topic with a schema"));
             }
-            (Some(condition), Some(message)) => Some(engine_of(condition, message)?),
+            (Some(condition), Some(value)) => Some(engine_of(condition, value)?),
         };
         let text = filter.text.as_ref().map(|text| text.to_lowercase());
-        Ok(Self { message, condition, text, shows })
+        Ok(Self { format, condition, text, shows })
     }
 
     /// Looks at the records of a slab that lie within `offsets`, off the async threads.
@@ -84,7 +83,7 @@ impl Matcher {
             }
         };
         for record in wanted {
-            let shown = records::show(slab, record, self.message.as_ref(), self.shows.raw);
+            let shown = records::show(slab, record, &self.format, self.shows.raw);
             if self.text.as_ref().is_none_or(|text| shown.json.to_string().to_lowercase().contains(text.as_str())) {
                 found.bytes += slab.key(record).map_or(0, <[u8]>::len) + slab.value(record).map_or(0, <[u8]>::len);
                 found.records.push(shown);
@@ -103,13 +102,14 @@ fn where_it_holds(engine: &mut Engine, slab: &Slab) -> Result<(Vec<usize>, u64),
     Ok((holds, refused.len() as u64))
 }
 
-fn engine_of(condition: &str, message: &MessageDescriptor) -> Result<Engine, ControlError> {
+fn engine_of(condition: &str, value: &PartFormat) -> Result<Engine, ControlError> {
     if condition.len() > CONDITION_BYTES_MAX {
         return Err(ControlError::too_large(
             "sql_too_long",
             format!("the condition has {} bytes, the limit is {CONDITION_BYTES_MAX}", condition.len()),
         ));
     }
+    let message = &value.message;
     let table = StreamTable { table: TABLE.into(), message: message.clone(), rowtime: RowtimeField::Record };
     // On a line of its own, so that a place in the query is a place in the condition.
     let query = format!("SELECT 1 AS found FROM {TABLE} WHERE\n{condition}");
@@ -127,6 +127,7 @@ fn engine_of(condition: &str, message: &MessageDescriptor) -> Result<Engine, Con
         allowed_skew_ms: None,
         on_bad_record: OnBadRecord::DeadLetter,
         keep_late: true,
+        formats: TopicFormats::new([(TABLE.to_owned(), value.wire.clone())]),
     };
     let internal = |error: flow::FlowError| ControlError::internal(error.to_string());
     let mut engine = Engine::new(Arc::new(plan)).map_err(internal)?;

@@ -6,6 +6,7 @@
 
 use super::{Gone, Matcher, POLL_BYTES, TailFrom, TailJob, TailLine};
 use crate::error::ControlError;
+use crate::platform::reading::next_there;
 use crate::records::ShownRecord;
 use log::{PartitionStatus, TopicLog};
 use std::collections::BinaryHeap;
@@ -191,7 +192,7 @@ impl Scan<'_> {
         let mut reader = job.log.open(&job.topic, partition, chunk.start).await?;
         let mut times: Option<(i64, i64)> = None;
         while reader.position() < chunk.end {
-            let slab = reader.poll(POLL_BYTES, Duration::ZERO).await?;
+            let slab = next_there(reader.as_mut(), POLL_BYTES).await?;
             if slab.is_empty() {
                 break;
             }

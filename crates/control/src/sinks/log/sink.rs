@@ -30,7 +30,7 @@ impl Sink for LogSink {
     }
 
     async fn write(&mut self, rows: &OutputBatch) -> Result<(), SinkError> {
-        let broken = |message: String| SinkError { message, retry: false };
+        let broken = |message: String| SinkError::new(message, false);
         let mut lines = Vec::new();
         let bound = self.config.writer.bind(&rows.batch).map_err(|error| broken(error.to_string()))?;
         for row in 0..bound.len() {

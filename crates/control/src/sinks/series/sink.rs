@@ -37,10 +37,7 @@ impl SeriesSink {
             return Ok(rows.batch.clone());
         }
         let Some(origin) = &rows.origin else {
-            return Err(SinkError {
-                message: "the rows do not say which records they come from".to_owned(),
-                retry: false,
-            });
+            return Err(SinkError::new("the rows do not say which records they come from", false));
         };
         let count = rows.batch.num_rows();
         let mut columns = rows.batch.columns().to_vec();
@@ -48,7 +45,7 @@ impl SeriesSink {
         columns.push(Arc::new(Int64Array::from(origin.offsets.clone())));
         columns.push(Arc::new(StringArray::from(vec![origin.topic.as_ref(); count])));
         RecordBatch::try_new(Arc::clone(&self.schema), columns)
-            .map_err(|error| SinkError { message: error.to_string(), retry: false })
+            .map_err(|error| SinkError::new(error.to_string(), false))
     }
 }
 
@@ -72,7 +69,7 @@ impl Sink for SeriesSink {
             Ok::<_, SeriesError>(summary)
         })
         .await
-        .map_err(|error| SinkError { message: error.to_string(), retry: false })?
+        .map_err(|error| SinkError::new(error.to_string(), false))?
         .map_err(sink_error)?;
         self.retention = None;
         self.counters.add_written(summary.written);
@@ -90,11 +87,11 @@ impl Sink for SeriesSink {
         let store = self.store.clone();
         tokio::task::spawn_blocking(move || store.sync())
             .await
-            .map_err(|error| SinkError { message: error.to_string(), retry: false })?
+            .map_err(|error| SinkError::new(error.to_string(), false))?
             .map_err(sink_error)
     }
 }
 
 fn sink_error(error: SeriesError) -> SinkError {
-    SinkError { retry: error.is_retryable(), message: error.to_string() }
+    SinkError::new(error.to_string(), error.is_retryable())
 }

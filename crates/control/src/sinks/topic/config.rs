@@ -1,44 +1,13 @@
-//! Which message type a dagger's rows become, and whether every column has its field.
+//! Which topic a dagger's rows go to, and the message type that is made for them where none is named.
 
-use crate::error::{ControlError, nearest};
-use arrow::datatypes::Schema;
-use codec::{CompileError, EncodeProgram};
-use prost_reflect::MessageDescriptor;
+use super::RecordEncoder;
+use crate::error::ControlError;
+use codec::CompileError;
 
 #[derive(Debug, Clone)]
 pub struct TopicSinkConfig {
     pub topic: String,
-    pub program: EncodeProgram,
-    /// The columns that make the record's key, by index.
-    pub key: Vec<usize>,
-}
-
-impl TopicSinkConfig {
-    pub fn new(
-        topic: &str,
-        message: &MessageDescriptor,
-        schema: &Schema,
-        key: &[String],
-    ) -> Result<Self, ControlError> {
-        let program = EncodeProgram::compile(message, schema).map_err(refused)?;
-        let key = key.iter().map(|column| key_column(schema, column)).collect::<Result<_, _>>()?;
-        Ok(Self { topic: topic.to_owned(), program, key })
-    }
-}
-
-fn key_column(schema: &Schema, column: &str) -> Result<usize, ControlError> {
-    schema.index_of(column).map_err(|_| {
-        let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-        let hint = match nearest(column, names.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("the columns are: {}", names.join(", ")),
-        };
-        ControlError::invalid(
-            "topic_sink_refused",
-            format!("the sink `topic` has the key `{column}`, which is no column of the query"),
-        )
-        .with_hint(hint)
-    })
+    pub encoder: RecordEncoder,
 }
 
 pub fn refused(error: CompileError) -> ControlError {

@@ -5,15 +5,10 @@
 
 use super::TopicSinkConfig;
 use crate::sinks::SinkCounters;
-use arrow::array::RecordBatch;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
-use bytes::Bytes;
 use flow::{OutputBatch, Sink, SinkError};
 use log::{LogError, NewRecord, TopicLog};
 use std::sync::Arc;
-
-const KEY_SEPARATOR: &str = "|";
 
 pub struct TopicSink {
     log: Arc<dyn TopicLog>,
@@ -28,40 +23,15 @@ impl TopicSink {
         Self { log, config, counters, left: None }
     }
 
-    fn records(&self, batch: &RecordBatch) -> Result<Vec<NewRecord>, SinkError> {
-        let broken = |message: String| SinkError { message, retry: false };
-        let encoded = self.config.program.encode(batch).map_err(|error| broken(error.to_string()))?;
-        if let Some(example) = encoded.errors.first() {
-            tracing::warn!(topic = %self.config.topic, refused = encoded.errors.len(), example = %example, "rows have no record");
-            self.counters.add_refused(encoded.errors.len() as u64, example.to_string());
+    fn records(&self, rows: &OutputBatch) -> Result<Vec<NewRecord>, SinkError> {
+        let encoded = self.config.encoder.encode(rows);
+        let encoded = encoded.map_err(|error| SinkError::new(error.to_string(), false))?;
+        if let Some(example) = encoded.example {
+            tracing::warn!(topic = %self.config.topic, refused = encoded.refused, %example, "rows have no record");
+            self.counters.add_refused(encoded.refused, example);
         }
-        let options = FormatOptions::default();
-        let keys = self
-            .config
-            .key
-            .iter()
-            .map(|column| ArrayFormatter::try_new(batch.column(*column).as_ref(), &options))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| broken(error.to_string()))?;
-        let mut refused = encoded.errors.iter().map(|error| error.index as usize).peekable();
-        let rows = (0..batch.num_rows()).filter(|row| refused.next_if_eq(row).is_none());
-        Ok(rows
-            .zip(&encoded.spans)
-            .map(|(row, (start, length))| NewRecord {
-                key: key_of(&keys, row),
-                value: Some(encoded.data.slice(*start as usize..(*start + *length) as usize)),
-                ..NewRecord::default()
-            })
-            .collect())
+        Ok(encoded.records)
     }
-}
-
-fn key_of(columns: &[ArrayFormatter<'_>], row: usize) -> Option<Bytes> {
-    if columns.is_empty() {
-        return None;
-    }
-    let parts: Vec<String> = columns.iter().map(|column| column.value(row).to_string()).collect();
-    Some(Bytes::from(parts.join(KEY_SEPARATOR)))
 }
 
 #[async_trait]
@@ -73,7 +43,7 @@ impl Sink for TopicSink {
     async fn write(&mut self, rows: &OutputBatch) -> Result<(), SinkError> {
         let records = match self.left.take() {
             Some(left) => left,
-            None => self.records(&rows.batch)?,
+            None => self.records(rows)?,
         };
         if records.is_empty() {
             return Ok(());
@@ -89,11 +59,11 @@ impl Sink for TopicSink {
                     records.into_iter().zip(&acks).filter(|(_, ack)| ack.is_none()).map(|(record, _)| record).collect();
                 self.counters.add_written(count - left.len() as u64);
                 self.left = Some(left);
-                Err(SinkError { retry: source.is_retryable(), message: source.to_string() })
+                Err(SinkError::new(source.to_string(), source.is_retryable()))
             }
             Err(error) => {
                 self.left = Some(records);
-                Err(SinkError { retry: error.is_retryable(), message: error.to_string() })
+                Err(SinkError::new(error.to_string(), error.is_retryable()))
             }
         }
     }
