@@ -14,7 +14,6 @@ mod duration;
 mod error;
 mod events;
 mod kafka_cluster_spec;
-mod oauth_tokens;
 mod operator_graph;
 mod platform;
 pub mod records;

@@ -3,9 +3,8 @@
 use super::document::{OauthDocument, SecurityDocument};
 use super::{Secrets, invalid, pem};
 use crate::error::{ControlError, nearest};
-use crate::oauth_tokens::{OauthClient, OauthTokens};
 use crate::resource::check_name;
-use kafka::{Sasl, Scram, Security};
+use kafka::{OauthClient, OauthTokens, Sasl, Scram, Security};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -259,7 +258,7 @@ impl SecuritySpec {
                     secret: secret(secrets, client_secret)?,
                     scope: scope.clone(),
                 };
-                Some(Sasl::OauthBearer(Arc::new(OauthTokens::new(client)?)))
+                Some(Sasl::OauthBearer(Arc::new(OauthTokens::new(client).map_err(|error| invalid(error.to_string()))?)))
             }
         };
         Ok(security)

@@ -1,6 +1,7 @@
 //! Every way to connect, and every way to fail at it, against a real broker.
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -170,8 +171,27 @@ fn names_and_addresses_that_are_wrong_are_named() {
     fails(&config(&address, tls()), Step::Encryption, "do not agree on whether", "`security.protocol`");
 }
 
+/// Lets nobody in any more: further connections are neither taken nor refused.
+fn black_hole() -> (String, Vec<TcpStream>, TcpListener) {
+    unsafe extern "C" {
+        fn listen(socket: i32, backlog: i32) -> i32;
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    // Sound: it is a socket that listens; this makes its queue shorter.
+    assert_eq!(unsafe { listen(listener.as_raw_fd(), 0) }, 0);
+    let mut waiting = Vec::new();
+    while let Ok(connection) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
+        waiting.push(connection);
+        assert!(waiting.len() < 100, "the queue is not full");
+    }
+    (address.to_string(), waiting, listener)
+}
+
 #[test]
 fn silence_ends() {
+    let (address, _waiting, _listener) = black_hole();
+    fails(&config(&address, open()), Step::Address, "no answer within 4 s", "firewalls");
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap().to_string();
     let of_both = std::thread::scope(|scope| {

@@ -74,7 +74,11 @@ impl LastDescription {
                 _ => {}
             }
             let left = wait_max.saturating_sub(question.asked.elapsed());
-            let _ = tokio::time::timeout(left.min(LOOK_INTERVAL), question.answer.changed()).await;
+            let came = tokio::time::timeout(left.min(LOOK_INTERVAL), question.answer.changed()).await;
+            if matches!(came, Ok(Err(_))) && question.answer.borrow().is_none() {
+                // Whoever asked is gone without an answer.
+                return self.problem().unwrap_or(Asked::Unknown);
+            }
         }
     }
 

@@ -1,14 +1,14 @@
 //! Tokens for logging in to Kafka, from a token endpoint by client credentials (RFC 6749, section 4.4).
 
-use crate::error::ControlError;
-use crate::time_text::now_ms;
+use std::sync::{Mutex, mpsc};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use kafka::{Token, TokenSource};
 use serde::Deserialize;
-use std::sync::{Mutex, mpsc};
-use std::time::Duration;
 use tokio::runtime::Handle;
+
+use crate::cluster_config::{ConfigError, Token, TokenSource};
 
 /// Longest wait for the token endpoint.
 const TIME_MAX: Duration = Duration::from_secs(10);
@@ -18,7 +18,8 @@ const LIFETIME_DEFAULT_MS: i64 = 300_000;
 /// How much of an error's text of the endpoint is repeated.
 const REASON_CHARS_MAX: usize = 300;
 
-pub(crate) struct OauthClient {
+/// Who asks, and where. The secret is never shown.
+pub struct OauthClient {
     pub token_url: String,
     pub id: String,
     pub secret: String,
@@ -26,7 +27,7 @@ pub(crate) struct OauthClient {
 }
 
 /// Keeps the last token for as long as it has a good part of its life before it: all clients of a cluster share it.
-pub(crate) struct OauthTokens {
+pub struct OauthTokens {
     http: reqwest::Client,
     client: OauthClient,
     runtime: Handle,
@@ -77,13 +78,13 @@ impl OauthClient {
 
 impl OauthTokens {
     /// To be called within the runtime that is to talk to the endpoint.
-    pub fn new(client: OauthClient) -> Result<Self, ControlError> {
+    pub fn new(client: OauthClient) -> Result<Self, ConfigError> {
         let http = reqwest::Client::builder()
             // A redirect could carry the secret elsewhere.
             .redirect(reqwest::redirect::Policy::none())
             .timeout(TIME_MAX)
             .build()
-            .map_err(|error| ControlError::internal(format!("the HTTP client cannot be started: {error}")))?;
+            .map_err(|error| ConfigError::Refused(format!("the HTTP client cannot be started: {error}")))?;
         Ok(Self { http, client, runtime: Handle::current(), last: Mutex::default() })
     }
 
@@ -147,6 +148,11 @@ impl Kept {
         let lifetime = self.token.expires_ms.saturating_sub(self.got_ms);
         self.token.expires_ms.saturating_sub(now_ms) > lifetime / 3
     }
+}
+
+fn now_ms() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
 }
 
 async fn granted(request: reqwest::RequestBuilder) -> Result<Granted, String> {
