@@ -250,7 +250,12 @@ impl Test<'_> {
             self.passed(step, took, detail);
         }
         let took = self.took_since(begun);
-        let (what, hint) = self.explain(problem.kind);
+        let kind = match problem.kind {
+            // A broker that does not understand the greeting only closes; the client does not always say when.
+            ProblemKind::Closed if at == Step::Encryption => ProblemKind::Protocol,
+            kind => kind,
+        };
+        let (what, hint) = self.explain(kind);
         self.failed(at, took, format!("{what} ({})", problem.detail), hint)
     }
 

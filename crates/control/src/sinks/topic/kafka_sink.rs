@@ -23,6 +23,8 @@ pub struct KafkaSink {
     retention: Option<Duration>,
     /// Absent until it is needed.
     writer: Option<Arc<Writer>>,
+    /// The last checkpoint that this sink has prepared, or found.
+    prepared: Option<Marker>,
     /// What is left of a batch that did not fit into the writer's memory.
     left: Option<Vec<NewRecord>>,
 }
@@ -34,7 +36,7 @@ impl KafkaSink {
         config: TopicSinkConfig,
         counters: Arc<SinkCounters>,
     ) -> Self {
-        Self { cluster, options, config, counters, retention: None, writer: None, left: None }
+        Self { cluster, options, config, counters, retention: None, writer: None, prepared: None, left: None }
     }
 
     fn is_transactional(&self) -> bool {
@@ -92,7 +94,12 @@ impl KafkaSink {
         call: impl FnOnce(&Writer) -> Result<T, WriteError> + Send + 'static,
     ) -> Result<T, SinkError> {
         let writer = self.writer().await?;
-        blocking(move || call(&writer)).await
+        let (again, expected) = (Arc::clone(&writer), self.prepared.clone());
+        let judge = move |error| match error {
+            WriteError::Fenced { name } => judge_fence(&again, expected.as_ref(), name),
+            error => error,
+        };
+        blocking(move || call(&writer).map_err(judge)).await
     }
 }
 
@@ -155,16 +162,35 @@ impl Sink for KafkaSink {
 impl TransactionalSink for KafkaSink {
     async fn take_over(&mut self, lineage: &str) -> Result<Option<u64>, SinkError> {
         let committed = self.in_writer(Writer::committed).await?;
+        let none = || Marker { lineage: lineage.to_owned(), checkpoint: 0 };
+        self.prepared = Some(committed.clone().filter(|marker| marker.lineage == lineage).unwrap_or_else(none));
         Ok(committed.filter(|marker| marker.lineage == lineage).map(|marker| marker.checkpoint))
     }
 
     async fn prepare(&mut self, lineage: &str, checkpoint: u64) -> Result<(), SinkError> {
         let marker = Marker { lineage: lineage.to_owned(), checkpoint };
+        self.prepared = Some(marker.clone());
         self.in_writer(move |writer| writer.prepare(&marker)).await
     }
 
     async fn commit(&mut self) -> Result<(), SinkError> {
         self.in_writer(Writer::commit).await
+    }
+}
+
+/// A transaction that was open for too long is ended by the cluster itself, and the client tells that in the same words as
+/// that somebody else has taken over. Whoever has done so and gone on has left a later checkpoint.
+fn judge_fence(writer: &Writer, prepared: Option<&Marker>, name: String) -> WriteError {
+    match (writer.committed(), prepared) {
+        (Ok(Some(committed)), Some(prepared))
+            if committed.lineage == prepared.lineage && committed.checkpoint <= prepared.checkpoint =>
+        {
+            WriteError::StartAnew("the cluster has ended the transaction, which was open for too long".to_owned())
+        }
+        // Nothing was ever committed.
+        (Ok(None), Some(_)) => WriteError::StartAnew("the cluster has ended the first transaction".to_owned()),
+        (Err(error), _) => error,
+        _ => WriteError::Fenced { name },
     }
 }
 
