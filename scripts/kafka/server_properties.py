@@ -91,6 +91,8 @@ def security(certificates: str) -> dict[str, str]:
         "ssl.truststore.location": f"{certificates}/ca.crt",
         "ssl.principal.mapping.rules": "RULE:^CN=([^,]+).*$/$1/,DEFAULT",
         "listener.name.mtls.ssl.client.auth": "required",
+        # Not all, so that a client can ask for one that is not there.
+        "listener.name.saslplain.sasl.enabled.mechanisms": "SCRAM-SHA-512,PLAIN",
     }
     passwords = " ".join(f'user_{name}="{password}"' for name, password in USERS.items())
     for listener in ("saslssl", "saslplain"):
@@ -100,6 +102,8 @@ def security(certificates: str) -> dict[str, str]:
                 f"{security_package}.scram.ScramLoginModule required;"
             )
         settings[f"{of}.plain.sasl.jaas.config"] = f"{security_package}.plain.PlainLoginModule required {passwords};"
+        # A connection is cut when its token has expired and no other one has come.
+        settings[f"{of}.oauthbearer.connections.max.reauth.ms"] = "3600000"
         # Tokens without a signature: who writes "sub": "alice" into one is alice.
         oauth = f"{security_package}.oauthbearer"
         settings[f"{of}.oauthbearer.sasl.jaas.config"] = f"{oauth}.OAuthBearerLoginModule required;"

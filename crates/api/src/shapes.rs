@@ -500,6 +500,27 @@ pub(crate) struct KafkaBroker {
 }
 
 #[derive(ToSchema)]
+pub(crate) struct ConnectionTest {
+    /// Whether all steps passed.
+    ok: bool,
+    /// In the order in which they are tried; what the cluster has no use for is left out.
+    steps: Vec<ConnectionStep>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct ConnectionStep {
+    /// `name`, `address`, `encryption`, `clientCertificate`, `login`, `topics` or `rights`.
+    step: String,
+    /// `passed`, `failed` or `notReached`.
+    outcome: String,
+    ms: u64,
+    /// What was found, or what is wrong.
+    detail: String,
+    /// What to do about it.
+    hint: Option<String>,
+}
+
+#[derive(ToSchema)]
 pub(crate) struct ClusterTopicList {
     items: Vec<ClusterTopicSummary>,
     /// How many match, on all pages.

@@ -51,7 +51,7 @@ pub(crate) fn serve_log(client: *mut rd_kafka_t, events: &ClientEvents) {
 }
 
 /// The answer to one request.
-struct Answer(*mut rd_kafka_event_t);
+pub(crate) struct Answer(pub(crate) *mut rd_kafka_event_t);
 
 impl Drop for Answer {
     fn drop(&mut self) {
@@ -63,7 +63,7 @@ impl Drop for Answer {
 ///
 /// # Safety
 /// `send` gets a queue that is valid while it runs, and passes it to one administrative call.
-unsafe fn ask(
+pub(crate) unsafe fn ask(
     client: *mut rd_kafka_t,
     operation: sys::rd_kafka_admin_op_t,
     timeout: Duration,

@@ -159,15 +159,23 @@ impl ClientContext for ClientEvents {
     }
 
     fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        let Some(tokens) = &self.tokens else { return Err("no source of tokens".into()) };
-        match tokens.token() {
-            Ok(token) => {
-                Ok(OAuthToken { token: token.value, principal_name: token.principal, lifetime_ms: token.expires_ms })
-            }
-            Err(reason) => {
-                self.note(Problem { kind: ProblemKind::Token, detail: reason.clone() });
-                Err(reason.into())
-            }
+        oauth_token(self.tokens.as_deref(), |problem| self.note(problem))
+    }
+}
+
+/// What a client asks for when it logs in by OAUTHBEARER.
+pub(crate) fn oauth_token(
+    tokens: Option<&dyn TokenSource>,
+    note: impl FnOnce(Problem),
+) -> Result<OAuthToken, Box<dyn Error>> {
+    let Some(tokens) = tokens else { return Err("no source of tokens".into()) };
+    match tokens.token() {
+        Ok(token) => {
+            Ok(OAuthToken { token: token.value, principal_name: token.principal, lifetime_ms: token.expires_ms })
+        }
+        Err(reason) => {
+            note(Problem { kind: ProblemKind::Token, detail: reason.clone() });
+            Err(reason.into())
         }
     }
 }

@@ -12,17 +12,18 @@
 mod admin;
 mod client_events;
 mod cluster_config;
-//mod connection_test;
+mod connection_test;
 mod consumers;
 mod kafka_log;
 mod problem;
 mod queue;
 mod reader;
+mod rights;
 mod statistics;
 mod writer;
 
 pub use cluster_config::{ClusterConfig, ConfigError, Sasl, Scram, Security, Token, TokenSource, property_names};
-//pub use connection_test::{Step, StepOutcome, test_connection};
+pub use connection_test::{Outcome, Step, StepOutcome, TEST_TIME_MAX, test_connection};
 pub use kafka_log::{ClusterDescription, KafkaLog, TopicOnCluster};
 pub use problem::{Problem, ProblemKind};
 pub use writer::{Compression, Delivery, Marker, WriteError, Writer, WriterOptions};

@@ -2,6 +2,7 @@
 
 mod access;
 mod dagger;
+mod kafka_cluster;
 #[cfg(test)]
 mod reference;
 mod resources;
@@ -10,6 +11,7 @@ pub use access::{
     CompletionArguments, ContextCommand, SecretCommand, SecretSetArguments, Shell, TokenCommand, UserCommand,
 };
 pub use dagger::{DaggerApplyArguments, DaggerCommand, PublishArguments, RunArguments};
+pub use kafka_cluster::{KafkaClusterCommand, KafkaClusterTestArguments};
 pub use resources::{ApplyArguments, ApplyHow, DeleteArguments, DiffArguments, GetArguments, ResourceKind};
 
 use clap::parser::ValueSource;
@@ -100,7 +102,7 @@ pub enum OutputFormat {
 pub enum Command {
     /// Start the server and stay in the foreground
     Up(UpArguments),
-    /// Make or change what files say: topics, daggers, groups, dagger clusters
+    /// Make or change what files say: topics, daggers, groups, dagger clusters, Kafka clusters
     Apply(ApplyArguments),
     /// Show what `apply` would change
     Diff(DiffArguments),
@@ -120,6 +122,9 @@ pub enum Command {
     /// Records that could not be processed
     #[command(subcommand)]
     DeadLetter(DeadLetterCommand),
+    /// Clusters of Apache Kafka
+    #[command(subcommand)]
+    KafkaCluster(KafkaClusterCommand),
     /// Run one SELECT over the measurements
     Sql(SqlArguments),
     /// Servers to talk to, and with which token

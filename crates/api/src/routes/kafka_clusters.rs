@@ -2,13 +2,16 @@
 
 use crate::AppState;
 use crate::access::Ordered;
+use crate::body::{DOCUMENT_BYTES_MAX, read_text};
 use crate::listing::{Column, Item, ListQuery, Page, page};
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::shown::Shown;
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use control::ControlError;
 use serde::Deserialize;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -100,4 +103,33 @@ pub(crate) async fn topic(
     Path((name, topic)): Path<(String, String)>,
 ) -> Result<Json<Value>, Problem> {
     Ok(Json(state.platform.kafka_cluster_topic(&name, &topic).await?))
+}
+
+/// Tries a cluster that was applied.
+pub(crate) async fn test(
+    State(state): State<AppState>,
+    Ordered(actor): Ordered,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    Ok(Json(state.platform.test_kafka_cluster(&actor, &name).await?))
+}
+
+/// Tries a document that is not applied. The path is `kafka-clusters/test`: written as a name, so that a cluster may be
+/// called `test`.
+pub(crate) async fn test_document(
+    State(state): State<AppState>,
+    Ordered(actor): Ordered,
+    Path(word): Path<String>,
+    body: Body,
+) -> Result<Json<Value>, Problem> {
+    if word != "test" {
+        return Err(ControlError::not_found(
+            "route_not_found",
+            format!("a Kafka cluster is not posted to as `{word}`"),
+        )
+        .with_hint("documents are applied with POST /api/v1/apply and tested with POST /api/v1/kafka-clusters/test")
+        .into());
+    }
+    let text = read_text(body, DOCUMENT_BYTES_MAX).await?;
+    Ok(Json(state.platform.test_kafka_cluster_document(&actor, &text).await?))
 }

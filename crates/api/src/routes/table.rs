@@ -409,6 +409,23 @@ pub(crate) fn table() -> Vec<Route> {
             says("kafka clusters", "Deletes a Kafka cluster that is not built in").answers_nothing(),
         ),
         route(
+            POST,
+            "/api/v1/kafka-clusters/{name}",
+            Platform,
+            post(kafka_clusters::test_document),
+            says("kafka clusters", "Tries to connect as a document says, which is not saved; the name is `test`")
+                .takes_document::<shapes::KafkaCluster>()
+                .answers::<shapes::ConnectionTest>(200),
+        ),
+        route(
+            POST,
+            "/api/v1/kafka-clusters/{name}/test",
+            Platform,
+            post(kafka_clusters::test),
+            says("kafka clusters", "Tries to connect to a Kafka cluster, step by step")
+                .answers::<shapes::ConnectionTest>(200),
+        ),
+        route(
             GET,
             "/api/v1/kafka-clusters/{name}/topics",
             Find,

@@ -2,6 +2,7 @@
 
 mod last_description;
 mod topics;
+mod trial;
 
 use super::{Platform, replay};
 use crate::access::{Actor, Permission};
@@ -10,21 +11,25 @@ use crate::kafka_cluster_spec::{EMBEDDED, KafkaClusterSpec, KafkaSpec, Secrets, 
 use crate::resource::{GROUP_DEFAULT, Kind, Metadata, Resource};
 use crate::resource_db::Change;
 use futures::future::join_all;
-use kafka::{ClusterDescription, KafkaLog};
+use kafka::{ClusterConfig, ClusterDescription, KafkaLog};
 use last_description::{Asked, LastDescription};
 use log::TopicLog;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// How old what is shown of a cluster may be, and how long a page waits for a cluster that does not answer.
 const DESCRIPTION_AGE_MAX: Duration = Duration::from_secs(5);
 const DESCRIPTION_WAIT_MAX: Duration = Duration::from_secs(2);
 
-/// The clusters of Apache Kafka, by name.
-#[derive(Default)]
-pub(super) struct KafkaClusters(Mutex<HashMap<String, Connection>>);
+/// The clusters of Apache Kafka.
+pub(super) struct KafkaClusters {
+    connections: Mutex<HashMap<String, Connection>>,
+    /// Turns for testing connections.
+    trials: Semaphore,
+}
 
 #[derive(Clone)]
 enum Connection {
@@ -33,10 +38,16 @@ enum Connection {
     Refused(ControlError),
 }
 
+impl Default for KafkaClusters {
+    fn default() -> Self {
+        Self { connections: Mutex::default(), trials: Semaphore::new(trial::TRIALS_AT_ONCE_MAX) }
+    }
+}
+
 impl KafkaClusters {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Connection>> {
         // Held for map operations only, so a poisoned one is still whole.
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.connections.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     fn get(&self, name: &str) -> Option<Connection> {
@@ -99,13 +110,18 @@ impl Platform {
 
     /// Asks nothing of the cluster, which may be down.
     async fn make_client(&self, name: &str, group: &str, spec: &KafkaSpec) -> Result<KafkaLog, ControlError> {
+        let config = self.kafka_config(name, group, spec).await?;
+        let connected = tokio::task::spawn_blocking(move || KafkaLog::connect(config)).await?;
+        connected.map_err(|error| invalid(format!("`spec`: {error}")))
+    }
+
+    /// With the values of the secrets that it names, which are those of its group.
+    async fn kafka_config(&self, name: &str, group: &str, spec: &KafkaSpec) -> Result<ClusterConfig, ControlError> {
         let mut secrets = Secrets::new();
         for secret in spec.secrets() {
             secrets.insert(secret.to_owned(), self.secret_value(secret, group).await?);
         }
-        let config = spec.config(name, &secrets)?;
-        let connected = tokio::task::spawn_blocking(move || KafkaLog::connect(config)).await?;
-        connected.map_err(|error| invalid(format!("`spec`: {error}")))
+        spec.config(name, &secrets)
     }
 
     /// Makes or changes a cluster. The built-in one is taken as it is, so that what `get` has written can be applied.
@@ -258,4 +274,37 @@ fn check_built_in(metadata: &Metadata) -> Result<(), ControlError> {
 
 fn built_in(what: &str) -> ControlError {
     ControlError::conflict("cluster_builtin", format!("the Kafka cluster `{EMBEDDED}` is built in and {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::PlatformOptions;
+
+    #[tokio::test]
+    async fn a_cluster_with_attached_topics_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let platform = Platform::open(PlatformOptions::in_directory(directory.path())).await.unwrap();
+        let actor = Actor::server();
+        let cluster = "apiVersion: millrace/v1\nkind: KafkaCluster\nmetadata: {name: kafka}\nspec: {type: kafka, bootstrap: ['127.0.0.1:1']}";
+        platform.apply_kafka_cluster(&actor, cluster).await.unwrap();
+        for (name, spec) in [
+            ("bookings", json!({ "cluster": "kafka", "topic": "bookings.v1" })),
+            ("drivers", json!({ "cluster": "kafka" })),
+            ("others", json!({ "partitions": 1 })),
+        ] {
+            platform.db.put(&actor, Kind::Topic, &Metadata::named(name), &spec).await.unwrap();
+        }
+        let attached = platform.attached_topics("kafka").await.unwrap();
+        assert_eq!(attached.get("bookings.v1").map(String::as_str), Some("bookings"));
+        assert_eq!((attached.len(), platform.attached_topics(EMBEDDED).await.unwrap().len()), (2, 1));
+        let error = platform.delete_kafka_cluster(&actor, "kafka").await.unwrap_err();
+        assert_eq!(error.code, "kafka_cluster_in_use");
+        assert!(error.detail.ends_with(": bookings, drivers"), "{error}");
+        for topic in ["bookings", "drivers"] {
+            platform.db.delete(&actor, Kind::Topic, topic).await.unwrap();
+        }
+        platform.delete_kafka_cluster(&actor, "kafka").await.unwrap();
+        platform.close().await.unwrap();
+    }
 }

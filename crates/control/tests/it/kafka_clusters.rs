@@ -1,16 +1,21 @@
-//! Clusters of Apache Kafka as resources, against a real one: `scripts/kafka/with_kafka.sh --secure -- cargo test ...`.
+//! Clusters of Apache Kafka as resources, against a real one: `scripts/kafka/with_kafka.sh --secure --acl -- cargo test ...`.
 
 use crate::open_platform::open;
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use control::access::Actor;
 use control::{Change, Platform};
 use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A variable that `with_kafka.sh` sets.
 pub fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
-        panic!("{name} is not set: run the tests within `scripts/kafka/with_kafka.sh --secure -- cargo test ...`")
+        panic!("{name} is not set: run the tests within `scripts/kafka/with_kafka.sh --secure --acl -- cargo test ...`")
     })
 }
 
@@ -156,5 +161,131 @@ async fn topics_of_a_cluster_are_listed_and_described() {
     let error = platform.kafka_cluster_topic("kafka", "no-such-topic").await.unwrap_err();
     assert_eq!(error.code, "topic_not_found");
     outside.delete_topic(&topic).await.unwrap();
+    platform.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_is_tested_before_and_after_it_is_applied() {
+    let directory = tempfile::tempdir().unwrap();
+    let platform = open(directory.path()).await;
+    let actor = Actor::server();
+    put_secret(&platform, "kafka-password", "not-it").await;
+    let test = |spec: Value| {
+        let (platform, actor, text) = (&platform, &actor, document("draft", spec));
+        async move { platform.test_kafka_cluster_document(actor, &text).await }
+    };
+    let failed = test(secured()).await.unwrap();
+    assert_eq!(failed["ok"], false);
+    let step = |answer: &Value, name: &str| {
+        answer["steps"].as_array().unwrap().iter().find(|step| step["step"] == name).unwrap().clone()
+    };
+    assert_eq!(step(&failed, "encryption")["outcome"], "passed", "{failed}");
+    assert_eq!(step(&failed, "login")["outcome"], "failed", "{failed}");
+    assert!(step(&failed, "login")["hint"].as_str().unwrap().contains("security.password"), "{failed}");
+    assert_eq!(step(&failed, "topics")["outcome"], "notReached", "{failed}");
+    assert!(!failed.to_string().contains("not-it"), "{failed}");
+    // Nothing is saved.
+    assert_eq!(platform.kafka_cluster("draft").await.unwrap_err().code, "kafka_cluster_not_found");
+    put_secret(&platform, "kafka-password", "alice-secret").await;
+    apply(&platform, "kafka", secured()).await;
+    let passed = platform.test_kafka_cluster(&actor, "kafka").await.unwrap();
+    assert_eq!(passed["ok"], true, "{passed}");
+    assert!(step(&passed, "login")["detail"].as_str().unwrap().contains("alice"), "{passed}");
+    // What no client can be made of is a mistake of the document.
+    let mut with_a_broken_key = secured();
+    with_a_broken_key["security"] = json!({
+        "protocol": "SSL", "ca": certificate("ca.crt"), "certificate": certificate("alice.crt"), "key": { "secret": "key" },
+    });
+    put_secret(&platform, "key", &certificate("mallory.key")).await;
+    let error = test(with_a_broken_key.clone()).await.unwrap_err();
+    assert_eq!((error.code, error.kind), ("kafka_cluster_invalid", control::ErrorKind::Invalid), "{error}");
+    put_secret(&platform, "key", &certificate("alice.crt")).await;
+    let error = test(with_a_broken_key).await.unwrap_err();
+    assert!(error.detail.contains("the secret `key` of `spec.security.key` is a certificate"), "{error}");
+    assert_eq!(platform.test_kafka_cluster(&actor, "embedded").await.unwrap_err().code, "cluster_builtin");
+    platform.close().await.unwrap();
+}
+
+/// A token endpoint of one client: gives tokens that the test broker takes, which asks for no signature.
+struct TokenServer {
+    url: String,
+    asked: Arc<AtomicU32>,
+}
+
+impl TokenServer {
+    fn start(lifetime: Duration) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/token", listener.local_addr().unwrap());
+        let asked = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&asked);
+        std::thread::spawn(move || {
+            while let Ok((connection, _)) = listener.accept() {
+                counted.fetch_add(1, Ordering::Relaxed);
+                answer_token_request(connection, lifetime);
+            }
+        });
+        Self { url, asked }
+    }
+}
+
+fn answer_token_request(mut connection: TcpStream, lifetime: Duration) {
+    let mut request = String::new();
+    let mut buffer = [0; 4_096];
+    while !request.ends_with("scope=kafka") {
+        match connection.read(&mut buffer) {
+            Ok(0) | Err(_) => return,
+            Ok(count) => request.push_str(&String::from_utf8_lossy(&buffer[..count])),
+        }
+    }
+    let is_known = request
+        .to_lowercase()
+        .contains(&format!("authorization: basic {}", STANDARD.encode("us:open sesame")).to_lowercase());
+    assert!(request.contains("grant_type=client_credentials"), "{request}");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let claims = format!(r#"{{"sub":"alice","iat":{},"exp":{}}}"#, now.as_secs(), (now + lifetime).as_secs_f64());
+    let token = format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), URL_SAFE_NO_PAD.encode(claims));
+    let (status, body) = match is_known {
+        true => ("200 OK", json!({ "access_token": token, "expires_in": lifetime.as_secs(), "token_type": "Bearer" })),
+        false => ("401 Unauthorized", json!({ "error": "invalid_client", "error_description": "nobody knows you" })),
+    };
+    let body = body.to_string();
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    let _ = connection.write_all((head + &body).as_bytes());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_come_from_their_server_and_are_renewed() {
+    // The provider of TLS is the binary's choice; here nothing is encrypted.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let directory = tempfile::tempdir().unwrap();
+    let platform = open(directory.path()).await;
+    let server = TokenServer::start(Duration::from_secs(8));
+    let spec = json!({
+        "type": "kafka", "bootstrap": [variable("MILLRACE_KAFKA_BOOTSTRAP_SASL_SSL")],
+        "security": {
+            "mechanism": "OAUTHBEARER", "ca": certificate("ca.crt"),
+            "oauth": { "tokenUrl": server.url, "clientId": "us", "clientSecret": { "secret": "client" }, "scope": "kafka" },
+        },
+    });
+    put_secret(&platform, "client", "not-it").await;
+    let refused =
+        platform.test_kafka_cluster_document(&Actor::server(), &document("draft", spec.clone())).await.unwrap();
+    let login = refused["steps"].as_array().unwrap().iter().find(|step| step["step"] == "login").unwrap().clone();
+    let detail = login["detail"].as_str().unwrap();
+    assert!(detail.contains("invalid_client, nobody knows you") && detail.contains(&server.url), "{login}");
+    assert!(!login.to_string().contains("not-it"), "{login}");
+    put_secret(&platform, "client", "open sesame").await;
+    apply(&platform, "kafka", spec).await;
+    let running = status(&platform, "kafka").await;
+    assert_eq!(running["state"], "running", "{running}");
+    // The broker would cut the connection of an expired token.
+    let first = server.asked.load(Ordering::Relaxed);
+    crate::open_platform::until(|| async { server.asked.load(Ordering::Relaxed) }, |asked| *asked >= first + 2).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let running = status(&platform, "kafka").await;
+    assert_eq!(running["state"], "running", "{running}");
     platform.close().await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! Daggers on topics of a real cluster: `scripts/kafka/with_kafka.sh --secure -- cargo test ...`.
+//! Daggers on topics of a real cluster: `scripts/kafka/with_kafka.sh --secure --acl -- cargo test ...`.
 
 use crate::kafka_clusters::{document, variable};
 use crate::open_platform::{open, open_with_topics, until};

@@ -10,7 +10,7 @@ use log::{NewRecord, PartitionReader, Slab, TopicConfig, TopicLog};
 /// A variable that `with_kafka.sh` sets.
 pub fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
-        panic!("{name} is not set: run the tests within `scripts/kafka/with_kafka.sh --secure -- cargo test ...`")
+        panic!("{name} is not set: run the tests within `scripts/kafka/with_kafka.sh --secure --acl -- cargo test ...`")
     })
 }
 

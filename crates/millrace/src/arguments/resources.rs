@@ -99,7 +99,7 @@ pub struct GetArguments {
 /// With -f, daggers go before the topics that they read; what is not there is no error.
 #[derive(Debug, Args)]
 pub struct DeleteArguments {
-    /// What to delete: dagger, topic, group, dagger-cluster, secret, user or token
+    /// What to delete: dagger, topic, group, dagger-cluster, kafka-cluster, secret, user or token
     #[arg(required_unless_present = "paths", conflicts_with = "paths", requires = "name")]
     pub kind: Option<ResourceKind>,
     /// Its name; of a token the id, as `token list` shows it

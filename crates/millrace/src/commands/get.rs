@@ -45,6 +45,8 @@ const KAFKA_CLUSTER_COLUMNS: &[Column] = &[
     column("TYPE", "/spec/type"),
     column("STATE", "/status/state"),
     column("TOPICS", "/status/topics"),
+    column("ATTACHED", "/status/attachedTopics"),
+    column("PROBLEM", "/status/problem"),
     column("PARTITIONS", "/status/partitions"),
     column("RECORDS", "/status/records"),
     column("BYTES", "/status/bytes"),

@@ -92,6 +92,27 @@ fn the_built_in_kafka_cluster_is_seen_and_stays() {
 }
 
 #[test]
+fn a_kafka_cluster_is_tested_before_and_after_it_is_applied() {
+    let server = TestServer::with_bookings(1);
+    // Its name is also a word of the API.
+    let text = "apiVersion: millrace/v1\nkind: KafkaCluster\nmetadata: {name: test}\n\
+                spec: {type: kafka, bootstrap: ['127.0.0.1:1']}\n";
+    let nobody = "address: 127.0.0.1:1: nobody answers";
+    let tested = server.cli_with_input(&["kafka-cluster", "test", "-f", "-"], text.as_bytes());
+    assert!(tested.stdout.contains("notReached"), "{}", tested.stdout);
+    tested.failed_with(1, nobody);
+    server.cli(&["get", "kafka-cluster", "test"]).failed_with(3, "there is no Kafka cluster `test`");
+    server.cli_with_input(&["apply", "-f", "-"], text.as_bytes()).ok();
+    let shown = server.cli(&["get", "kafka-cluster", "test", "-o", "json"]).json();
+    assert_eq!((&shown["status"]["state"], &shown["spec"]["prefix"]), (&json!("unreachable"), &json!("millrace-")));
+    server.cli(&["kafka-cluster", "test", "test"]).failed_with(1, nobody);
+    server.cli(&["kafka-cluster", "topics", "test"]).failed_with(1, "no broker answers at its address");
+    server.cli(&["kafka-cluster", "topics", "embedded", "--search", "book"]).ok();
+    server.cli(&["kafka-cluster", "test", "embedded"]).failed_with(1, "there is no connection to test");
+    server.cli(&["delete", "kafka-cluster", "test"]).ok();
+}
+
+#[test]
 fn lists_are_filtered_sorted_and_cut() {
     let server = TestServer::with_bookings(1);
     server

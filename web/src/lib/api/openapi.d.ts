@@ -653,9 +653,27 @@ export interface paths {
         /** One Kafka cluster with what it holds */
         get: operations["getKafkaClustersName"];
         put?: never;
-        post?: never;
+        /** Tries to connect as a document says, which is not saved; the name is `test` */
+        post: operations["postKafkaClustersName"];
         /** Deletes a Kafka cluster that is not built in */
         delete: operations["deleteKafkaClustersName"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/kafka-clusters/{name}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Tries to connect to a Kafka cluster, step by step */
+        post: operations["postKafkaClustersNameTest"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1062,6 +1080,24 @@ export interface components {
             changed: components["schemas"]["ColumnChange"][];
             removed: components["schemas"]["Column"][];
         };
+        ConnectionStep: {
+            /** @description What was found, or what is wrong. */
+            detail: string;
+            /** @description What to do about it. */
+            hint?: string | null;
+            /** Format: int64 */
+            ms: number;
+            /** @description `passed`, `failed` or `notReached`. */
+            outcome: string;
+            /** @description `name`, `address`, `encryption`, `clientCertificate`, `login`, `topics` or `rights`. */
+            step: string;
+        };
+        ConnectionTest: {
+            /** @description Whether all steps passed. */
+            ok: boolean;
+            /** @description In the order in which they are tried; what the cluster has no use for is left out. */
+            steps: components["schemas"]["ConnectionStep"][];
+        };
         /** @description A continuous query over streams, with its sinks. */
         Dagger: {
             apiVersion: string;
@@ -1118,6 +1154,11 @@ export interface components {
             streams: components["schemas"]["StreamSpec"][];
         };
         DaggerStatus: {
+            /**
+             * @description It has failed because records are gone that it has not read, and starts again when somebody decides from where
+             *     (`acceptLoss`).
+             */
+            asksAboutLoss?: boolean | null;
             checkpoint?: null | components["schemas"]["CheckpointStatus"];
             /** Format: int64 */
             failures?: number | null;
@@ -1129,6 +1170,8 @@ export interface components {
             lastError?: string | null;
             lastErrorAt?: string | null;
             ledger?: null | components["schemas"]["Ledger"];
+            /** @description What somebody who looks at its results should know. */
+            notices?: string[] | null;
             /** @description The steps of the query, in the order in which records go through them. */
             operators?: components["schemas"]["Operator"][] | null;
             partitions?: components["schemas"]["PartitionStatus"][] | null;
@@ -1681,6 +1724,12 @@ export interface components {
         };
         /** @description Which keys go with which kind is in docs/daggers.md. */
         SinkSpec: {
+            /** @description The Kafka cluster on which a topic is made that is not there. */
+            cluster?: string | null;
+            /** @description On a Kafka cluster: `none`, `gzip`, `snappy`, `lz4` or `zstd`. */
+            compression?: string | null;
+            /** @description On a Kafka cluster: `exactlyOnce` or `atLeastOnce`. */
+            delivery?: string | null;
             /** @description A text, or `{"column": NAME}`, for each. */
             headers?: {
                 [key: string]: unknown;
@@ -1696,6 +1745,10 @@ export interface components {
             topic?: string | null;
         };
         SinkStatus: {
+            /** @description The Kafka cluster that the topic is on. */
+            cluster?: string | null;
+            compression?: string | null;
+            delivery?: string | null;
             headers?: {
                 [key: string]: unknown;
             } | null;
@@ -1712,6 +1765,8 @@ export interface components {
             rows: number;
             schema?: string | null;
             topic?: string | null;
+            /** @description Exactly once: results are seen when a checkpoint is there, so after so long. */
+            visibleEvery?: string | null;
         };
         SqlDocument: {
             sql: string;
@@ -1807,6 +1862,8 @@ export interface components {
             startOffset: number;
         };
         TopicSpec: {
+            /** @description The Kafka cluster that the records are in; the embedded log if not given. */
+            cluster?: string | null;
             description?: string | null;
             encoding?: null | components["schemas"]["Encoding"];
             keyEncoding?: null | components["schemas"]["Encoding"];
@@ -1814,12 +1871,19 @@ export interface components {
             keySchema?: string | null;
             /** Format: int32 */
             partitions?: number | null;
+            /**
+             * Format: int32
+             * @description Of a topic that has to be made on a cluster.
+             */
+            replicas?: number | null;
             /** @description A duration, or `forever`. */
             retention?: string | null;
             /** Format: int64 */
             retentionBytes?: number | null;
             /** @description The message type of every record; without one their bytes are not looked at. */
             schema?: string | null;
+            /** @description The topic's name on the cluster, where it is another. */
+            topic?: string | null;
         };
         TopicStatus: {
             /** Format: int64 */
@@ -3491,6 +3555,42 @@ export interface operations {
             };
         };
     };
+    postKafkaClustersName: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/yaml": components["schemas"]["KafkaCluster"];
+                "application/json": components["schemas"]["KafkaCluster"];
+            };
+        };
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionTest"];
+                };
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     deleteKafkaClustersName: {
         parameters: {
             query?: never;
@@ -3508,6 +3608,37 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postKafkaClustersNameTest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionTest"];
+                };
             };
             /** @description what is wrong and what to do */
             default: {

@@ -35,19 +35,19 @@ interface Known<Spec, Status> { metadata: Metadata; spec: Spec; status: Status }
 export type DaggerState =
   | 'deploying' | 'running' | 'degraded' | 'paused' | 'failing' | 'suspended' | 'stopping' | 'stopped' | 'failed'
 
+export type SinkSpec = Schemas['SinkSpec']
 /** Where a sink's topic is, and how its records get there. */
-export interface OnKafka { cluster?: string | null; delivery?: string | null; compression?: string | null }
-export type SinkSpec = Schemas['SinkSpec'] & OnKafka
+export type OnKafka = Pick<SinkSpec, 'cluster' | 'delivery' | 'compression'>
 export type StreamSpec = Exact<Filled<Schemas['StreamSpec'], 'table' | 'consumerGroup' | 'timestamp' | 'startFrom'>, { onBadRecord: 'deadLetter' | 'skip' | 'fail'; late: 'drop' | 'keep'; watermark: Filled<Schemas['WatermarkSpec'], 'delay' | 'interval' | 'idle'> }>
-export type DaggerSpec = Exact<Filled<Schemas['DaggerSpec'], 'cluster' | 'sinks' | 'parallelism'>, { streams: StreamSpec[]; sinks: SinkSpec[]; checkpoint: Filled<Schemas['CheckpointSpec'], 'interval'>; state: 'running' | 'suspended' }>
+export type DaggerSpec = Exact<Filled<Schemas['DaggerSpec'], 'cluster' | 'sinks' | 'parallelism'>, { streams: StreamSpec[]; checkpoint: Filled<Schemas['CheckpointSpec'], 'interval'>; state: 'running' | 'suspended' }>
 
 export type Ledger = Schemas['Ledger']
 export type PartitionStatus = Schemas['PartitionStatus']
-export type SinkStatus = Schemas['SinkStatus'] & OnKafka & { visibleEvery?: string | null }
+export type SinkStatus = Schemas['SinkStatus']
 export type DaggerStatus = Exact<
   Filled<Schemas['DaggerStatus'], 'since' | 'failures' | 'recordsPerSecond' | 'lag' | 'rows' | 'ledger' | 'checkpoint' | 'sinks' | 'partitions'>,
-  { state: DaggerState; sinks: SinkStatus[] }
-> & { asksAboutLoss?: boolean | null; notices?: string[] | null }
+  { state: DaggerState }
+>
 export type Dagger = Exact<Schemas['Dagger'], Known<DaggerSpec, DaggerStatus>>
 /** A dagger as somebody writes it: what is left out gets its default from the server. */
 export type DaggerDraft = Omit<Schemas['Dagger'], 'status'>
@@ -64,7 +64,7 @@ export type QueryError = Omit<Schemas['QueryError'], 'code'>
 
 export type SqlFunction = Exact<Schemas['SqlFunction'], { kind: 'scalar' | 'aggregate' | 'table' | 'window' }>
 
-export type Topic = Exact<Schemas['Topic'], Known<Filled<Schemas['TopicSpec'], 'partitions' | 'retention'> & { cluster?: string | null; topic?: string | null; replicas?: number | null }, Schemas['TopicStatus']>>
+export type Topic = Exact<Schemas['Topic'], Known<Filled<Schemas['TopicSpec'], 'partitions' | 'retention'>, Schemas['TopicStatus']>>
 export type Published = Schemas['Published']
 
 /** Lines of a stream are not in the document. */
@@ -111,8 +111,8 @@ export type KafkaClusterState = 'running' | 'unreachable' | 'misconfigured' | 'u
 export type KafkaCluster = Exact<Schemas['KafkaCluster'], Known<Schemas['KafkaClusterSpec'], Exact<Schemas['KafkaClusterStatus'], { state: KafkaClusterState }>>>
 export type ClusterTopicSummary = Schemas['ClusterTopicSummary']
 /** The steps of a connection, in the order in which they are tried. */
-export interface ConnectionTest { ok: boolean; steps: ConnectionStep[] }
-export interface ConnectionStep { step: string; outcome: 'passed' | 'failed' | 'notReached'; ms: number; detail: string; hint?: string | null }
+export type ConnectionTest = Exact<Schemas['ConnectionTest'], { steps: ConnectionStep[] }>
+export type ConnectionStep = Exact<Schemas['ConnectionStep'], { outcome: 'passed' | 'failed' | 'notReached' }>
 
 export type Revision = Exact<Schemas['Revision'], { spec?: DaggerSpec | null }>
 export type StateChange = Exact<Schemas['State'], { state: DaggerState }>

@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
+/// For how long an answer is waited for although the client knows why there is none: it may be the reason of a while ago.
+const KNOWN_PROBLEM_WAIT: Duration = Duration::from_millis(500);
 /// How often somebody who waits looks whether the client knows meanwhile why there is no answer.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -64,10 +66,11 @@ impl LastDescription {
                     Err(reason) => self.problem().unwrap_or(Asked::Unreachable { problem: reason, hint: None }),
                 };
             }
-            // A lasting problem does not go away while somebody waits.
+            let waited = question.asked.elapsed();
             match self.problem() {
-                Some(problem @ Asked::Misconfigured { .. }) => return problem,
-                problem if question.asked.elapsed() >= wait_max => return problem.unwrap_or(Asked::Unknown),
+                // It does not go away while somebody waits.
+                Some(problem @ Asked::Misconfigured { .. }) if waited >= KNOWN_PROBLEM_WAIT => return problem,
+                problem if waited >= wait_max => return problem.unwrap_or(Asked::Unknown),
                 _ => {}
             }
             let left = wait_max.saturating_sub(question.asked.elapsed());

@@ -40,17 +40,19 @@ export class DraftSecrets {
     const others = JSON.stringify((await kafkaClusters.list())?.filter((cluster) => cluster.metadata.name !== draft.name) ?? [])
     const isOurs = (name: string) => this.#made.has(name) || name.startsWith(`${draft.name}-`)
     const unused = [...new Set([...this.#made, ...this.#before])].filter((name) => isOurs(name) && !(own + others).includes(`"secret":"${name}"`))
+    this.#made.clear()
     await this.#remove(unused)
   }
 
   /** Nothing was saved: what was written only to test goes. */
   async dropped(): Promise<void> {
-    await this.#remove([...this.#made])
+    const unused = [...this.#made]
+    this.#made.clear()
+    await this.#remove(unused)
   }
 
   async #remove(names: string[]): Promise<void> {
     // One that stays does no harm: it can be deleted among the secrets.
     await Promise.allSettled(names.map((name) => secrets.remove(name)))
-    for (const name of names) this.#made.delete(name)
   }
 }
