@@ -1,4 +1,4 @@
-//! What rdkafka has no call for: topics' ids, and the offsets of groups.
+//! What rdkafka has no call for: topics' ids, and what an administrative client logs.
 
 use std::ffi::{CStr, CString, c_char};
 use std::time::Duration;
@@ -6,7 +6,6 @@ use std::time::Duration;
 use log::TopicShape;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka_sys as sys;
 use rdkafka_sys::{rd_kafka_event_t, rd_kafka_resp_err_t, rd_kafka_t};
 
@@ -17,13 +16,6 @@ use crate::client_events::ClientEvents;
 pub(crate) struct AdminError {
     pub code: rd_kafka_resp_err_t,
     pub reason: String,
-}
-
-/// A group's offset of one partition, with what was written beside it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct GroupOffset {
-    pub offset: i64,
-    pub metadata: String,
 }
 
 /// As syslog has it; what is less is worse.
@@ -67,7 +59,6 @@ pub(crate) unsafe fn ask(
     client: *mut rd_kafka_t,
     operation: sys::rd_kafka_admin_op_t,
     timeout: Duration,
-    stable_only: bool,
     send: impl FnOnce(*const sys::rd_kafka_AdminOptions_t, *mut sys::rd_kafka_queue_t),
 ) -> Result<Answer, AdminError> {
     let milliseconds = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
@@ -76,12 +67,6 @@ pub(crate) unsafe fn ask(
         let options = sys::rd_kafka_AdminOptions_new(client, operation);
         let mut text = [0 as c_char; 256];
         sys::rd_kafka_AdminOptions_set_request_timeout(options, milliseconds, text.as_mut_ptr(), text.len());
-        if stable_only {
-            let error = sys::rd_kafka_AdminOptions_set_require_stable_offsets(options, 1);
-            if !error.is_null() {
-                sys::rd_kafka_error_destroy(error);
-            }
-        }
         send(options, queue);
         let event = sys::rd_kafka_queue_poll(queue, milliseconds.saturating_add(1_000));
         sys::rd_kafka_AdminOptions_destroy(options);
@@ -111,7 +96,7 @@ pub(crate) fn topic_shape(
     unsafe {
         let mut names = [name.as_ptr()];
         let topics = sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len());
-        let answer = ask(client, operation, timeout, false, |options, queue| {
+        let answer = ask(client, operation, timeout, |options, queue| {
             sys::rd_kafka_DescribeTopics(client, topics, options, queue);
         });
         sys::rd_kafka_TopicCollection_destroy(topics);
@@ -135,95 +120,6 @@ pub(crate) fn topic_shape(
         sys::rd_kafka_TopicDescription_partitions(description, &mut count);
         Ok(Some(TopicShape { id, partitions: count as u32 }))
     }
-}
-
-/// Writes a group's offsets. The group must have no members, which ours never have.
-pub(crate) fn write_group_offsets(
-    client: *mut rd_kafka_t,
-    group: &str,
-    offsets: &TopicPartitionList,
-    timeout: Duration,
-) -> Result<(), AdminError> {
-    let group = group_name(group)?;
-    let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS;
-    unsafe {
-        let mut request = sys::rd_kafka_AlterConsumerGroupOffsets_new(group.as_ptr(), offsets.ptr());
-        let answer = ask(client, operation, timeout, false, |options, queue| {
-            sys::rd_kafka_AlterConsumerGroupOffsets(client, &mut request, 1, options, queue);
-        });
-        sys::rd_kafka_AlterConsumerGroupOffsets_destroy(request);
-        let answer = answer?;
-        let result = sys::rd_kafka_event_AlterConsumerGroupOffsets_result(answer.0);
-        let mut count = 0;
-        let groups = sys::rd_kafka_AlterConsumerGroupOffsets_result_groups(result, &mut count);
-        if count > 0 {
-            group_error(*groups)?;
-        }
-        Ok(())
-    }
-}
-
-/// Reads a group's offset of one partition, after any transaction over it has ended.
-pub(crate) fn read_group_offset(
-    client: *mut rd_kafka_t,
-    group: &str,
-    (topic, partition): (&str, i32),
-    timeout: Duration,
-) -> Result<Option<GroupOffset>, AdminError> {
-    let group = group_name(group)?;
-    let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS;
-    let mut wanted = TopicPartitionList::with_capacity(1);
-    wanted.add_partition(topic, partition);
-    unsafe {
-        let mut request = sys::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), wanted.ptr());
-        let answer = ask(client, operation, timeout, true, |options, queue| {
-            sys::rd_kafka_ListConsumerGroupOffsets(client, &mut request, 1, options, queue);
-        });
-        sys::rd_kafka_ListConsumerGroupOffsets_destroy(request);
-        let answer = answer?;
-        let result = sys::rd_kafka_event_ListConsumerGroupOffsets_result(answer.0);
-        let mut count = 0;
-        let groups = sys::rd_kafka_ListConsumerGroupOffsets_result_groups(result, &mut count);
-        if count == 0 {
-            return Ok(None);
-        }
-        group_error(*groups)?;
-        let partitions = sys::rd_kafka_group_result_partitions(*groups);
-        if partitions.is_null() || (*partitions).cnt == 0 {
-            return Ok(None);
-        }
-        let found = &*(*partitions).elems;
-        if found.err != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
-            return Err(AdminError { code: found.err, reason: text_of(sys::rd_kafka_err2str(found.err)) });
-        }
-        let metadata = match found.metadata.is_null() {
-            true => String::new(),
-            false => {
-                let bytes = std::slice::from_raw_parts(found.metadata as *const u8, found.metadata_size);
-                String::from_utf8_lossy(bytes).into_owned()
-            }
-        };
-        Ok((found.offset >= 0).then_some(GroupOffset { offset: found.offset, metadata }))
-    }
-}
-
-/// # Safety
-/// `group` is a result that lives while this runs.
-unsafe fn group_error(group: *const sys::rd_kafka_group_result_t) -> Result<(), AdminError> {
-    unsafe {
-        let error = sys::rd_kafka_group_result_error(group);
-        if error.is_null() {
-            return Ok(());
-        }
-        Err(AdminError { code: sys::rd_kafka_error_code(error), reason: text_of(sys::rd_kafka_error_string(error)) })
-    }
-}
-
-fn group_name(group: &str) -> Result<CString, AdminError> {
-    CString::new(group).map_err(|_| AdminError {
-        code: rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__INVALID_ARG,
-        reason: "the group's name has a zero byte".to_owned(),
-    })
 }
 
 fn text_of(text: *const c_char) -> String {

@@ -21,6 +21,7 @@ use crate::admin;
 use crate::client_events::ClientEvents;
 use crate::cluster_config::{ClusterConfig, ConfigError};
 use crate::consumers::Consumers;
+use crate::group_offsets::GroupMembers;
 use crate::problem::{Problem, ProblemKind};
 use crate::reader::KafkaReader;
 
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     /// Asks for what is there; reads no records.
     asking: BaseConsumer<ClientEvents>,
     consumers: Consumers,
+    members: GroupMembers,
     admin: Mutex<Option<Arc<AdminClient<ClientEvents>>>>,
     publisher: Mutex<Option<FutureProducer<ClientEvents>>>,
     shapes: Mutex<HashMap<String, (Instant, TopicShape)>>,
@@ -86,6 +88,7 @@ impl KafkaLog {
             events,
             asking,
             consumers,
+            members: GroupMembers::default(),
             admin: Mutex::default(),
             publisher: Mutex::default(),
             shapes: Mutex::default(),
@@ -103,10 +106,6 @@ impl KafkaLog {
 
     pub(crate) fn events(&self) -> &ClientEvents {
         &self.0.events
-    }
-
-    pub(crate) fn describe_admin_error(&self, error: &admin::AdminError) -> String {
-        self.0.admin_error(error).to_string()
     }
 
     pub fn config(&self) -> &ClusterConfig {
@@ -390,9 +389,8 @@ impl TopicLog for KafkaLog {
                     list.add_partition_offset(topic, *partition as i32, Offset::Offset(*offset))
                         .map_err(|error| shared.error(error))?;
                 }
-                let client = shared.asking.client().native_ptr();
-                admin::write_group_offsets(client, &group, &list, REQUEST_TIMEOUT)
-                    .map_err(|error| shared.admin_error(&error))
+                let written = shared.members.write((&shared.config, &shared.events), &group, &list);
+                written.map_err(|error| shared.error(error))
             })
             .await
     }
@@ -669,6 +667,7 @@ fn keep_house(shared: &Weak<Shared>) {
         if let Some(admin) = admin {
             admin::serve_log(admin.inner().native_ptr(), &shared.events);
         }
+        shared.members.keep();
         rounds = rounds.wrapping_add(1);
         if rounds.is_multiple_of((IDLE_CONSUMERS_INTERVAL.as_millis() / EVENTS_INTERVAL.as_millis()) as u32) {
             shared.consumers.close_idle();

@@ -14,6 +14,7 @@ mod client_events;
 mod cluster_config;
 mod connection_test;
 mod consumers;
+mod group_offsets;
 mod kafka_log;
 mod oauth_tokens;
 mod problem;

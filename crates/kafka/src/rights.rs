@@ -43,7 +43,7 @@ unsafe fn with_operations(options: *const sys::rd_kafka_AdminOptions_t) {
 pub(crate) fn on_cluster(client: *mut rd_kafka_t, timeout: Duration) -> Result<Option<Allowed>, AdminError> {
     let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECLUSTER;
     unsafe {
-        let answer = ask(client, operation, timeout, false, |options, queue| {
+        let answer = ask(client, operation, timeout, |options, queue| {
             with_operations(options);
             sys::rd_kafka_DescribeCluster(client, options, queue);
         })?;
@@ -68,7 +68,7 @@ pub(crate) fn on_topics(
     let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
     unsafe {
         let asked = sys::rd_kafka_TopicCollection_of_topic_names(pointers.as_mut_ptr(), pointers.len());
-        let answer = ask(client, operation, timeout, false, |options, queue| {
+        let answer = ask(client, operation, timeout, |options, queue| {
             with_operations(options);
             sys::rd_kafka_DescribeTopics(client, asked, options, queue);
         });

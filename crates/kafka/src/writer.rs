@@ -8,14 +8,13 @@ use std::ffi::{CString, c_void};
 use std::time::{Duration, Instant};
 
 use log::NewRecord;
-use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_resp_err_t;
 
-use crate::admin;
 use crate::client_events::ClientEvents;
+use crate::group_offsets::GroupMember;
 use crate::kafka_log::{KafkaLog, REQUEST_TIMEOUT};
 use crate::problem::ProblemKind;
 
@@ -32,7 +31,7 @@ const QUEUE_RECORDS: usize = 500_000;
 /// Room for what a record has around key, value and headers in a batch.
 const RECORD_OVERHEAD_BYTES: usize = 100;
 
-const UNSTABLE: rd_kafka_resp_err_t = rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT;
+const UNSTABLE: RDKafkaErrorCode = RDKafkaErrorCode::UnstableOffsetCommit;
 
 /// What the topic holds after a crash.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -323,23 +322,21 @@ impl Writer {
 
     /// The checkpoint whose results the topic has, all of them and nothing more.
     pub fn committed(&self) -> Result<Option<Marker>, WriteError> {
-        let member = self.member()?;
-        let client = member.client().native_ptr();
-        self.give_token(client)?;
-        let place = (self.options.topic.as_str(), 0);
+        let refused = |error: KafkaError| WriteError::TryAgain(self.in_cluster(&error.to_string()));
+        let member = GroupMember::new(self.log.config(), self.log.events(), &self.group).map_err(refused)?;
         let deadline = Instant::now() + CALL_TIMEOUT;
         let found = loop {
-            match admin::read_group_offset(client, &self.group, place, REQUEST_TIMEOUT) {
+            match member.metadata(&self.options.topic, 0, REQUEST_TIMEOUT) {
                 Ok(found) => break found,
                 // The end of the predecessor's transaction is on its way to the group's partition.
-                Err(error) if error.code == UNSTABLE && Instant::now() < deadline => {
+                Err(error) if error.rdkafka_error_code() == Some(UNSTABLE) && Instant::now() < deadline => {
                     std::thread::sleep(Duration::from_millis(20));
                 }
-                Err(error) => return Err(WriteError::TryAgain(self.log.describe_admin_error(&error))),
+                Err(error) => return Err(self.not_yet(&error.to_string())),
             }
         };
-        Ok(found.and_then(|found| {
-            let (lineage, checkpoint) = found.metadata.rsplit_once(':')?;
+        Ok(found.and_then(|metadata| {
+            let (lineage, checkpoint) = metadata.rsplit_once(':')?;
             Some(Marker { lineage: lineage.to_owned(), checkpoint: checkpoint.parse().ok()? })
         }))
     }
@@ -348,15 +345,6 @@ impl Writer {
         self.events.give_token(client).map_err(|reason| {
             WriteError::TryAgain(self.in_cluster(&format!("{} ({reason})", ProblemKind::Token.words())))
         })
-    }
-
-    /// A client that belongs to our group. One that belongs to none, as a producer, must not ask for a group's offsets:
-    /// when the coordinator has moved, librdkafka 2.12 uses the client's own group without looking whether there is one.
-    fn member(&self) -> Result<BaseConsumer<ClientEvents>, WriteError> {
-        let mut client = self.log.config().client();
-        client.set("group.id", &self.group).set("enable.auto.commit", "false");
-        let events = self.log.events().for_another_client();
-        client.create_with_context(events).map_err(|error| WriteError::Refused(self.in_cluster(&error.to_string())))
     }
 
     fn begin(&self) -> Result<(), WriteError> {
