@@ -68,6 +68,9 @@ impl SinkStatus {
     }
 }
 
+/// The sinks of a running dagger, and how each is.
+type OpenedSinks = (Vec<Box<dyn Sink>>, Vec<SinkStatus>);
+
 /// A sink that has been checked against the query.
 pub(super) enum PlannedSink {
     Series { config: SeriesConfig, retention: Option<Duration> },
@@ -328,7 +331,7 @@ impl Platform {
         spec: &DaggerSpec,
         planned: &PlannedDagger,
         sinks: Vec<PlannedSink>,
-    ) -> Result<(Vec<Box<dyn Sink>>, Vec<SinkStatus>), ControlError> {
+    ) -> Result<OpenedSinks, ControlError> {
         let mut opened: Vec<Box<dyn Sink>> = Vec::with_capacity(sinks.len());
         let mut statuses = Vec::with_capacity(sinks.len());
         for (sink_spec, sink) in spec.sinks.iter().zip(sinks) {
