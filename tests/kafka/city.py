@@ -273,9 +273,10 @@ def judge(name: str, files: dict, server: Server, folder: Path) -> dict:
     options += ["--proto", folder / "results.proto", "--type", f"city.results.v1.{result}"]
     oracle = subprocess.run([sys.executable, "-B", HERE / "oracle.py", *options], stdout=subprocess.PIPE, text=True)
     verdict = json.loads(oracle.stdout)
-    ledger = server.ask("GET", f"/daggers/{name}")["status"]["ledger"]
+    status = server.ask("GET", f"/daggers/{name}")["status"]
+    ledger = status["ledger"]
     balances = ledger["consumed"] == cells["consumed"] and ledger["late"] == 0 == cells["late"] and ledger["dead_lettered"] == cells["dead_lettered"]
-    print(f"{name}: {verdict}, ledger {ledger}, as computed {cells}", file=sys.stderr)
+    print(f"{name}: {status['state']} {status['problem'] or ''} {verdict}, ledger {ledger}, as computed {cells}", file=sys.stderr)
     return verdict | {"failed": 0 if balances else 1}
 
 
