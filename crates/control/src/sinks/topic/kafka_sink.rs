@@ -14,6 +14,9 @@ use std::time::Duration;
 /// What a broker takes when nobody has said otherwise.
 const RECORD_BYTES_DEFAULT: usize = 1_048_588;
 
+/// Longer than any limit that the writer gives its client.
+const CALL_TIME_MAX: Duration = Duration::from_secs(45);
+
 pub struct KafkaSink {
     cluster: KafkaLog,
     options: WriterOptions,
@@ -99,7 +102,17 @@ impl KafkaSink {
             WriteError::Fenced { name } => judge_fence(&again, expected.as_ref(), name),
             error => error,
         };
-        blocking(move || call(&writer).map_err(judge)).await
+        let called = blocking(move || call(&writer).map_err(judge));
+        match tokio::time::timeout(CALL_TIME_MAX, called).await {
+            Ok(result) => result,
+            Err(_) => {
+                // The client does not always keep to its own limit (when its coordinator dies): another one takes over.
+                self.writer = None;
+                let message = format!("the Kafka client did not come back within {CALL_TIME_MAX:?}");
+                let then = if self.is_transactional() { AfterError::StartAnew } else { AfterError::TryAgain };
+                Err(SinkError { message, then })
+            }
+        }
     }
 }
 
