@@ -599,10 +599,10 @@ impl Outside {
     async fn commit(&mut self) -> Result<(), FlowError> {
         let Some(index) = self.transactional() else { return Ok(()) };
         let Some(sink) = self.sinks[index].transactional() else { return Ok(()) };
-        match sink.commit().await {
-            Ok(()) => Ok(()),
-            Err(error) => self.after_sink_error(index, error).await,
-        }
+        let Err(error) = sink.commit().await else { return Ok(()) };
+        // Whatever may help the sink: this checkpoint counts only if the commit is known to have been made.
+        let then = if error.then == AfterError::TryAgain { AfterError::StartAnew } else { error.then };
+        self.after_sink_error(index, SinkError { then, ..error }).await
     }
 
     fn transactional(&mut self) -> Option<usize> {

@@ -106,11 +106,11 @@ impl KafkaSink {
         match tokio::time::timeout(CALL_TIME_MAX, called).await {
             Ok(result) => result,
             Err(_) => {
-                // The client does not always keep to its own limit (when its coordinator dies): another one takes over.
+                // The client does not always keep to its own limit (when its coordinator dies): another one takes over,
+                // and what this one had taken since the last checkpoint is lost with it.
                 self.writer = None;
                 let message = format!("the Kafka client did not come back within {CALL_TIME_MAX:?}");
-                let then = if self.is_transactional() { AfterError::StartAnew } else { AfterError::TryAgain };
-                Err(SinkError { message, then })
+                Err(SinkError { message, then: AfterError::StartAnew })
             }
         }
     }
