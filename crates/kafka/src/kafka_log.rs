@@ -27,6 +27,8 @@ use crate::reader::KafkaReader;
 
 /// Longest wait for an answer of the cluster.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often it is asked for a topic or partition that a publisher does not know yet, every 100 ms.
+const PROPAGATION_QUESTIONS_MAX: u32 = 20;
 /// What was asked of a topic's shape holds for so long.
 const SHAPE_AGE_MAX: Duration = Duration::from_secs(2);
 /// Longest time that a published record tries to be delivered before its publisher is told that it was not.
@@ -310,7 +312,7 @@ impl TopicLog for KafkaLog {
     async fn produce(&self, topic: &str, records: Vec<NewRecord>) -> Result<Vec<Ack>, LogError> {
         let producer = self.0.publisher()?;
         let mut waiting = Vec::with_capacity(records.len());
-        let mut has_asked = false;
+        let mut asked = 0;
         for record in &records {
             waiting.push(loop {
                 match producer.send_result(published(topic, record)) {
@@ -318,9 +320,17 @@ impl TopicLog for KafkaLog {
                     Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
                         tokio::time::sleep(Duration::from_millis(5)).await;
                     }
-                    // A partition that was added since the client has asked last.
-                    Err((KafkaError::MessageProduction(RDKafkaErrorCode::UnknownPartition), _)) if !has_asked => {
-                        has_asked = true;
+                    // What was made since the client has asked last; brokers learn of it one after the other.
+                    Err((
+                        KafkaError::MessageProduction(
+                            RDKafkaErrorCode::UnknownPartition
+                            | RDKafkaErrorCode::UnknownTopic
+                            | RDKafkaErrorCode::UnknownTopicOrPartition,
+                        ),
+                        _,
+                    )) if asked < PROPAGATION_QUESTIONS_MAX => {
+                        tokio::time::sleep(Duration::from_millis(100) * asked.min(1)).await;
+                        asked += 1;
                         let (producer, topic) = (producer.clone(), topic.to_owned());
                         let ask = move |shared: &Shared| {
                             let asked = producer.client().fetch_metadata(Some(&topic), REQUEST_TIMEOUT);
