@@ -203,7 +203,9 @@ def prepare(server: Server) -> None:
     for topic, schema in TOPICS.items():
         server.apply({"kind": "Topic", "metadata": {"name": topic}, "spec": {"cluster": "kafka", "schema": schema}})
     for name, (table, schema, topics, result, sql) in DAGGERS.items():
-        stream = {"table": table, "schema": schema, "topics": list(topics), "timestamp": "event_timestamp", "watermark": {"delay": "5s"}}
+        # The window of the closing records stays open until all is judged.
+        watermark = {"delay": "5s", "idle": "1h"}
+        stream = {"table": table, "schema": schema, "topics": list(topics), "timestamp": "event_timestamp", "watermark": watermark}
         sink = {"kind": "topic", "topic": name, "cluster": "kafka", "schema": f"city.results.v1.{result}", "partitions": 3}
         spec = {"streams": [stream], "sql": sql, "sinks": [sink], "checkpoint": {"interval": "1s"}}
         server.apply({"kind": "Dagger", "metadata": {"name": name}, "spec": spec})

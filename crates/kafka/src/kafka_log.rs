@@ -27,8 +27,9 @@ use crate::reader::KafkaReader;
 
 /// Longest wait for an answer of the cluster.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often it is asked for a topic or partition that a publisher does not know yet, every 100 ms.
-const PROPAGATION_QUESTIONS_MAX: u32 = 20;
+/// How long a topic or partition that the publisher or a broker does not know yet is asked for, and how often.
+const PROPAGATION_TIME_MAX: Duration = Duration::from_secs(5);
+const PROPAGATION_INTERVAL: Duration = Duration::from_millis(100);
 /// What was asked of a topic's shape holds for so long.
 const SHAPE_AGE_MAX: Duration = Duration::from_secs(2);
 /// Longest time that a published record tries to be delivered before its publisher is told that it was not.
@@ -311,73 +312,32 @@ impl TopicLog for KafkaLog {
 
     async fn produce(&self, topic: &str, records: Vec<NewRecord>) -> Result<Vec<Ack>, LogError> {
         let producer = self.0.publisher()?;
-        let mut waiting = Vec::with_capacity(records.len());
-        let mut asked = 0;
-        for record in &records {
-            waiting.push(loop {
-                match producer.send_result(published(topic, record)) {
-                    Ok(delivery) => break Ok(delivery),
-                    Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
-                        tokio::time::sleep(Duration::from_millis(5)).await;
-                    }
-                    // What was made since the client has asked last; brokers learn of it one after the other.
-                    Err((
-                        KafkaError::MessageProduction(
-                            RDKafkaErrorCode::UnknownPartition
-                            | RDKafkaErrorCode::UnknownTopic
-                            | RDKafkaErrorCode::UnknownTopicOrPartition,
-                        ),
-                        _,
-                    )) if asked < PROPAGATION_QUESTIONS_MAX => {
-                        tokio::time::sleep(Duration::from_millis(100) * asked.min(1)).await;
-                        asked += 1;
-                        let (producer, topic) = (producer.clone(), topic.to_owned());
-                        let ask = move |shared: &Shared| {
-                            let asked = producer.client().fetch_metadata(Some(&topic), REQUEST_TIMEOUT);
-                            asked.map(drop).map_err(|error| shared.error(error))
-                        };
-                        self.0.blocking(ask).await?;
-                    }
-                    Err((error, _)) => break Err(error),
-                }
-            });
-        }
-        let mut acks = Vec::with_capacity(records.len());
-        let mut failed = None;
-        for delivery in waiting {
-            let delivered = match delivery {
-                Ok(delivery) => match delivery.await {
-                    Ok(delivered) => delivered.map_err(|(error, _)| error),
-                    Err(_) => Err(KafkaError::Canceled),
-                },
-                Err(error) => Err(error),
+        let mut acks: Vec<Option<Ack>> = vec![None; records.len()];
+        let mut failed = self.0.publish(&producer, topic, &records, &mut acks).await;
+        // What was made just now is learnt by one broker after the other, and by a client when it asks again.
+        let given_up = Instant::now() + PROPAGATION_TIME_MAX;
+        while failed.as_ref().is_some_and(is_unknown) && Instant::now() < given_up {
+            tokio::time::sleep(PROPAGATION_INTERVAL).await;
+            let (asking, asked) = (producer.clone(), topic.to_owned());
+            let ask = move |shared: &Shared| {
+                let answer = asking.client().fetch_metadata(Some(&asked), REQUEST_TIMEOUT);
+                answer.map(drop).map_err(|error| shared.error(error))
             };
-            acks.push(match delivered {
-                Ok(delivered) => Some(Ack {
-                    partition: u32::try_from(delivered.partition).unwrap_or_default(),
-                    offset: delivered.offset,
-                    timestamp_ms: delivered.timestamp.to_millis().unwrap_or_default(),
-                }),
-                Err(error) => {
-                    failed.get_or_insert(error);
-                    None
-                }
-            });
+            self.0.blocking(ask).await?;
+            failed = self.0.publish(&producer, topic, &records, &mut acks).await;
         }
-        match failed {
-            None => Ok(acks.into_iter().flatten().collect()),
-            Some(error) => {
-                let source = match error.rdkafka_error_code() {
-                    Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
-                        LogError::UnknownTopic { topic: topic.to_owned(), nearest: None }
-                    }
-                    _ => self.0.error(error),
-                };
-                match acks.iter().any(Option::is_some) {
-                    true => Err(LogError::PartlyWritten { acks, source: Box::new(source) }),
-                    false => Err(source),
-                }
+        let Some(error) = failed else {
+            return Ok(acks.into_iter().flatten().collect());
+        };
+        let source = match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
+                LogError::UnknownTopic { topic: topic.to_owned(), nearest: None }
             }
+            _ => self.0.error(error),
+        };
+        match acks.iter().any(Option::is_some) {
+            true => Err(LogError::PartlyWritten { acks, source: Box::new(source) }),
+            false => Err(source),
         }
     }
 
@@ -566,6 +526,51 @@ impl Shared {
         Ok(made)
     }
 
+    /// Sends the records that have no acknowledgement yet and waits for each; the first failure is the answer.
+    async fn publish(
+        &self,
+        producer: &FutureProducer<ClientEvents>,
+        topic: &str,
+        records: &[NewRecord],
+        acks: &mut [Option<Ack>],
+    ) -> Option<KafkaError> {
+        let mut sent = Vec::with_capacity(records.len());
+        for (index, record) in records.iter().enumerate().filter(|(index, _)| acks[*index].is_none()) {
+            let delivery = loop {
+                match producer.send_result(published(topic, record)) {
+                    Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), _)) => {
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                    }
+                    delivery => break delivery.map_err(|(error, _)| error),
+                }
+            };
+            sent.push((index, delivery));
+        }
+        let mut failed = None;
+        for (index, delivery) in sent {
+            let delivered = match delivery {
+                Ok(delivery) => match delivery.await {
+                    Ok(delivered) => delivered.map_err(|(error, _)| error),
+                    Err(_) => Err(KafkaError::Canceled),
+                },
+                Err(error) => Err(error),
+            };
+            match delivered {
+                Ok(delivered) => {
+                    acks[index] = Some(Ack {
+                        partition: u32::try_from(delivered.partition).unwrap_or_default(),
+                        offset: delivered.offset,
+                        timestamp_ms: delivered.timestamp.to_millis().unwrap_or_default(),
+                    });
+                }
+                Err(error) => {
+                    failed.get_or_insert(error);
+                }
+            }
+        }
+        failed
+    }
+
     fn unknown(&self, topic: &str) -> LogError {
         LogError::UnknownTopic { topic: topic.to_owned(), nearest: None }
     }
@@ -645,6 +650,18 @@ impl Shared {
             may_pass: !is_refusal(code),
         }
     }
+}
+
+/// Whether it is a topic or partition that the client or a broker has not heard of.
+fn is_unknown(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::UnknownPartition
+                | RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+        )
+    )
 }
 
 fn is_refusal(code: RDKafkaErrorCode) -> bool {

@@ -20,8 +20,6 @@ use crate::problem::ProblemKind;
 
 /// Longest wait for the cluster within one call; what is not done by then is told, and tried again or given up.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
-/// By then a client that logs in by token has asked for one.
-const FIRST_TOKEN_TIMEOUT: Duration = Duration::from_millis(100);
 /// Longest time that a transaction may be open before the cluster aborts it, and what the cluster allows by default.
 pub const TRANSACTION_TIMEOUT_MIN: Duration = Duration::from_secs(60);
 pub const TRANSACTION_TIMEOUT_MAX: Duration = Duration::from_secs(900);
@@ -164,10 +162,6 @@ impl Writer {
         let refused = |reason: String| WriteError::Refused(format!("Kafka cluster {:?}: {reason}", config.name));
         let producer: BaseProducer<ClientEvents> =
             client.create_with_context(events.clone()).map_err(|error| refused(error.to_string()))?;
-        if config.token_source().is_some() {
-            // What waits for a transaction serves no other request, also not the one for the first token.
-            producer.poll(FIRST_TOKEN_TIMEOUT);
-        }
         let name = CString::new(options.topic.as_str()).map_err(|error| refused(error.to_string()))?;
         let topic =
             unsafe { sys::rd_kafka_topic_new(producer.client().native_ptr(), name.as_ptr(), std::ptr::null_mut()) };

@@ -12,6 +12,7 @@ mod queries;
 mod restart;
 mod scalar_functions;
 mod session_tables;
+mod sink_faults;
 mod timestamps;
 mod unnest;
 mod windowed;

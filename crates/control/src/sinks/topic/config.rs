@@ -2,12 +2,27 @@
 
 use super::RecordEncoder;
 use crate::error::ControlError;
+use crate::sinks::SinkCounters;
 use codec::CompileError;
+use flow::{OutputBatch, SinkError};
+use log::NewRecord;
 
 #[derive(Debug, Clone)]
 pub struct TopicSinkConfig {
     pub topic: String,
     pub encoder: RecordEncoder,
+}
+
+impl TopicSinkConfig {
+    /// The records that rows become. Rows that cannot become one are counted as refused.
+    pub fn records(&self, rows: &OutputBatch, counters: &SinkCounters) -> Result<Vec<NewRecord>, SinkError> {
+        let encoded = self.encoder.encode(rows).map_err(|error| SinkError::new(error.to_string(), false))?;
+        if let Some(example) = encoded.example {
+            tracing::warn!(topic = %self.topic, refused = encoded.refused, %example, "rows have no record");
+            counters.add_refused(encoded.refused, example);
+        }
+        Ok(encoded.records)
+    }
 }
 
 pub fn refused(error: CompileError) -> ControlError {

@@ -56,21 +56,11 @@ impl KafkaSink {
         let retention = settings.get("retention.ms").and_then(|ms| ms.parse().ok());
         self.retention = retention.map(Duration::from_millis);
         let (cluster, options) = (self.cluster.clone(), self.options.clone());
-        let opened = blocking(move || Writer::open(&cluster, options, limit.unwrap_or(RECORD_BYTES_DEFAULT))).await?;
-        let writer = Arc::new(opened);
+        let open = move || Writer::open(&cluster, options, limit.unwrap_or(RECORD_BYTES_DEFAULT));
+        // Nothing was written with it yet.
+        let writer = Arc::new(within_limit(AfterError::TryAgain, open).await?);
         self.writer = Some(Arc::clone(&writer));
         Ok(writer)
-    }
-
-    fn records(&self, rows: &OutputBatch) -> Result<Vec<NewRecord>, SinkError> {
-        let encoded = self.config.encoder.encode(rows);
-        let encoded = encoded.map_err(|error| SinkError::new(error.to_string(), false))?;
-        if let Some(example) = encoded.example {
-            tracing::warn!(topic = %self.config.topic, refused = encoded.refused, %example, "rows have no record");
-            self.counters.add_refused(encoded.refused, example);
-        }
-        self.notice_retention(&encoded.records);
-        Ok(encoded.records)
     }
 
     /// Kafka counts retention from records' own timestamps, so results about long ago would vanish without a word.
@@ -102,17 +92,12 @@ impl KafkaSink {
             WriteError::Fenced { name } => judge_fence(&again, expected.as_ref(), name),
             error => error,
         };
-        let called = blocking(move || call(&writer).map_err(judge));
-        match tokio::time::timeout(CALL_TIME_MAX, called).await {
-            Ok(result) => result,
-            Err(_) => {
-                // The client does not always keep to its own limit (when its coordinator dies): another one takes over,
-                // and what this one had taken since the last checkpoint is lost with it.
-                self.writer = None;
-                let message = format!("the Kafka client did not come back within {CALL_TIME_MAX:?}");
-                Err(SinkError { message, then: AfterError::StartAnew })
-            }
+        // What a client that is given up had taken since the last checkpoint is lost with it.
+        let result = within_limit(AfterError::StartAnew, move || call(&writer).map_err(judge)).await;
+        if result.as_ref().is_err_and(|error| error.then == AfterError::StartAnew) {
+            self.writer = None;
         }
+        result
     }
 }
 
@@ -125,7 +110,11 @@ impl Sink for KafkaSink {
     async fn write(&mut self, rows: &OutputBatch) -> Result<(), SinkError> {
         let records = match self.left.take() {
             Some(left) => left,
-            None => self.records(rows)?,
+            None => {
+                let records = self.config.records(rows, &self.counters)?;
+                self.notice_retention(&records);
+                records
+            }
         };
         if records.is_empty() {
             return Ok(());
@@ -207,12 +196,15 @@ fn judge_fence(writer: &Writer, prepared: Option<&Marker>, name: String) -> Writ
     }
 }
 
-/// Runs a call that waits for the cluster where blocking is allowed.
-async fn blocking<T: Send + 'static>(
+/// Runs a call that waits for the cluster where blocking is allowed. The client does not always keep to its own limits
+/// (when its coordinator dies): then it is left to itself, and `given_up` says what helps.
+async fn within_limit<T: Send + 'static>(
+    given_up: AfterError,
     call: impl FnOnce() -> Result<T, WriteError> + Send + 'static,
 ) -> Result<T, SinkError> {
-    match tokio::task::spawn_blocking(call).await {
-        Ok(result) => result.map_err(|error| {
+    let called = tokio::task::spawn_blocking(call);
+    match tokio::time::timeout(CALL_TIME_MAX, called).await {
+        Ok(Ok(result)) => result.map_err(|error| {
             let then = match &error {
                 WriteError::TryAgain(_) => AfterError::TryAgain,
                 WriteError::StartAnew(_) => AfterError::StartAnew,
@@ -220,6 +212,10 @@ async fn blocking<T: Send + 'static>(
             };
             SinkError { message: error.to_string(), then }
         }),
-        Err(_) => Err(SinkError::new("a thread that wrote to Kafka ended unexpectedly", true)),
+        Ok(Err(_)) => Err(SinkError::new("a thread that wrote to Kafka ended unexpectedly", true)),
+        Err(_) => {
+            let message = format!("the Kafka client did not come back within {CALL_TIME_MAX:?}");
+            Err(SinkError { message, then: given_up })
+        }
     }
 }

@@ -1,7 +1,6 @@
 //! Encodes rows and appends them to a topic, durable before it returns.
 //!
-//! After a crash the rows since the last checkpoint are appended again: at least once. (A topic of Kafka will be written
-//! in transactions.)
+//! After a crash the rows since the last checkpoint are appended again: at least once.
 
 use super::TopicSinkConfig;
 use crate::sinks::SinkCounters;
@@ -22,16 +21,6 @@ impl TopicSink {
     pub fn new(log: Arc<dyn TopicLog>, config: TopicSinkConfig, counters: Arc<SinkCounters>) -> Self {
         Self { log, config, counters, left: None }
     }
-
-    fn records(&self, rows: &OutputBatch) -> Result<Vec<NewRecord>, SinkError> {
-        let encoded = self.config.encoder.encode(rows);
-        let encoded = encoded.map_err(|error| SinkError::new(error.to_string(), false))?;
-        if let Some(example) = encoded.example {
-            tracing::warn!(topic = %self.config.topic, refused = encoded.refused, %example, "rows have no record");
-            self.counters.add_refused(encoded.refused, example);
-        }
-        Ok(encoded.records)
-    }
 }
 
 #[async_trait]
@@ -43,7 +32,7 @@ impl Sink for TopicSink {
     async fn write(&mut self, rows: &OutputBatch) -> Result<(), SinkError> {
         let records = match self.left.take() {
             Some(left) => left,
-            None => self.records(rows)?,
+            None => self.config.records(rows, &self.counters)?,
         };
         if records.is_empty() {
             return Ok(());
