@@ -33,9 +33,9 @@ pub enum FlowError {
     StateMismatch(String),
     #[error("sink `{sink}`: {message}")]
     Sink { sink: String, message: String },
-    #[error("sink `{sink}`: {message}; going on from the last checkpoint")]
+    #[error("sink `{sink}`: {message}")]
     SinkStartsAnew { sink: String, message: String },
-    #[error("the topic {topic} has {now} partitions now, {before} before; starting again with all of them")]
+    #[error("the topic {topic} has {now} partitions now, {before} before")]
     MorePartitions { topic: String, before: u32, now: u32 },
     #[error("keeping refused records: {0}")]
     Refused(#[from] refused_error::RefusedStoreError),

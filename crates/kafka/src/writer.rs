@@ -306,7 +306,7 @@ impl Writer {
                 return Err(self.fenced());
             }
             let reason = format!("it is not known whether the topic has the last results: {}", error.reason);
-            return Err(WriteError::StartAnew(self.in_cluster(&reason)));
+            return Err(WriteError::StartAnew(self.explained(&reason)));
         }
         if self.events.coordinator_failures() != before {
             return Err(WriteError::StartAnew("the cluster was out of reach while results were committed".to_owned()));
@@ -368,7 +368,7 @@ impl Writer {
         if is_fencing(error.code) {
             return self.fenced();
         }
-        let reason = self.in_cluster(&error.reason);
+        let reason = self.explained(&error.reason);
         match error.code {
             RDKafkaErrorCode::TransactionalIdAuthorizationFailed
             | RDKafkaErrorCode::TopicAuthorizationFailed
@@ -387,8 +387,14 @@ impl Writer {
         if is_fencing(code) {
             return Err(self.fenced());
         }
-        let text = self.in_cluster(&format!("{count} records were not taken: {reason}"));
-        Err(WriteError::StartAnew(text))
+        let hint = match code {
+            RDKafkaErrorCode::InvalidTimestamp | RDKafkaErrorCode::InvalidRecord => {
+                "; if a broker's clock is off, or the topic's `message.timestamp` settings forbid times as old or new as \
+                 those of the results, mend that"
+            }
+            _ => "",
+        };
+        Err(WriteError::StartAnew(self.explained(&format!("{count} records were not taken: {reason}{hint}"))))
     }
 
     fn fenced(&self) -> WriteError {
@@ -396,10 +402,15 @@ impl Writer {
     }
 
     fn not_yet(&self, what: &str) -> WriteError {
-        WriteError::TryAgain(match self.events.problem() {
+        WriteError::TryAgain(self.explained(what))
+    }
+
+    /// With what is wrong with the cluster, if that is known.
+    fn explained(&self, what: &str) -> String {
+        match self.events.problem() {
             Some(problem) => self.in_cluster(&format!("{what}; {problem}")),
             None => self.in_cluster(what),
-        })
+        }
     }
 
     fn in_cluster(&self, what: &str) -> String {

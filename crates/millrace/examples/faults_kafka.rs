@@ -1,6 +1,6 @@
 //! `faults_kafka [SEEDS] [CASE|all|fast]`: breaks a real Kafka cluster of three brokers, the network to it, what is in it, and
 //! the server, in the middle of daggers that read from it and publish to it exactly once. The last line of stdout is one
-//! JSON object.
+//! JSON object. JOBS cases run at a time (2), each with clusters of its own.
 //!
 //! Records come all the time. At the end a reader of committed records must find each (window, key) once with the value that
 //! a computation of our own gives; each partition's ledger must balance; no record may be late because of the fault; and
@@ -29,13 +29,17 @@ mod scene;
 mod server;
 #[path = "faults_kafka/server_kills.rs"]
 mod server_kills;
+#[path = "faults_kafka/slow_disk.rs"]
+mod slow_disk;
 #[path = "faults_kafka/test_cluster.rs"]
 mod test_cluster;
 
 use brokers::BrokerFault;
 use scene::Plan;
 use std::error::Error;
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use test_cluster::TestCluster;
 
@@ -125,7 +129,7 @@ const FAST: &[Case] =
     &[Case::AllBrokers, Case::ServerKilled, Case::Zombie, Case::TooLarge, Case::UnknownFrames, Case::TopicDeleted];
 
 const SHORT_SESSION: [&str; 2] = ["--property", "broker.session.timeout.ms=3000"];
-const KILLS: usize = 9;
+const KILLS: usize = 6;
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -145,18 +149,24 @@ fn main() -> Result<()> {
         return Err(format!("there is no case {which}; there are: fast {}", names.join(" ")).into());
     }
     let first = std::env::var("FIRST_SEED").ok().map_or(Ok(1), |text| text.parse())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let jobs: usize = std::env::var("JOBS").ok().map_or(Ok(2), |text| text.parse())?;
     let began = Instant::now();
-    let mut clusters = Clusters::default();
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..jobs.clamp(1, chosen.len()))
+            .map(|_| {
+                scope.spawn(|| work(&chosen, first..first + seeds, &next, &done).map_err(|error| error.to_string()))
+            })
+            .collect();
+        workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| "a worker panicked".to_owned())?)
+    })?;
+    let mut done = done.into_inner()?;
+    done.sort_by_key(|(case, ..)| *case);
     let (mut all, mut table) = (Found::default(), Vec::new());
-    for (name, case) in &chosen {
-        let (mut of_case, began) = (Found::default(), Instant::now());
-        for seed in first..first + seeds {
-            of_case.add(runtime.block_on(one(&mut clusters, name, *case, seed)));
-        }
-        table.push(line(name, seeds, &of_case, began.elapsed()));
-        of_case.notes.clear();
-        all.add(of_case);
+    for (case, mut found, took) in done {
+        table.push(line(chosen[case].0, seeds, &found, took));
+        found.notes.clear();
+        all.add(found);
     }
     println!(
         "{:<26}{:>6}{:>9}{:>6}{:>9}{:>7}{:>8}{:>9}  notes",
@@ -170,8 +180,28 @@ fn main() -> Result<()> {
     println!(
         "{{\"area\":\"kafka\",\"cases\":{cases},\"lost\":{lost},\"doubled\":{doubled},\"wrong\":{wrong},\"failed\":{failed},\"seconds\":{seconds}}}"
     );
-    drop(clusters);
     std::process::exit(i32::from(!all.is_good()));
+}
+
+/// Takes case after case.
+fn work(
+    cases: &[(&str, Case)],
+    seeds: Range<u64>,
+    next: &AtomicUsize,
+    done: &Mutex<Vec<(usize, Found, Duration)>>,
+) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let mut clusters = Clusters::default();
+    while let index = next.fetch_add(1, Ordering::Relaxed)
+        && let Some((name, case)) = cases.get(index)
+    {
+        let (mut found, began) = (Found::default(), Instant::now());
+        for seed in seeds.clone() {
+            found.add(runtime.block_on(one(&mut clusters, name, *case, seed)));
+        }
+        done.lock().map_err(|error| error.to_string())?.push((index, found, began.elapsed()));
+    }
+    Ok(())
 }
 
 fn line(name: &str, seeds: u64, found: &Found, took: Duration) -> String {
@@ -189,7 +219,7 @@ fn line(name: &str, seeds: u64, found: &Found, took: Duration) -> String {
     )
 }
 
-/// Clusters are made for the first case that needs them, and there is one at a time.
+/// Clusters are made for the first case that needs them; one at a time.
 #[derive(Default)]
 struct Clusters {
     current: Option<(Vec<&'static str>, Arc<TestCluster>)>,
@@ -238,7 +268,7 @@ async fn one(clusters: &mut Clusters, name: &str, case: Case, seed: u64) -> Foun
 fn options(case: Case) -> Vec<&'static str> {
     let others: &[&str] = match case {
         Case::Broker(BrokerFault::Cut | BrokerFault::Blackhole) | Case::LongerThanIdle => &["--proxied"],
-        Case::ClockSkew => &["--clock-skew", "2=+3h", "--clock-skew", "3=-2h"],
+        Case::ClockSkew => &["--clock-skew", "2=+3h", "--clock-skew", "3=-50m"],
         Case::TokensExpire | Case::PasswordChanged => {
             return [&["--nodes", "3", "--proxied", "--secure"][..], &SHORT_SESSION, &logins::REAUTHENTICATION]
                 .concat();
@@ -270,7 +300,8 @@ async fn disturb(clusters: &mut Clusters, plan: Plan, case: Case, found: &mut Fo
         Case::TooLarge => records::too_large(&cluster, plan, found).await,
         Case::UnknownFrames => records::unknown_frames(&cluster, plan, found).await,
         Case::TopicDeleted => records::deleted(&cluster, plan, found).await,
-        // A broker whose clock is hours off leads, and then another one does.
+        // A broker whose clock is far off leads, and then another one does. (Brokers take no records that are more than
+        // an hour ahead of their own clock.)
         Case::ClockSkew => brokers::one_broker(&cluster, BrokerFault::LeaderKilled, plan, found).await,
         Case::TokensExpire => logins::tokens(&cluster, plan, found).await,
         Case::PasswordChanged => logins::password(&cluster, plan, found).await,

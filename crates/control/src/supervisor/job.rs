@@ -6,6 +6,7 @@
 use super::job_state::{Deploying, Failed, Failing, Phase, Running, State, Stopped, Stopping, Suspended, To};
 use super::observed::Observed;
 use super::{Desired, Order};
+use crate::duration::format_duration;
 use crate::error::{ControlError, ErrorKind};
 use crate::platform::{Platform, RunningDagger};
 use checkpoint::CheckpointError;
@@ -148,7 +149,8 @@ impl<S: State> Job<S> {
             }
             MayPass::Yes => {
                 tracing::warn!(dagger = %name, reason, again_in = ?self.backoff, "failing");
-                Current::Failing(self.enter(Some(reason), None))
+                let again = format!("{reason}; going on from the last checkpoint in {}", format_duration(self.backoff));
+                Current::Failing(self.enter(Some(again), None))
             }
         }
     }

@@ -5,6 +5,7 @@ use crate::events::{self, Event, PROTO, Place, Total, Window};
 use crate::publisher::{EndWindows, Frame, Publisher, Stream};
 use crate::results::{self, Verdict};
 use crate::server::{Answer, Server, log_file};
+use crate::slow_disk::server_on_slow_disk;
 use crate::test_cluster::TestCluster;
 use crate::{Found, Result};
 use serde_json::{Value, json};
@@ -39,6 +40,8 @@ pub struct Plan {
     pub output_settings: Vec<(&'static str, &'static str)>,
     /// What is in the query in the place of the key.
     pub key_sql: &'static str,
+    /// Time that the server's disk needs for a sync besides its own, in microseconds.
+    pub sync_us: Option<u64>,
     /// The network that is cut is not the publisher's.
     pub publisher_is_beside: bool,
 }
@@ -58,6 +61,7 @@ impl Plan {
             secrets: Vec::new(),
             output_settings: Vec::new(),
             key_sql: "key",
+            sync_us: None,
             publisher_is_beside: false,
         }
     }
@@ -148,6 +152,10 @@ impl Scene {
             }
         }
         let (folder, binary) = (tempfile::tempdir()?, crate::server::binary()?);
+        let binary = match plan.sync_us {
+            Some(sync_us) => server_on_slow_disk(&binary, sync_us, folder.path())?,
+            None => binary,
+        };
         let data = folder.path().join("data");
         let server = Some(Server::start(&binary, &data)?);
         let cluster = Arc::clone(cluster);

@@ -15,6 +15,11 @@ use std::time::{Duration, Instant};
 
 /// Of so many kills one comes while the server starts.
 const ONE_IN_RECOVERY: usize = 3;
+/// Of so many kills one comes as soon as a transaction is seen to be committed, which the disk does not say yet.
+const ONE_AIMED: usize = 2;
+/// Of the disk of every other seed, in microseconds: most kills then meet a checkpoint that is being taken.
+const SYNC_US: u64 = 150_000;
+const AIM_TIME: Duration = Duration::from_secs(5);
 const MARKER_TIMEOUT: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -31,16 +36,22 @@ enum Phase {
     TakenOver,
 }
 
-/// Kills it at random moments, now and then while it starts.
+/// Kills it at random moments, now and then while it starts, and right after commits.
 pub async fn killed(cluster: &Arc<TestCluster>, kills: usize, plan: Plan, found: &mut Found) -> Result<()> {
     let mut random = Random::new(plan.seed);
-    let mut scene = Scene::begin(cluster, plan).await?;
+    let is_transactional = plan.delivery == "exactlyOnce";
+    let sync_us = plan.seed.is_multiple_of(2).then_some(SYNC_US);
+    let mut scene = Scene::begin(cluster, Plan { sync_us, ..plan }).await?;
     let mut phases: BTreeMap<Phase, usize> = BTreeMap::new();
     for kill in 0..kills {
         if kill % ONE_IN_RECOVERY != 0 {
             scene.until("running dagger", |status| status["state"] == "running").await?;
         }
         tokio::time::sleep(Duration::from_millis(random.below(800))).await;
+        if is_transactional && kill % ONE_AIMED == 0 {
+            let marker = CommittedMarker::of(&scene, &scene.plan.daggers()[0])?;
+            tokio::task::spawn_blocking(move || marker.wait_for_next()).await?;
+        }
         scene.kill()?;
         for dagger in scene.plan.daggers() {
             *phases.entry(phase(&scene, &dagger)?).or_default() += 1;
@@ -61,7 +72,7 @@ fn phase(scene: &Scene, dagger: &str) -> Result<Phase> {
         });
         return Ok(if is_taken_over { Phase::TakenOver } else { Phase::Between });
     }
-    let committed = committed(scene, dagger)?;
+    let committed = CommittedMarker::of(scene, dagger)?.number();
     Ok(if committed == record["number"].as_u64() { Phase::Committed } else { Phase::Prepared })
 }
 
@@ -76,18 +87,37 @@ fn last_record(data: &Path, dagger: &str) -> Result<Value> {
     Ok(serde_json::from_slice(&bytes[start..])?)
 }
 
-/// The checkpoint whose results are committed; `None` while that is not decided.
-fn committed(scene: &Scene, dagger: &str) -> Result<Option<u64>> {
-    let mut client = scene.cluster.client()?;
-    client.set("group.id", format!("millrace-{dagger}")).set("isolation.level", "read_committed");
-    let consumer: BaseConsumer = client.create()?;
-    let mut asked = TopicPartitionList::new();
-    asked.add_partition(dagger, 0);
-    let Ok(found) = consumer.committed_offsets(asked, MARKER_TIMEOUT) else { return Ok(None) };
-    Ok(found.elements().first().and_then(|one| match one.offset() {
-        Offset::Offset(number) => u64::try_from(number).ok(),
-        _ => None,
-    }))
+/// What the cluster says of a dagger's last commit.
+struct CommittedMarker {
+    consumer: BaseConsumer,
+    topic: String,
+}
+
+impl CommittedMarker {
+    fn of(scene: &Scene, dagger: &str) -> Result<Self> {
+        let mut client = scene.cluster.client()?;
+        client.set("group.id", format!("millrace-{dagger}")).set("isolation.level", "read_committed");
+        // While the end of a transaction is on its way the client asks again by itself.
+        client.set("retry.backoff.ms", "2").set("retry.backoff.max.ms", "5");
+        Ok(Self { consumer: client.create()?, topic: dagger.to_owned() })
+    }
+
+    /// The checkpoint whose results are committed; `None` while that is not decided.
+    fn number(&self) -> Option<u64> {
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition(&self.topic, 0);
+        let found = self.consumer.committed_offsets(asked, MARKER_TIMEOUT).ok()?;
+        match found.elements().first()?.offset() {
+            Offset::Offset(number) => u64::try_from(number).ok(),
+            _ => None,
+        }
+    }
+
+    /// Asks as fast as the cluster answers.
+    fn wait_for_next(&self) {
+        let (first, deadline) = (self.number(), Instant::now() + AIM_TIME);
+        while Instant::now() < deadline && self.number().is_none_or(|number| Some(number) == first) {}
+    }
 }
 
 /// The server sleeps, another one takes over on a copy of its data, and it wakes up again.
