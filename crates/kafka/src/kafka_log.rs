@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use log::{
-    Ack, LogError, NewRecord, PartitionReader, PartitionStatus, TopicConfig, TopicDescription, TopicLog, TopicShape,
-    check_topic_name,
+    Ack, BufferPool, LogError, NewRecord, PartitionReader, PartitionStatus, TopicConfig, TopicDescription, TopicLog,
+    TopicShape, check_topic_name,
 };
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -48,6 +48,8 @@ pub(crate) struct Shared {
     /// Asks for what is there; reads no records.
     asking: BaseConsumer<ClientEvents>,
     consumers: Consumers,
+    /// Of slabs.
+    buffers: BufferPool,
     members: GroupMembers,
     admin: Mutex<Option<Arc<AdminClient<ClientEvents>>>>,
     publisher: Mutex<Option<FutureProducer<ClientEvents>>>,
@@ -91,6 +93,7 @@ impl KafkaLog {
             events,
             asking,
             consumers,
+            buffers: BufferPool::default(),
             members: GroupMembers::default(),
             admin: Mutex::default(),
             publisher: Mutex::default(),
@@ -569,6 +572,10 @@ impl Shared {
             }
         }
         failed
+    }
+
+    pub(crate) fn buffers(&self) -> &BufferPool {
+        &self.buffers
     }
 
     fn unknown(&self, topic: &str) -> LogError {

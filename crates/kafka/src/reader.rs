@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use log::{LogError, NULL_SPAN, POLL_BYTES_MAX, PartitionReader, RecordIndex, Slab, encode_headers};
+use log::{
+    BufferPool, LogError, NULL_SPAN, POLL_BYTES_MAX, PartitionReader, ReadBuffer, RecordIndex, Slab, encode_headers,
+};
 use rdkafka_sys::rd_kafka_resp_err_t;
 
 use crate::consumers::Assignment;
@@ -25,6 +26,8 @@ pub(crate) struct KafkaReader {
     next_offset: i64,
     end_offset: i64,
     record_bytes: usize,
+    /// Bytes and records of the slab before: the next one gets room for as much.
+    former: (usize, usize),
     /// Met behind records that were given first.
     failed: Option<(rd_kafka_resp_err_t, String)>,
 }
@@ -47,6 +50,7 @@ impl KafkaReader {
             next_offset: offset,
             end_offset,
             record_bytes: RECORD_BYTES_GUESS,
+            former: (0, 0),
             failed: None,
         }
     }
@@ -55,15 +59,19 @@ impl KafkaReader {
     fn take(&mut self, max_bytes: usize) -> Option<Slab> {
         let mut filling = Filling::new();
         let mut ended_at = None;
-        while self.failed.is_none() && filling.data.len() < max_bytes {
-            let room = (max_bytes - filling.data.len()) / self.record_bytes.max(1);
-            let before = (filling.data.len(), filling.records.len());
+        while self.failed.is_none() && filling.data.bytes.len() < max_bytes {
+            let room = (max_bytes - filling.data.bytes.len()) / self.record_bytes.max(1);
+            let before = (filling.data.bytes.len(), filling.records.len());
             let (next_offset, failed) = (&mut self.next_offset, &mut self.failed);
+            let (buffers, former) = (self.log.buffers(), self.former);
             let count = self.assignment.queue.drain(room.max(1), |taken| match taken {
                 Taken::Record(record) => {
                     // What comes again after a reconnection has been taken already.
                     if record.offset() >= *next_offset && failed.is_none() {
                         *next_offset = record.offset() + 1;
+                        if filling.records.is_empty() {
+                            filling.reserve(buffers, former);
+                        }
                         filling.push(&record);
                         ended_at = None;
                     }
@@ -77,7 +85,7 @@ impl KafkaReader {
                 }
             });
             let records = filling.records.len() - before.1;
-            if let Some(bytes) = (filling.data.len() - before.0).checked_div(records) {
+            if let Some(bytes) = (filling.data.bytes.len() - before.0).checked_div(records) {
                 self.record_bytes = bytes.max(1);
             }
             if count == 0 {
@@ -85,6 +93,9 @@ impl KafkaReader {
             }
         }
         let is_empty = filling.records.is_empty();
+        if !is_empty {
+            self.former = (filling.data.bytes.len(), filling.records.len());
+        }
         if is_empty && ended_at.is_none() {
             return None;
         }
@@ -139,7 +150,7 @@ impl PartitionReader for KafkaReader {
 
 /// A slab that is being filled.
 struct Filling {
-    data: Vec<u8>,
+    data: ReadBuffer,
     records: RecordIndex,
     now_ms: i64,
 }
@@ -148,10 +159,15 @@ impl Filling {
     fn new() -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
-            data: Vec::new(),
+            data: ReadBuffer::default(),
             records: RecordIndex::default(),
             now_ms: i64::try_from(now.as_millis()).unwrap_or(i64::MAX),
         }
+    }
+
+    fn reserve(&mut self, buffers: &BufferPool, (bytes, records): (usize, usize)) {
+        self.data = buffers.take_empty(bytes);
+        self.records.reserve(records);
     }
 
     fn push(&mut self, record: &Record<'_>) {
@@ -164,24 +180,24 @@ impl Filling {
         self.records.keys.push(key);
         self.records.values.push(value);
         let headers = record.headers();
-        let start = self.data.len() as u32;
-        encode_headers(&mut self.data, headers.iter().map(|(name, value)| (name.as_str(), value.as_ref())));
-        self.records.headers.push((start, self.data.len() as u32 - start));
+        let start = self.data.bytes.len() as u32;
+        encode_headers(&mut self.data.bytes, headers.iter().map(|(name, value)| (name.as_str(), value.as_ref())));
+        self.records.headers.push((start, self.data.bytes.len() as u32 - start));
     }
 
     fn append(&mut self, bytes: Option<&[u8]>) -> (u32, u32) {
-        let start = self.data.len() as u32;
+        let start = self.data.bytes.len() as u32;
         match bytes {
             None => (0, NULL_SPAN),
             Some(bytes) => {
-                self.data.extend_from_slice(bytes);
+                self.data.bytes.extend_from_slice(bytes);
                 (start, bytes.len() as u32)
             }
         }
     }
 
     fn into_slab(self, topic: &Arc<str>, partition: u32, next_offset: i64, end_offset: i64) -> Slab {
-        let (data, records) = (Bytes::from(self.data), self.records);
+        let (data, records) = (self.data.into_bytes(), self.records);
         Slab { topic: Arc::clone(topic), partition, data, records, next_offset, end_offset }
     }
 }

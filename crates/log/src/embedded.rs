@@ -31,7 +31,6 @@ use crate::topic_log::{Ack, NewRecord, PartitionReader, TopicLog};
 
 mod append;
 mod batch;
-mod buffer_pool;
 mod catalog;
 mod disk;
 mod io_threads;

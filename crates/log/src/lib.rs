@@ -8,6 +8,7 @@
 //! What it is not: it does not know what is in a record (no schema, no protobuf, no SQL).
 
 mod batch_builder;
+mod buffer_pool;
 mod clock;
 mod embedded;
 mod error;
@@ -19,6 +20,7 @@ mod topic;
 mod topic_log;
 
 pub use batch_builder::BatchBuilder;
+pub use buffer_pool::{BufferPool, ReadBuffer};
 pub use clock::{Clock, ManualClock, SystemClock};
 #[doc(hidden)]
 pub use embedded::{DiskFaults, WriteFault};

@@ -18,7 +18,7 @@ use kafka::{ClusterConfig, Compression, KafkaLog};
 use log::{TopicConfig, TopicLog};
 use rustix::time::{ClockId, clock_gettime};
 
-/// The allocator of the shipped binary. The client has the C library's.
+/// The allocator of the shipped binary, for the C library of the client, too.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

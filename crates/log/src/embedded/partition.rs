@@ -8,13 +8,13 @@ use tokio::sync::watch;
 
 use super::append::Appender;
 use super::batch::first_record_since;
-use super::buffer_pool::BufferPool;
 use super::disk::Disk;
 use super::io_threads::IoThreads;
 use super::produce::ProduceQueue;
 use super::recovery::RecoveredPartition;
 use super::segment::{Segment, Step, Walk};
 use super::{Durability, batch};
+use crate::buffer_pool::BufferPool;
 use crate::clock::Clock;
 use crate::error::LogError;
 use crate::topic::{PartitionStatus, TopicConfig};

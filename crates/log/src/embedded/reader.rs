@@ -11,10 +11,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::batch::{BadBatch, BatchHeader, HEADER_BYTES, check_batch, index_records};
-use super::buffer_pool::ReadBuffer;
 use super::disk::{read_at, read_cached_at};
 use super::partition::{Bounds, Partition, Place, Standing};
 use super::segment::Segment;
+use crate::buffer_pool::ReadBuffer;
 use crate::error::LogError;
 use crate::limits::POLL_BYTES_MAX;
 use crate::slab::{RecordIndex, Slab};

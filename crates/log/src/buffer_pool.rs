@@ -9,13 +9,15 @@ const POOLED_BYTES_MAX: usize = 16 << 20;
 /// Smaller buffers are left to the allocator.
 const POOLED_BUFFER_BYTES_MIN: usize = 64 << 10;
 
+/// Buffers that wait for their next use. Clones share them.
 #[derive(Clone, Default)]
-pub(crate) struct BufferPool {
+pub struct BufferPool {
     idle: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
-/// A buffer of initialised bytes.
-pub(crate) struct ReadBuffer {
+/// A buffer of initialised bytes, which goes back when it is dropped.
+#[derive(Default)]
+pub struct ReadBuffer {
     pub bytes: Vec<u8>,
     pool: BufferPool,
 }
@@ -27,6 +29,13 @@ impl BufferPool {
             .unwrap_or_else(|| vec![0; length]);
         bytes.truncate(length);
         ReadBuffer { bytes, pool: self.clone() }
+    }
+
+    /// A buffer without content that has room for `capacity` bytes.
+    pub fn take_empty(&self, capacity: usize) -> ReadBuffer {
+        let mut buffer = self.take(capacity);
+        buffer.bytes.clear();
+        buffer
     }
 
     /// The smallest that fits, unless even that is far too great.
