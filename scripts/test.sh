@@ -22,11 +22,11 @@ fi
 
 cargo fmt --all --check
 (cd web && npm run --silent check && npm run --silent test)
-scripts/kafka/with_kafka.sh --secure --acl -- scripts/tests_with_kafka.sh
+scripts/kafka/with_kafka.sh --quick --secure --acl -- scripts/tests_with_kafka.sh
 CODEC_TESTEE=$PWD/target/release/examples/conformance_testee tests/conformance/run.sh
 tests/independent/run.sh
 tests/oidc/run.sh
 tests/kafka/interchange/run.sh
 scripts/faults.sh kafka-fast
-scripts/kafka/with_kafka.sh --secure -- scripts/e2e.sh access.spec.ts dagger.spec.ts file.spec.ts flow.spec.ts frame.spec.ts \
+scripts/kafka/with_kafka.sh --quick --secure -- scripts/e2e.sh access.spec.ts dagger.spec.ts file.spec.ts flow.spec.ts frame.spec.ts \
   kafka.spec.ts preview.spec.ts rest.spec.ts settings.spec.ts topic.spec.ts

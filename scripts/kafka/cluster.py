@@ -111,6 +111,7 @@ def asked(options: argparse.Namespace) -> dict:
         "proxied": options.proxied,
         "properties": dict(options.property),
         "heap": options.heap,
+        "quick": options.quick,
     }
 
 
@@ -269,6 +270,7 @@ def arguments() -> argparse.ArgumentParser:
     making.add_argument("--acl", action="store_true", help="bob may do only what ACLs give him")
     making.add_argument("--proxied", action="store_true", help="for cut, blackhole and heal")
     making.add_argument("--property", action="append", default=[], type=property_value, metavar="NAME=VALUE")
+    making.add_argument("--quick", action="store_true", help="less compiling in the brokers: they start sooner and are slower")
     making.add_argument("--heap", default="384m", help="of each node; default 384m")
     making.add_argument("--while", dest="while_pid", type=int, metavar="PID", help="take it down when this process is gone")
     making.add_argument("--clock-skew", action="append", default=[], type=of_node, metavar="NODE=+2h")

@@ -4,5 +4,5 @@
 # Needs `cargo build --release --workspace --examples` and the jars of Kafka (fetched on first use).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-exec "$here/../../scripts/kafka/with_kafka.sh" --nodes 3 --secure --property broker.session.timeout.ms=3000 -- \
+exec "$here/../../scripts/kafka/with_kafka.sh" --quick --nodes 3 --secure --property broker.session.timeout.ms=3000 -- \
   "$here/python.sh" "$here/city.py" "${1:-5}"

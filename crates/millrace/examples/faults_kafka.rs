@@ -270,12 +270,12 @@ fn options(case: Case) -> Vec<&'static str> {
         Case::Broker(BrokerFault::Cut | BrokerFault::Blackhole) | Case::LongerThanIdle => &["--proxied"],
         Case::ClockSkew => &["--clock-skew", "2=+3h", "--clock-skew", "3=-50m"],
         Case::TokensExpire | Case::PasswordChanged => {
-            return [&["--nodes", "3", "--proxied", "--secure"][..], &SHORT_SESSION, &logins::REAUTHENTICATION]
+            return [&["--quick", "--nodes", "3", "--proxied", "--secure"][..], &SHORT_SESSION, &logins::REAUTHENTICATION]
                 .concat();
         }
         _ => &[],
     };
-    [&["--nodes", "3"][..], &SHORT_SESSION, others].concat()
+    [&["--quick", "--nodes", "3"][..], &SHORT_SESSION, others].concat()
 }
 
 async fn disturb(clusters: &mut Clusters, plan: Plan, case: Case, found: &mut Found) -> Result<()> {
