@@ -24,7 +24,7 @@ pub(crate) struct GroupMember {
 }
 
 impl GroupMember {
-    pub(crate) fn new(config: &ClusterConfig, events: &ClientEvents, group: &str) -> Result<Self, KafkaError> {
+    fn new(config: &ClusterConfig, events: &ClientEvents, group: &str) -> Result<Self, KafkaError> {
         let mut client = config.client();
         // What is committed within a transaction that is still open is waited for.
         client.set("group.id", group).set("enable.auto.commit", "false").set("isolation.level", "read_committed");
@@ -49,7 +49,7 @@ impl GroupMember {
     }
 
     /// Does not wait for the answer.
-    fn write(&self, offsets: &TopicPartitionList) -> Result<(), KafkaError> {
+    pub(crate) fn write(&self, offsets: &TopicPartitionList) -> Result<(), KafkaError> {
         self.serve_events();
         self.consumer.commit(offsets, CommitMode::Async)
     }
@@ -60,7 +60,7 @@ impl GroupMember {
     }
 }
 
-/// The clients that write offsets, one for each group.
+/// One client for each group.
 #[derive(Default)]
 pub(crate) struct GroupMembers {
     by_group: Mutex<HashMap<String, (Arc<GroupMember>, Instant)>>,
@@ -68,27 +68,19 @@ pub(crate) struct GroupMembers {
 
 impl GroupMembers {
     /// Makes the client if it is not there.
-    pub(crate) fn write(
+    pub(crate) fn member(
         &self,
         (config, events): (&ClusterConfig, &ClientEvents),
         group: &str,
-        offsets: &TopicPartitionList,
-    ) -> Result<(), KafkaError> {
-        let member = {
-            let mut members = self.by_group.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            match members.get_mut(group) {
-                Some((member, used)) => {
-                    *used = Instant::now();
-                    Arc::clone(member)
-                }
-                None => {
-                    let member = Arc::new(GroupMember::new(config, events, group)?);
-                    members.insert(group.to_owned(), (Arc::clone(&member), Instant::now()));
-                    member
-                }
-            }
-        };
-        member.write(offsets)
+    ) -> Result<Arc<GroupMember>, KafkaError> {
+        let mut members = self.by_group.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if let Some((member, used)) = members.get_mut(group) {
+            *used = Instant::now();
+            return Ok(Arc::clone(member));
+        }
+        let member = Arc::new(GroupMember::new(config, events, group)?);
+        members.insert(group.to_owned(), (Arc::clone(&member), Instant::now()));
+        Ok(member)
     }
 
     /// Serves all, and closes those that nobody uses.

@@ -21,7 +21,7 @@ use crate::admin;
 use crate::client_events::ClientEvents;
 use crate::cluster_config::{ClusterConfig, ConfigError};
 use crate::consumers::Consumers;
-use crate::group_offsets::GroupMembers;
+use crate::group_offsets::{GroupMember, GroupMembers};
 use crate::problem::{Problem, ProblemKind};
 use crate::reader::KafkaReader;
 
@@ -112,6 +112,11 @@ impl KafkaLog {
 
     pub(crate) fn events(&self) -> &ClientEvents {
         &self.0.events
+    }
+
+    /// The client that reads and writes a group's offsets.
+    pub(crate) fn member(&self, group: &str) -> Result<Arc<GroupMember>, KafkaError> {
+        self.0.member(group)
     }
 
     pub fn config(&self) -> &ClusterConfig {
@@ -362,7 +367,7 @@ impl TopicLog for KafkaLog {
                     list.add_partition_offset(topic, *partition as i32, Offset::Offset(*offset))
                         .map_err(|error| shared.error(error))?;
                 }
-                let written = shared.members.write((&shared.config, &shared.events), &group, &list);
+                let written = shared.member(&group).and_then(|member| member.write(&list));
                 written.map_err(|error| shared.error(error))
             })
             .await
@@ -572,6 +577,10 @@ impl Shared {
             }
         }
         failed
+    }
+
+    fn member(&self, group: &str) -> Result<Arc<GroupMember>, KafkaError> {
+        self.members.member((&self.config, &self.events), group)
     }
 
     pub(crate) fn buffers(&self) -> &BufferPool {

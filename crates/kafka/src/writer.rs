@@ -14,12 +14,13 @@ use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_resp_err_t;
 
 use crate::client_events::ClientEvents;
-use crate::group_offsets::GroupMember;
 use crate::kafka_log::{KafkaLog, REQUEST_TIMEOUT};
 use crate::problem::ProblemKind;
 
 /// Longest wait for the cluster within one call; what is not done by then is told, and tried again or given up.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
+/// Longest wait to see that a coordinator is there.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest time that a transaction may be open before the cluster aborts it, and what the cluster allows by default.
 pub const TRANSACTION_TIMEOUT_MIN: Duration = Duration::from_secs(60);
 pub const TRANSACTION_TIMEOUT_MAX: Duration = Duration::from_secs(900);
@@ -268,6 +269,7 @@ impl Writer {
     /// was written up to that checkpoint.
     pub fn prepare(&self, marker: &Marker) -> Result<(), WriteError> {
         self.flush()?;
+        self.coordinator_answers()?;
         let metadata = format!("{}:{}", marker.lineage, marker.checkpoint);
         let mut offsets = rdkafka::TopicPartitionList::with_capacity(1);
         let offset = rdkafka::Offset::Offset(i64::try_from(marker.checkpoint).unwrap_or(i64::MAX));
@@ -289,6 +291,19 @@ impl Writer {
                 native_result(error)
             }
         })
+    }
+
+    /// While the group's coordinator is down, `rd_kafka_send_offsets_to_transaction` waits for it without any limit
+    /// (librdkafka 2.12 keeps none in `rd_kafka_coord_req`, 2.16 neither) and connects to it thousands of times a second.
+    fn coordinator_answers(&self) -> Result<(), WriteError> {
+        let answer =
+            self.log.member(&self.group).and_then(|member| member.metadata(&self.options.topic, 0, PROBE_TIMEOUT));
+        match answer {
+            Err(error) if error.rdkafka_error_code() != Some(UNSTABLE) => {
+                Err(self.not_yet(&format!("the coordinator of group {} does not answer ({error})", self.group)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Makes what was prepared visible, and begins the next transaction.
@@ -316,8 +331,7 @@ impl Writer {
 
     /// The checkpoint whose results the topic has, all of them and nothing more.
     pub fn committed(&self) -> Result<Option<Marker>, WriteError> {
-        let refused = |error: KafkaError| WriteError::TryAgain(self.in_cluster(&error.to_string()));
-        let member = GroupMember::new(self.log.config(), self.log.events(), &self.group).map_err(refused)?;
+        let member = self.log.member(&self.group).map_err(|error| self.not_yet(&error.to_string()))?;
         let deadline = Instant::now() + CALL_TIMEOUT;
         let found = loop {
             match member.metadata(&self.options.topic, 0, REQUEST_TIMEOUT) {

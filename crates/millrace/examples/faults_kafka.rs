@@ -270,8 +270,12 @@ fn options(case: Case) -> Vec<&'static str> {
         Case::Broker(BrokerFault::Cut | BrokerFault::Blackhole) | Case::LongerThanIdle => &["--proxied"],
         Case::ClockSkew => &["--clock-skew", "2=+3h", "--clock-skew", "3=-50m"],
         Case::TokensExpire | Case::PasswordChanged => {
-            return [&["--quick", "--nodes", "3", "--proxied", "--secure"][..], &SHORT_SESSION, &logins::REAUTHENTICATION]
-                .concat();
+            return [
+                &["--quick", "--nodes", "3", "--proxied", "--secure"][..],
+                &SHORT_SESSION,
+                &logins::REAUTHENTICATION,
+            ]
+            .concat();
         }
         _ => &[],
     };

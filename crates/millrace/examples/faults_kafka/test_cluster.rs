@@ -5,6 +5,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -96,12 +97,20 @@ impl TestCluster {
         Ok(self.client()?.create()?)
     }
 
+    /// On all brokers: one that has just come back may not count yet.
     pub async fn create_topic(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) -> Result<()> {
         let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(-1));
         let topic = settings.iter().fold(topic, |topic, (name, value)| topic.set(name, value));
-        let answers = self.admin()?.create_topics([&topic], &AdminOptions::new()).await?;
-        answers.into_iter().next().ok_or("no answer")?.map_err(|(name, code)| format!("{name}: {code}"))?;
-        Ok(())
+        let deadline = Instant::now() + IN_SYNC_TIMEOUT;
+        loop {
+            let answers = self.admin()?.create_topics([&topic], &AdminOptions::new()).await?;
+            match answers.into_iter().next().ok_or("no answer")? {
+                Err((_, RDKafkaErrorCode::InvalidReplicationFactor)) if Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                made => return Ok(made.map(drop).map_err(|(name, code)| format!("{name}: {code}"))?),
+            }
+        }
     }
 
     pub async fn delete_topic(&self, name: &str) -> Result<()> {
