@@ -83,7 +83,7 @@ impl Publisher {
     pub fn start(mut client: ClientConfig, stream: Stream) -> Result<Self> {
         client
             .set("enable.idempotence", "true")
-            .set("linger.ms", "5")
+            .set("linger.ms", "50")
             .set("topic.metadata.refresh.interval.ms", "2000")
             .set("message.timeout.ms", "300000");
         let deliveries = Deliveries::default();
