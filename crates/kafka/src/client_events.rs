@@ -143,7 +143,8 @@ impl ClientContext for ClientEvents {
                 if statistics.some_broker_answers() {
                     self.works();
                 }
-                *lock(&self.client.statistics) = Some(Arc::new(statistics));
+                let mut former = lock(&self.client.statistics);
+                *former = Some(Arc::new(statistics.following(former.as_deref())));
             }
             Err(error) => tracing::warn!(cluster = %self.cluster, %error, "librdkafka's statistics cannot be read"),
         }

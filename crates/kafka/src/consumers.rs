@@ -13,7 +13,7 @@ use crate::client_events::ClientEvents;
 use crate::cluster_config::ClusterConfig;
 use crate::kafka_log::cluster_error;
 use crate::queue::PartitionQueue;
-use crate::statistics;
+use crate::statistics::{self, HeldBack};
 
 /// Most partitions that share a consumer.
 const PARTITIONS_PER_CONSUMER: usize = 256;
@@ -119,6 +119,12 @@ impl Consumers {
         let consumer = client.create_with_context(events.clone());
         let consumer = consumer.map_err(|error| cluster_error(&self.config.name, error))?;
         Ok(Member { consumer: Arc::new(consumer), events, assigned: Mutex::default() })
+    }
+
+    /// The partition of a topic whose records have waited longest for the end of a transaction.
+    pub(crate) fn held_back(&self, topic: &str) -> Option<HeldBack> {
+        let members = lock(&self.members);
+        members.iter().filter_map(|member| member.events.statistics()?.held_back(topic)).max_by_key(|held| held.waits)
     }
 
     /// Consumers without a partition hold connections for nothing.

@@ -34,6 +34,8 @@ const PROPAGATION_INTERVAL: Duration = Duration::from_millis(100);
 const SHAPE_AGE_MAX: Duration = Duration::from_secs(2);
 /// Longest time that a published record tries to be delivered before its publisher is told that it was not.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(30);
+/// Transactions last a minute at most unless somebody has set more; then people want to know what a dagger waits for.
+const HELD_BACK_TOLD: Duration = Duration::from_secs(120);
 /// How often a cluster's own client is looked at, and consumers without a reader are closed.
 const EVENTS_INTERVAL: Duration = Duration::from_millis(100);
 const IDLE_CONSUMERS_INTERVAL: Duration = Duration::from_secs(30);
@@ -353,9 +355,19 @@ impl TopicLog for KafkaLog {
         self.open_as(topic, topic, partition, offset).await
     }
 
-    fn problem(&self, _topic: &str) -> Option<String> {
-        let problem = self.0.events.problem()?;
-        Some(format!("Kafka cluster {:?}: {}; trying again", self.0.config.name, problem))
+    fn problem(&self, topic: &str) -> Option<String> {
+        let cluster = &self.0.config.name;
+        if let Some(problem) = self.0.events.problem() {
+            return Some(format!("Kafka cluster {cluster:?}: {problem}; trying again"));
+        }
+        let held = self.0.consumers.held_back(topic).filter(|held| held.waits >= HELD_BACK_TOLD)?;
+        Some(format!(
+            "Kafka cluster {cluster:?}: what {topic}/{} has from offset {} on has waited {} minutes for somebody's \
+             transaction to end; if its producer is gone, end it with `kafka-transactions.sh find-hanging` and `abort`",
+            held.partition,
+            held.offset,
+            held.waits.as_secs() / 60,
+        ))
     }
 
     async fn publish_positions(&self, group: &str, positions: &[(Arc<str>, u32, i64)]) -> Result<(), LogError> {

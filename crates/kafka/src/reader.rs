@@ -141,9 +141,8 @@ impl PartitionReader for KafkaReader {
 
     fn is_current(&self) -> bool {
         let Some(statistics) = self.assignment.events.statistics() else { return false };
-        // Behind the last stable offset records wait for the end of a transaction.
         let known = statistics.partition(&self.on_cluster, self.partition);
-        let is_held_back = known.is_some_and(|known| known.ls_offset < known.hi_offset);
+        let is_held_back = known.is_some_and(|known| known.is_held_back());
         statistics.leader_answers(&self.on_cluster, self.partition) && !is_held_back
     }
 }

@@ -17,6 +17,17 @@ pub(crate) struct Statistics {
     /// Brokers by id: since when nothing has come from them, when this was taken.
     silent: HashMap<i32, Duration>,
     leaders: HashMap<String, HashMap<i32, PartitionStatistics>>,
+    /// By topic and partition: since when the last stable offset has stood before the end.
+    held: HashMap<(String, i32), Instant>,
+}
+
+/// A partition whose records wait for the end of somebody's transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HeldBack {
+    pub partition: i32,
+    /// The first that waits.
+    pub offset: i64,
+    pub waits: Duration,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -28,6 +39,13 @@ pub(crate) struct PartitionStatistics {
     pub hi_offset: i64,
     #[serde(default = "no_offset")]
     pub ls_offset: i64,
+}
+
+impl PartitionStatistics {
+    /// Behind the last stable offset records wait for the end of a transaction.
+    pub(crate) fn is_held_back(&self) -> bool {
+        0 <= self.ls_offset && self.ls_offset < self.hi_offset
+    }
 }
 
 fn none() -> i32 {
@@ -77,7 +95,31 @@ impl Statistics {
             taken: Instant::now(),
             silent: silent.collect(),
             leaders: document.topics.into_iter().map(|(name, topic)| (name, partitions(topic))).collect(),
+            held: HashMap::new(),
         })
+    }
+
+    /// With what the former ones tell of how long records have waited.
+    pub(crate) fn following(mut self, former: Option<&Statistics>) -> Self {
+        for (topic, partitions) in &self.leaders {
+            for (id, partition) in partitions.iter().filter(|(_, partition)| partition.is_held_back()) {
+                let key = (topic.clone(), *id);
+                let since = former.and_then(|former| {
+                    let is_same = former.leaders.get(topic)?.get(id)?.ls_offset == partition.ls_offset;
+                    if is_same { former.held.get(&key).copied() } else { None }
+                });
+                self.held.insert(key, since.unwrap_or(self.taken));
+            }
+        }
+        self
+    }
+
+    /// The partition of a topic that has waited longest.
+    pub(crate) fn held_back(&self, topic: &str) -> Option<HeldBack> {
+        let of_topic = self.held.iter().filter(|((name, _), _)| name == topic);
+        let ((_, partition), since) = of_topic.min_by_key(|(_, since)| **since)?;
+        let offset = self.leaders.get(topic)?.get(partition)?.ls_offset;
+        Some(HeldBack { partition: *partition, offset, waits: self.taken.duration_since(*since) })
     }
 
     pub(crate) fn partition(&self, topic: &str, partition: u32) -> Option<&PartitionStatistics> {
@@ -117,5 +159,25 @@ mod tests {
             statistics.partition("t", 0).map(|partition| (partition.hi_offset, partition.ls_offset)),
             Some((5, 4))
         );
+    }
+
+    #[test]
+    fn records_wait_for_as_long_as_the_last_stable_offset_stands() {
+        let at = |ls_offset: i64, seconds: u64| {
+            let json = format!(
+                r#"{{"topics":{{"t":{{"partitions":{{"0":{{"leader":1,"hi_offset":9,"ls_offset":{ls_offset}}}}}}}}}}}"#
+            );
+            let mut statistics = Statistics::parse(json.as_bytes()).unwrap();
+            statistics.taken += Duration::from_secs(seconds);
+            statistics
+        };
+        let first = at(4, 0).following(None);
+        let second = at(4, 70).following(Some(&first));
+        let waits = second.held_back("t").unwrap();
+        assert_eq!((waits.partition, waits.offset, waits.waits.as_secs()), (0, 4, 70));
+        let third = at(6, 80).following(Some(&second));
+        assert_eq!(third.held_back("t").map(|waits| waits.waits.as_secs()), Some(0));
+        assert_eq!(at(9, 90).following(Some(&third)).held_back("t"), None);
+        assert_eq!(second.held_back("other"), None);
     }
 }
