@@ -61,6 +61,8 @@ def sizes(nodes: int) -> dict[str, str]:
         "num.partitions": "1",
         "default.replication.factor": str(min(nodes, 3)),
         "min.insync.replicas": "2" if nodes >= 3 else "1",
+        # A broker that is merely slow is not taken for dead, also where tests shorten its session to a few seconds.
+        "broker.heartbeat.interval.ms": "500",
         "group.initial.rebalance.delay.ms": "0",
         "group.min.session.timeout.ms": "1000",
         "auto.create.topics.enable": "false",

@@ -1,9 +1,12 @@
 """Disks of a few megabytes for brokers that shall run out of room: a tmpfs on the folder with a broker's data."""
 
 import subprocess
+import time
 from pathlib import Path
 
 from node import ClusterError
+
+RELEASED_SECONDS_MAX = 10
 
 
 def mount(folder: Path, size: str) -> None:
@@ -19,8 +22,15 @@ def grow(folder: Path, size: str) -> None:
 
 
 def unmount(folder: Path) -> None:
-    if folder.is_mount():
-        run(["umount", str(folder)])
+    """A broker that was killed holds its files for another moment."""
+    deadline = time.monotonic() + RELEASED_SECONDS_MAX
+    while folder.is_mount():
+        try:
+            run(["umount", str(folder)])
+        except ClusterError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def run(command: list[str]) -> None:

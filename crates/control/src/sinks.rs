@@ -5,8 +5,12 @@ pub mod log;
 pub mod series;
 pub mod topic;
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+/// An answer that takes longer is told.
+const WAIT_TOLD: Duration = Duration::from_secs(5);
 
 /// What a sink has taken and refused since the dagger was started. No row is lost without being counted here.
 #[derive(Debug, Default)]
@@ -15,6 +19,21 @@ pub struct SinkCounters {
     refused: AtomicU64,
     last_refusal: Mutex<Option<String>>,
     notice: Mutex<Option<String>>,
+    /// Whose answer is awaited, and since when.
+    awaited: Mutex<Option<(String, Instant)>>,
+}
+
+/// As long as it is there, an answer is awaited.
+pub struct Awaiting(Arc<SinkCounters>);
+
+impl Drop for Awaiting {
+    fn drop(&mut self) {
+        *lock(&self.0.awaited) = None;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 impl SinkCounters {
@@ -27,16 +46,28 @@ impl SinkCounters {
     }
 
     pub fn last_refusal(&self) -> Option<String> {
-        self.last_refusal.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+        lock(&self.last_refusal).clone()
     }
 
     /// What somebody who looks for the results should know.
     pub fn notice(&self) -> Option<String> {
-        self.notice.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
+        lock(&self.notice).clone()
+    }
+
+    /// What keeps results from getting on while a call does not come back.
+    pub fn delay(&self) -> Option<String> {
+        let awaited = lock(&self.awaited);
+        let (whom, since) = awaited.as_ref().filter(|(_, since)| since.elapsed() >= WAIT_TOLD)?;
+        Some(format!("{whom} has not answered for {} s; waiting", since.elapsed().as_secs()))
+    }
+
+    fn awaiting(self: &Arc<Self>, whom: String) -> Awaiting {
+        *lock(&self.awaited) = Some((whom, Instant::now()));
+        Awaiting(Arc::clone(self))
     }
 
     fn set_notice(&self, notice: String) {
-        *self.notice.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(notice);
+        *lock(&self.notice) = Some(notice);
     }
 
     fn add_written(&self, rows: u64) {
@@ -45,6 +76,24 @@ impl SinkCounters {
 
     fn add_refused(&self, rows: u64, why: String) {
         self.refused.fetch_add(rows, Ordering::Relaxed);
-        *self.last_refusal.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(why);
+        *lock(&self.last_refusal) = Some(why);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_long_wait_is_told() {
+        let counters = Arc::new(SinkCounters::default());
+        let awaiting = counters.awaiting("Kafka cluster \"kafka\"".to_owned());
+        assert_eq!(counters.delay(), None);
+        if let Some((_, since)) = lock(&counters.awaited).as_mut() {
+            *since -= Duration::from_secs(12);
+        }
+        assert_eq!(counters.delay().as_deref(), Some("Kafka cluster \"kafka\" has not answered for 12 s; waiting"));
+        drop(awaiting);
+        assert_eq!(counters.delay(), None);
     }
 }

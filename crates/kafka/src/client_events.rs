@@ -1,9 +1,11 @@
 //! What a client tells beside records: why a connection fails, which brokers answer, which records were not delivered.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::ffi::{CStr, CString, c_char};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
@@ -18,6 +20,12 @@ use crate::cluster_config::TokenSource;
 use crate::problem::{Problem, ProblemKind};
 use crate::statistics::Statistics;
 
+/// For so long after an outage those who publish may not have noticed that it is over: librdkafka waits up to 10 s between
+/// two attempts to connect (`reconnect.backoff.max.ms`), and then some for the metadata.
+const PUBLISHERS_COME_BACK: Duration = Duration::from_secs(20);
+/// A leader that did not answer so long ago is still one that does not answer.
+const OUTAGE_LASTS: Duration = Duration::from_secs(3);
+
 /// The context of every client. Cheap to clone: clones share what they know.
 #[derive(Clone)]
 pub(crate) struct ClientEvents {
@@ -25,7 +33,31 @@ pub(crate) struct ClientEvents {
     tokens: Option<Arc<dyn TokenSource>>,
     /// Of the cluster as a whole.
     problem: Arc<Mutex<Option<Problem>>>,
+    /// Of partitions that are being read, by topic and partition.
+    outages: Arc<Mutex<HashMap<(String, i32), Outage>>>,
     client: Arc<OneClient>,
+}
+
+/// The leader of a partition did not answer, or it became another one.
+struct Outage {
+    last: Instant,
+    /// Who does not answer, as `host:port/id`.
+    silent: Option<String>,
+}
+
+impl Outage {
+    fn new(silent: Option<String>) -> Self {
+        Self { last: Instant::now(), silent }
+    }
+
+    /// Who does not answer at present.
+    fn silent(&self) -> Option<&str> {
+        self.silent.as_deref().filter(|_| self.last.elapsed() < OUTAGE_LASTS)
+    }
+
+    fn is_noticed_by_all(&self) -> bool {
+        self.last.elapsed() >= PUBLISHERS_COME_BACK
+    }
 }
 
 /// What belongs to one client.
@@ -39,7 +71,13 @@ struct OneClient {
 
 impl ClientEvents {
     pub(crate) fn new(cluster: &str, tokens: Option<Arc<dyn TokenSource>>) -> Self {
-        Self { cluster: cluster.into(), tokens, problem: Arc::default(), client: Arc::default() }
+        Self {
+            cluster: cluster.into(),
+            tokens,
+            problem: Arc::default(),
+            outages: Arc::default(),
+            client: Arc::default(),
+        }
     }
 
     /// For another client of the same cluster.
@@ -49,13 +87,18 @@ impl ClientEvents {
 
     /// Why the last connection failed, if none works since.
     pub(crate) fn problem(&self) -> Option<Problem> {
-        lock(&self.problem).clone()
+        lock(&self.problem).clone().or_else(|| {
+            let outages = lock(&self.outages);
+            let silent = outages.iter().find_map(|(place, outage)| Some((place, outage.silent()?)));
+            let ((topic, partition), leader) = silent?;
+            let detail = format!("{leader}, which leads {topic}/{partition}, is silent");
+            Some(Problem { kind: ProblemKind::Address, detail })
+        })
     }
 
     pub(crate) fn note(&self, problem: Problem) {
         let mut known = lock(&self.problem);
-        // What has to be changed says more than that the connection was closed over it.
-        let says_less = known.as_ref().is_some_and(|known| known.kind.is_lasting() && !problem.kind.is_lasting());
+        let says_less = known.as_ref().is_some_and(|known| problem.kind.says_less_than(known.kind));
         if !says_less {
             if known.as_ref().map(|known| known.kind) != Some(problem.kind) {
                 tracing::warn!(cluster = %self.cluster, %problem, "Kafka");
@@ -64,9 +107,36 @@ impl ClientEvents {
         }
     }
 
-    /// Something has worked.
+    /// Whether everybody has had the time to notice that the leader of a partition answers again.
+    pub(crate) fn is_over(&self, topic: &str, partition: i32) -> bool {
+        lock(&self.outages).get(&(topic.to_owned(), partition)).is_none_or(Outage::is_noticed_by_all)
+    }
+
+    /// Notes which leaders do not answer those who read, and which are new.
+    fn note_outages(&self, statistics: &Statistics) {
+        let mut outages = lock(&self.outages);
+        outages.retain(|_, outage| !outage.is_noticed_by_all());
+        let moved = statistics.moved().map(|(topic, partition)| (topic, partition, None));
+        let silent = statistics.unanswered().map(|(topic, partition, leader)| (topic, partition, Some(leader)));
+        outages.extend(
+            moved.chain(silent).map(|(topic, partition, leader)| {
+                ((topic.to_owned(), partition), Outage::new(leader.map(str::to_owned)))
+            }),
+        );
+    }
+
+    /// There is a token now.
+    fn has_token(&self) {
+        lock(&self.problem).take_if(|problem| problem.kind == ProblemKind::Token);
+    }
+
+    /// Something has worked. That says nothing of a leader that somebody else tries to reach.
     pub(crate) fn works(&self) {
-        if lock(&self.problem).take().is_some() {
+        if lock(&self.outages).values().any(|outage| outage.silent().is_some()) {
+            return;
+        }
+        // A connection lives on for a while without a new token.
+        if lock(&self.problem).take_if(|problem| problem.kind != ProblemKind::Token).is_some() {
             tracing::info!(cluster = %self.cluster, "Kafka answers again");
         }
     }
@@ -95,6 +165,7 @@ impl ClientEvents {
                 reason.len(),
             )
         };
+        self.has_token();
         match error {
             rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
             _ => Err(unsafe { CStr::from_ptr(reason.as_ptr()) }.to_string_lossy().into_owned()),
@@ -140,11 +211,12 @@ impl ClientContext for ClientEvents {
     fn stats_raw(&self, statistics: &[u8]) {
         match Statistics::parse(statistics) {
             Ok(statistics) => {
+                let statistics = statistics.following(self.statistics().as_deref());
+                self.note_outages(&statistics);
                 if statistics.some_broker_answers() {
                     self.works();
                 }
-                let mut former = lock(&self.client.statistics);
-                *former = Some(Arc::new(statistics.following(former.as_deref())));
+                *lock(&self.client.statistics) = Some(Arc::new(statistics));
             }
             Err(error) => tracing::warn!(cluster = %self.cluster, %error, "librdkafka's statistics cannot be read"),
         }
@@ -160,7 +232,7 @@ impl ClientContext for ClientEvents {
     }
 
     fn generate_oauth_token(&self, _config: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
-        oauth_token(self.tokens.as_deref(), |problem| self.note(problem))
+        oauth_token(self.tokens.as_deref(), |problem| self.note(problem)).inspect(|_| self.has_token())
     }
 }
 

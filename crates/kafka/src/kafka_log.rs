@@ -649,7 +649,7 @@ impl Shared {
 
     /// A call failed; the reason is what the client last logged, if it logged one.
     fn error(&self, error: KafkaError) -> LogError {
-        match (self.events.problem(), error.rdkafka_error_code()) {
+        match (self.events.problem(), code_of(&error)) {
             (
                 Some(problem),
                 Some(
@@ -707,8 +707,16 @@ fn is_refusal(code: RDKafkaErrorCode) -> bool {
     )
 }
 
+/// The client's code of an error, also of an administrative call's, which rdkafka leaves out.
+fn code_of(error: &KafkaError) -> Option<RDKafkaErrorCode> {
+    match error {
+        KafkaError::AdminOp(code) => Some(*code),
+        error => error.rdkafka_error_code(),
+    }
+}
+
 pub(crate) fn cluster_error(cluster: &str, error: KafkaError) -> LogError {
-    let may_pass = !error.rdkafka_error_code().is_some_and(is_refusal);
+    let may_pass = !code_of(&error).is_some_and(is_refusal);
     LogError::Cluster { cluster: cluster.to_owned(), reason: error.to_string(), may_pass }
 }
 
@@ -729,5 +737,20 @@ fn keep_house(shared: &Weak<Shared>) {
         }
         drop(shared);
         std::thread::sleep(EVENTS_INTERVAL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_of_administrative_calls_do_not_pass() {
+        let may_pass = |code| match cluster_error("kafka", KafkaError::AdminOp(code)) {
+            LogError::Cluster { may_pass, .. } => may_pass,
+            other => panic!("{other}"),
+        };
+        assert!(!may_pass(RDKafkaErrorCode::TopicAuthorizationFailed));
+        assert!(may_pass(RDKafkaErrorCode::OperationTimedOut));
     }
 }

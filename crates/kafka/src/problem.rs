@@ -103,6 +103,13 @@ impl ProblemKind {
         use ProblemKind::{Address, Closed, Name, Other, Token};
         !matches!(self, Address | Name | Token | Closed | Other)
     }
+
+    /// Whether it may be no more than what comes of the other: a connection is closed over what has to be changed, and
+    /// without a token the broker refuses the last one.
+    pub(crate) fn says_less_than(self, known: ProblemKind) -> bool {
+        let has_token = self != ProblemKind::Token;
+        has_token && (known == ProblemKind::Token || known.is_lasting() && !self.is_lasting())
+    }
 }
 
 impl Problem {
@@ -199,6 +206,13 @@ fn shortened(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_missing_token_says_most() {
+        use ProblemKind::{Address, Closed, Login, Token};
+        assert!(Closed.says_less_than(Login) && Login.says_less_than(Token) && Closed.says_less_than(Token));
+        assert!(!Token.says_less_than(Login) && !Token.says_less_than(Token) && !Login.says_less_than(Address));
+    }
 
     #[test]
     fn lines_of_the_client_become_steps() {

@@ -140,10 +140,12 @@ impl PartitionReader for KafkaReader {
     }
 
     fn is_current(&self) -> bool {
-        let Some(statistics) = self.assignment.events.statistics() else { return false };
+        let events = &self.assignment.events;
+        let Some(statistics) = events.statistics() else { return false };
         let known = statistics.partition(&self.on_cluster, self.partition);
         let is_held_back = known.is_some_and(|known| known.is_held_back());
-        statistics.leader_answers(&self.on_cluster, self.partition) && !is_held_back
+        let answers = statistics.leader_answers(&self.on_cluster, self.partition);
+        answers && !is_held_back && events.is_over(&self.on_cluster, self.partition as i32)
     }
 }
 

@@ -14,11 +14,15 @@ const SILENCE_MAX: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(crate) struct Statistics {
     taken: Instant,
-    /// Brokers by id: since when nothing has come from them, when this was taken.
+    /// Of the brokers that are connected, by id: since when nothing has come from them, when this was taken.
     silent: HashMap<i32, Duration>,
+    /// Of all brokers, by id: `host:port/id`.
+    names: HashMap<i32, String>,
     leaders: HashMap<String, HashMap<i32, PartitionStatistics>>,
     /// By topic and partition: since when the last stable offset has stood before the end.
     held: HashMap<(String, i32), Instant>,
+    /// Partitions whose leader is another one than in the statistics before.
+    moved: Vec<(String, i32)>,
 }
 
 /// A partition whose records wait for the end of somebody's transaction.
@@ -34,11 +38,23 @@ pub(crate) struct HeldBack {
 pub(crate) struct PartitionStatistics {
     #[serde(default = "none")]
     leader: i32,
+    #[serde(default)]
+    fetch_state: FetchState,
     /// The end of the partition, and the last stable offset.
     #[serde(default = "no_offset")]
     pub hi_offset: i64,
     #[serde(default = "no_offset")]
     pub ls_offset: i64,
+}
+
+/// Whether the client reads a partition.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum FetchState {
+    Active,
+    #[default]
+    #[serde(other)]
+    Other,
 }
 
 impl PartitionStatistics {
@@ -83,24 +99,33 @@ struct Topic {
 impl Statistics {
     pub(crate) fn parse(json: &[u8]) -> Result<Self, serde_json::Error> {
         let document: Document = serde_json::from_slice(json)?;
-        let silent = document
-            .brokers
-            .into_values()
-            .filter(|broker| broker.nodeid >= 0 && broker.state == "UP")
-            .filter_map(|broker| Some((broker.nodeid, Duration::from_micros(u64::try_from(broker.rxidle).ok()?))));
+        let connected = document.brokers.values().filter(|broker| broker.nodeid >= 0 && broker.state == "UP");
+        let silent = connected
+            .filter_map(|broker| Some((broker.nodeid, Duration::from_micros(u64::try_from(broker.rxidle).ok()?))))
+            .collect();
         let partitions = |topic: Topic| {
             topic.partitions.into_iter().filter_map(|(id, partition)| Some((id.parse().ok()?, partition))).collect()
         };
         Ok(Self {
             taken: Instant::now(),
-            silent: silent.collect(),
+            silent,
+            names: document.brokers.into_iter().map(|(name, broker)| (broker.nodeid, name)).collect(),
             leaders: document.topics.into_iter().map(|(name, topic)| (name, partitions(topic))).collect(),
             held: HashMap::new(),
+            moved: Vec::new(),
         })
     }
 
-    /// With what the former ones tell of how long records have waited.
+    /// With what the former ones tell of how long records have waited, and of leaders.
     pub(crate) fn following(mut self, former: Option<&Statistics>) -> Self {
+        let leader_before = |topic: &str, id: i32| former?.leaders.get(topic)?.get(&id).map(|one| one.leader);
+        for (topic, partitions) in &self.leaders {
+            let others = partitions.iter().filter(|(id, one)| {
+                one.fetch_state == FetchState::Active
+                    && leader_before(topic, **id).is_some_and(|before| before >= 0 && before != one.leader)
+            });
+            self.moved.extend(others.map(|(id, _)| (topic.clone(), *id)));
+        }
         for (topic, partitions) in &self.leaders {
             for (id, partition) in partitions.iter().filter(|(_, partition)| partition.is_held_back()) {
                 let key = (topic.clone(), *id);
@@ -131,6 +156,20 @@ impl Statistics {
         self.partition(topic, partition).is_some_and(|partition| self.answers(partition.leader))
     }
 
+    /// Partitions that the client reads and that have another leader than a moment ago, or none.
+    pub(crate) fn moved(&self) -> impl Iterator<Item = (&str, i32)> {
+        self.moved.iter().map(|(topic, partition)| (topic.as_str(), *partition))
+    }
+
+    /// Partitions that the client reads and whose leader has not been heard lately: topic, partition, leader.
+    pub(crate) fn unanswered(&self) -> impl Iterator<Item = (&str, i32, &str)> {
+        self.leaders.iter().flat_map(|(topic, partitions)| {
+            let read = partitions.iter().filter(|(_, one)| one.fetch_state == FetchState::Active && one.leader >= 0);
+            let unanswered = read.filter(|(_, one)| !self.answers(one.leader));
+            unanswered.map(|(id, one)| (topic.as_str(), *id, self.names.get(&one.leader).map_or("", String::as_str)))
+        })
+    }
+
     pub(crate) fn some_broker_answers(&self) -> bool {
         self.silent.values().any(|silent| *silent < SILENCE_MAX)
     }
@@ -148,16 +187,38 @@ mod tests {
     fn a_silent_leader_does_not_answer() {
         let json = br#"{"brokers":{"a:1/1":{"nodeid":1,"state":"UP","rxidle":400000},"b:1/2":{"nodeid":2,"state":"UP",
             "rxidle":9000000},"c:1/3":{"nodeid":3,"state":"CONNECT","rxidle":1}},"topics":{"t":{"partitions":{
-            "0":{"leader":1,"hi_offset":5,"ls_offset":4},"1":{"leader":2},"2":{"leader":3},"-1":{"leader":-1}}}}}"#;
+            "0":{"leader":1,"hi_offset":5,"ls_offset":4,"fetch_state":"active"},"1":{"leader":2,"fetch_state":"active"},
+            "2":{"leader":3,"fetch_state":"none"},"-1":{"leader":-1,"fetch_state":"active"}}}}}"#;
         let statistics = Statistics::parse(json).unwrap();
         assert_eq!(
             [0, 1, 2, 3].map(|partition| statistics.leader_answers("t", partition)),
             [true, false, false, false]
         );
         assert!(statistics.some_broker_answers());
+        assert_eq!(statistics.unanswered().collect::<Vec<_>>(), [("t", 1, "b:1/2")]);
         assert_eq!(
             statistics.partition("t", 0).map(|partition| (partition.hi_offset, partition.ls_offset)),
             Some((5, 4))
+        );
+    }
+
+    #[test]
+    fn a_partition_that_is_read_has_another_leader() {
+        let at = |leaders: [i32; 3]| {
+            let [read, other, new] = leaders;
+            let json = format!(
+                r#"{{"topics":{{"t":{{"partitions":{{"0":{{"leader":{read},"fetch_state":"active"}},
+                "1":{{"leader":{other},"fetch_state":"none"}},"2":{{"leader":{new},"fetch_state":"active"}}}}}}}}}}"#
+            );
+            Statistics::parse(json.as_bytes()).unwrap()
+        };
+        let first = at([1, 1, -1]).following(None);
+        let second = at([2, 2, 1]).following(Some(&first));
+        let third = at([-1, 2, 1]).following(Some(&second));
+        let fourth = at([2, 2, 1]).following(Some(&third));
+        assert_eq!(
+            [first, second, third, fourth].map(|one| one.moved().map(|(_, partition)| partition).collect::<Vec<_>>()),
+            [vec![], vec![0], vec![0], vec![]]
         );
     }
 

@@ -89,7 +89,8 @@ pub trait PartitionReader: Send {
     fn position(&self) -> i64;
 
     /// Whether the end that the last slab told is known to be the end still. False while a cluster does not answer:
-    /// what seems to be at rest may only be out of reach.
+    /// what seems to be at rest may only be out of reach; and for a while after, as those who publish come back in their
+    /// own time.
     fn is_current(&self) -> bool {
         true
     }

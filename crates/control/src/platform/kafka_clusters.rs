@@ -88,9 +88,16 @@ impl Platform {
             {
                 let made = self.make_client(name, group, &spec).await;
                 self.keep_connection(name, made);
+                self.restart_users_of_cluster(name).await?;
             }
         }
         Ok(())
+    }
+
+    /// Running daggers have the former client.
+    async fn restart_users_of_cluster(&self, name: &str) -> Result<(), ControlError> {
+        let is_there = |topic: &str| self.log.place(topic).is_some_and(|place| place.cluster == name);
+        self.restart_users_of(is_there, &format!("the Kafka cluster `{name}` has changed")).await
     }
 
     fn keep_connection(&self, name: &str, made: Result<KafkaLog, ControlError>) {
@@ -147,6 +154,9 @@ impl Platform {
             let is_connected = matches!(self.kafka_clusters.get(&metadata.name), Some(Connection::Made(_)));
             if change != Change::Unchanged || !is_connected {
                 self.keep_connection(&metadata.name, Ok(client));
+            }
+            if change == Change::Updated {
+                self.restart_users_of_cluster(&metadata.name).await?;
             }
         }
         let status = match actor.is_dry_run && spec != KafkaClusterSpec::Embedded {

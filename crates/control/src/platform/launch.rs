@@ -57,6 +57,11 @@ impl SinkStatus {
         self.counters.notice()
     }
 
+    /// What keeps its results from getting on.
+    pub fn delay(&self) -> Option<String> {
+        self.counters.delay()
+    }
+
     pub fn to_json(&self) -> Value {
         let mut shown = self.description.clone();
         if let Some(object) = shown.as_object_mut() {

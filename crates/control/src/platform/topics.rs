@@ -121,7 +121,8 @@ impl Platform {
                 self.check_group(metadata).await?;
                 let put = self.db.put(actor, Kind::Topic, metadata, &spec.to_json()).await?;
                 if !actor.is_dry_run && old.is_framed_otherwise(spec) {
-                    self.restart_users_of(&metadata.name).await?;
+                    let why = format!("the encoding of the topic `{}` has changed", metadata.name);
+                    self.restart_users_of(|topic| topic == metadata.name, &why).await?;
                 }
                 put
             }
@@ -212,13 +213,18 @@ impl Platform {
         Ok(resource)
     }
 
-    /// Daggers find out how a topic's records are framed when they start.
-    async fn restart_users_of(&self, topic: &str) -> Result<(), ControlError> {
+    /// Daggers find out when they start how the records of a topic are framed and where they are.
+    pub(super) async fn restart_users_of(
+        &self,
+        has_changed: impl Fn(&str) -> bool,
+        why: &str,
+    ) -> Result<(), ControlError> {
         for (dagger, resource) in self.db.by_name(Kind::Dagger).await?.iter() {
             let sinks = resource.spec.get("sinks").and_then(Value::as_array).into_iter().flatten();
-            let mut written = sinks.filter_map(|sink| sink.get("topic"));
-            if topics_read(&resource.spec).any(|read| read == topic) || written.any(|written| written == topic) {
-                self.supervisor.restart(dagger, &format!("the encoding of the topic `{topic}` has changed"));
+            let mut written = sinks.filter_map(|sink| sink.get("topic")?.as_str());
+            let mut read = topics_read(&resource.spec).filter_map(Value::as_str);
+            if read.any(&has_changed) || written.any(&has_changed) {
+                self.supervisor.restart(dagger, why);
             }
         }
         Ok(())

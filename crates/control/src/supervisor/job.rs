@@ -149,7 +149,8 @@ impl<S: State> Job<S> {
             }
             MayPass::Yes => {
                 tracing::warn!(dagger = %name, reason, again_in = ?self.backoff, "failing");
-                let again = format!("{reason}; going on from the last checkpoint in {}", format_duration(self.backoff));
+                let again =
+                    format!("{reason}; trying again from the last checkpoint in {}", format_duration(self.backoff));
                 Current::Failing(self.enter(Some(again), None))
             }
         }

@@ -129,6 +129,7 @@ impl Observed {
     /// The state as it is shown, and why it is not well.
     fn state(&self) -> (&'static str, Option<String>) {
         let problem = self.status.as_ref().and_then(|status| status.borrow().problem.clone());
+        let problem = problem.or_else(|| self.sinks.iter().find_map(SinkStatus::delay));
         match (self.phase(), problem) {
             // It runs and does not get on.
             (Phase::Deploying | Phase::Running, Some(problem)) => ("degraded", Some(problem)),

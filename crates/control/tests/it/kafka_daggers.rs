@@ -198,6 +198,25 @@ async fn partitions_that_are_added_are_read_from_their_beginning() {
     platform.close().await.unwrap();
 }
 
+/// Also one that does nothing but read, which an outage does not end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_running_dagger_goes_on_at_the_new_address_of_its_cluster() {
+    let (directory, events) = (tempfile::tempdir().unwrap(), unique("events"));
+    let platform = open_with_kafka(directory.path(), &events).await;
+    platform.apply_dagger(&Actor::server(), &dagger("{kind: log}")).await.unwrap();
+    publish_second(&platform, 0).await;
+    until(|| status(&platform), |status| status["ledger"]["consumed"] == 2).await;
+    let at = |address: String| document("kafka", json!({ "type": "kafka", "bootstrap": [address] }));
+    platform.apply_kafka_cluster(&Actor::server(), &at("127.0.0.1:1".to_owned())).await.unwrap();
+    let lost = until(|| status(&platform), |status| status["problem"].is_string()).await;
+    assert!(lost["problem"].as_str().unwrap_or_default().contains("no broker answers"), "{lost}");
+    platform.apply_kafka_cluster(&Actor::server(), &at(variable("MILLRACE_KAFKA_BOOTSTRAP"))).await.unwrap();
+    publish_second(&platform, 1).await;
+    let well = until(|| status(&platform), |status| status["ledger"]["consumed"] == 4).await;
+    assert_eq!(well["state"], "running", "{well}");
+    platform.close().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn results_that_retention_will_remove_soon_are_noticed() {
     let (directory, events, counts) = (tempfile::tempdir().unwrap(), unique("events"), unique("counts"));

@@ -29,6 +29,13 @@ pub struct Event {
     pub is_broken: bool,
 }
 
+/// A frame that cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Breakage {
+    FirstByte,
+    SchemaId,
+}
+
 impl Event {
     pub fn of(random: &mut Random, partition: i32, now_ms: i64, sequence: u64) -> Self {
         let is_filtered = random.below(ONE_FILTERED_IN) == 0;
@@ -41,6 +48,12 @@ impl Event {
             sequence,
             is_broken: random.below(ONE_BROKEN_IN) == 0,
         }
+    }
+
+    /// What is wrong with its frame, where values are framed.
+    pub fn breakage(&self) -> Option<Breakage> {
+        let which = if self.sequence.is_multiple_of(2) { Breakage::FirstByte } else { Breakage::SchemaId };
+        self.is_broken.then_some(which)
     }
 
     /// Ends all windows that were open before it.

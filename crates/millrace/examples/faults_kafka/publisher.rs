@@ -1,7 +1,7 @@
 //! A service that publishes records on and on, whatever happens to the brokers: its client tries until they are there.
 
 use crate::Result;
-use crate::events::Event;
+use crate::events::{Breakage, Event};
 use crate::random::Random;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
@@ -69,10 +69,10 @@ pub enum Frame {
 impl Frame {
     fn framed(self, event: &Event) -> Vec<u8> {
         let Frame::Confluent(id) = self else { return event.encoded() };
-        let (magic, id) = match (event.is_broken, event.sequence % 2) {
-            (false, _) => (0, id),
-            (true, 0) => (0x7b, id),
-            (true, _) => (0, id + 1),
+        let (magic, id) = match event.breakage() {
+            None => (0, id),
+            Some(Breakage::FirstByte) => (0x7b, id),
+            Some(Breakage::SchemaId) => (0, id + 1),
         };
         let whole = Event { is_broken: false, ..event.clone() };
         [&[magic][..], &id.to_be_bytes(), &[0], &whole.encoded()].concat()

@@ -1,5 +1,6 @@
 //! Records that cannot be taken, and topics that go away.
 
+use crate::events::Breakage;
 use crate::publisher::{EndWindows, Frame};
 use crate::scene::PARTITIONS;
 use crate::scene::{Plan, Scene, next_offsets};
@@ -34,13 +35,17 @@ pub async fn unknown_frames(cluster: &Arc<TestCluster>, plan: Plan, found: &mut 
     let plan = Plan { frame: Frame::Confluent(7), ..plan };
     let mut scene = Scene::begin(cluster, plan).await?;
     scene.watch(Duration::from_secs(4)).await?;
-    scene.judge(found).await?;
+    let all = scene.end_publishing(EndWindows::Yes).await?;
+    scene.judge_events(&all, &all, |_| true, found).await?;
     let dagger = scene.plan.daggers().remove(0);
     let letters = scene.server()?.get(&format!("/dead-letters?dagger={dagger}&limit=1000")).await?.success()?;
     let texts: Vec<String> = letters["items"].as_array().into_iter().flatten().map(Value::to_string).collect();
-    for words in [["0x7b", "0x00"], ["schema", "8"]] {
-        let is_told = texts.iter().any(|text| words.iter().all(|word| text.contains(word)));
-        found.check(is_told, || format!("no dead letter says {words:?}; one is {:?}", texts.first()));
+    for (words, breakage) in [(["0x7b", "0x00"], Breakage::FirstByte), (["schema id", "is 8,"], Breakage::SchemaId)] {
+        let count = all.iter().filter(|event| event.breakage() == Some(breakage)).count();
+        let told = texts.iter().filter(|text| words.iter().all(|word| text.contains(word))).count();
+        found.check(told == count, || {
+            format!("{told} of {count} dead letters say {words:?}; one is {:?}", texts.first())
+        });
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::TopicSinkConfig;
 use crate::duration::format_duration;
-use crate::sinks::SinkCounters;
+use crate::sinks::{Awaiting, SinkCounters};
 use crate::time_text::{self, now_ms};
 use async_trait::async_trait;
 use flow::{AfterError, OutputBatch, Sink, SinkError, TransactionalSink};
@@ -57,10 +57,15 @@ impl KafkaSink {
         self.retention = retention.map(Duration::from_millis);
         let (cluster, options) = (self.cluster.clone(), self.options.clone());
         let open = move || Writer::open(&cluster, options, limit.unwrap_or(RECORD_BYTES_DEFAULT));
+        let _awaiting = self.awaiting();
         // Nothing was written with it yet.
         let writer = Arc::new(within_limit(AfterError::TryAgain, open).await?);
         self.writer = Some(Arc::clone(&writer));
         Ok(writer)
+    }
+
+    fn awaiting(&self) -> Awaiting {
+        self.counters.awaiting(format!("Kafka cluster {:?}", self.cluster.config().name))
     }
 
     /// Kafka counts retention from records' own timestamps, so results about long ago would vanish without a word.
@@ -92,6 +97,7 @@ impl KafkaSink {
             WriteError::Fenced { name } => judge_fence(&again, expected.as_ref(), name),
             error => error,
         };
+        let _awaiting = self.awaiting();
         // What a client that is given up had taken since the last checkpoint is lost with it.
         let result = within_limit(AfterError::StartAnew, move || call(&writer).map_err(judge)).await;
         if result.as_ref().is_err_and(|error| error.then == AfterError::StartAnew) {
