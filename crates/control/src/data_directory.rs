@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// Held as long as the server runs; the operating system gives the lock back however the process ends.
 pub struct DataDirectory {
     root: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl DataDirectory {
@@ -35,7 +35,7 @@ impl DataDirectory {
             .and_then(|()| lock.rewind())
             .and_then(|()| lock.write_all(std::process::id().to_string().as_bytes()));
         written.map_err(|error| unusable(&root, &error))?;
-        Ok(Self { root, _lock: lock })
+        Ok(Self { root, lock })
     }
 
     pub fn root(&self) -> &Path {
@@ -98,6 +98,16 @@ impl DataDirectory {
     }
 }
 
+/// A process that another thread is just starting has a copy of the file until its program runs: closing ours would leave
+/// the directory locked for so long.
+impl Drop for DataDirectory {
+    fn drop(&mut self) {
+        if let Err(error) = self.lock.unlock() {
+            tracing::warn!(%error, "the data directory's lock is given up by closing its file");
+        }
+    }
+}
+
 fn in_use(root: &Path, lock: &mut File) -> ControlError {
     let mut pid = String::new();
     let owner = match lock.read_to_string(&mut pid) {
@@ -133,7 +143,9 @@ mod tests {
         let error = DataDirectory::open(&root).err().unwrap();
         assert_eq!(error.code, "data_directory_in_use");
         assert!(error.detail.contains(&std::process::id().to_string()), "{error}");
+        let copy = first.lock.try_clone().unwrap();
         drop(first);
         assert!(DataDirectory::open(&root).is_ok());
+        drop(copy);
     }
 }

@@ -12,7 +12,7 @@ use crate::error::LogError;
 /// Held as long as this lives; the operating system gives it up when the process dies, however it dies.
 #[derive(Debug)]
 pub(crate) struct LockFile {
-    _file: File,
+    file: File,
 }
 
 impl LockFile {
@@ -34,6 +34,32 @@ impl LockFile {
         let written =
             file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
         written.map_err(io_error)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+/// A process that another thread is just starting has a copy of the file until its program runs: closing ours would leave
+/// the directory locked for so long.
+impl Drop for LockFile {
+    fn drop(&mut self) {
+        if let Err(error) = flock(&self.file, FlockOperation::Unlock) {
+            tracing::warn!(%error, "the log's lock is given up by closing its file");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_given_up_although_somebody_has_a_copy_of_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = LockFile::take(dir.path()).unwrap();
+        let copy = lock.file.try_clone().unwrap();
+        assert!(matches!(LockFile::take(dir.path()), Err(LogError::Locked { .. })));
+        drop(lock);
+        assert!(LockFile::take(dir.path()).is_ok());
+        drop(copy);
     }
 }
