@@ -490,7 +490,7 @@ impl Shared {
         for (topic, partition) in partitions {
             asked.add_partition_offset(topic, *partition as i32, at).map_err(|error| self.error(error))?;
         }
-        let found = self.asking.offsets_for_times(asked, REQUEST_TIMEOUT).map_err(|error| self.error(error))?;
+        let found = self.offsets_for_times(&asked).map_err(|error| self.error(error))?;
         let offset_of = |offset: Offset| match offset {
             Offset::Offset(offset) => Some(offset),
             _ => None,
@@ -500,6 +500,24 @@ impl Shared {
             .iter()
             .map(|found| ((found.topic().to_owned(), found.partition() as u32), offset_of(found.offset())))
             .collect())
+    }
+
+    /// Asks again while those who were asked do not lead yet, or any more: a topic that was just made, or leaders that move.
+    fn offsets_for_times(&self, asked: &TopicPartitionList) -> Result<TopicPartitionList, KafkaError> {
+        let given_up = Instant::now() + PROPAGATION_TIME_MAX;
+        loop {
+            let found = self.asking.offsets_for_times(asked.clone(), REQUEST_TIMEOUT);
+            let is_elsewhere = |error: &KafkaError| code_of(error) == Some(RDKafkaErrorCode::NotLeaderForPartition);
+            let moves = match &found {
+                Ok(found) => found.elements().iter().any(|one| one.error().is_err_and(|error| is_elsewhere(&error))),
+                Err(error) => is_elsewhere(error),
+            };
+            if !moves || Instant::now() >= given_up {
+                return found;
+            }
+            std::thread::sleep(PROPAGATION_INTERVAL);
+            self.asking.fetch_metadata(None, REQUEST_TIMEOUT)?;
+        }
     }
 
     fn admin(&self) -> Result<Arc<AdminClient<ClientEvents>>, LogError> {
@@ -742,7 +760,12 @@ fn keep_house(shared: &Weak<Shared>) {
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::types::RDKafkaApiKey;
+
     use super::*;
+
+    const NOT_LEADER: rd_kafka_resp_err_t = rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
 
     #[test]
     fn refusals_of_administrative_calls_do_not_pass() {
@@ -752,5 +775,15 @@ mod tests {
         };
         assert!(!may_pass(RDKafkaErrorCode::TopicAuthorizationFailed));
         assert!(may_pass(RDKafkaErrorCode::OperationTimedOut));
+    }
+
+    #[tokio::test]
+    async fn a_broker_that_does_not_lead_yet_is_asked_again() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("events", 1, 1).unwrap();
+        cluster.request_errors(RDKafkaApiKey::ListOffsets, &[NOT_LEADER; 3]);
+        let log = KafkaLog::connect(ClusterConfig::plaintext("mock", &[&cluster.bootstrap_servers()])).unwrap();
+        let standings = log.standings(vec!["events".to_owned()]).await.unwrap();
+        assert_eq!(standings["events"].len(), 1);
     }
 }
