@@ -10,6 +10,8 @@ export interface Shape {
   measures: Column[]
   /** How a row says where it is; `null` when it does not. */
   place: Place | null
+  /** The time of the newest point. */
+  newest: string | null
 }
 
 export type Place = { kind: 's2'; column: string } | { kind: 'point'; lat: string; long: string }
@@ -22,8 +24,12 @@ export const isTime = (column: Column) => /timestamp|date/i.test(column.type)
 /** `null` when nothing was written yet. */
 export async function shapeOf(measurement: string, signal: AbortSignal): Promise<Shape | null> {
   try {
-    const { columns, rows } = await sql.query(`SELECT * FROM ${quoted(measurement)} LIMIT 20`, signal)
-    return rows.length > 0 ? shape(measurement, columns, rows) : null
+    const [{ columns, rows }, newest] = await Promise.all([
+      sql.query(`SELECT * FROM ${quoted(measurement)} LIMIT 20`, signal),
+      sql.query(`SELECT max(time) AS newest FROM ${quoted(measurement)}`, signal),
+    ])
+    const at = newest.rows[0]?.newest
+    return rows.length > 0 ? { ...shape(measurement, columns, rows), newest: typeof at === 'string' ? at : null } : null
   } catch (error) {
     if ((error as Problem).detail?.includes('no measurement')) return null
     throw error
@@ -33,7 +39,7 @@ export async function shapeOf(measurement: string, signal: AbortSignal): Promise
 export function shape(measurement: string, columns: Column[], rows: Row[]): Shape {
   const place = findPlace(columns, rows)
   const measures = columns.filter((column) => isNumber(column) && !(place?.kind === 'point' && [place.lat, place.long].includes(column.name)) && !column.name.startsWith('_'))
-  return { measurement, columns, tags: columns.filter(isText).map((column) => column.name), measures, place }
+  return { measurement, columns, tags: columns.filter(isText).map((column) => column.name), measures, place, newest: null }
 }
 
 export function findPlace(columns: Column[], rows: Row[]): Place | null {

@@ -28,7 +28,7 @@ impl Platform {
     /// A dry run does all of it but the last two.
     pub async fn apply_dagger(self: &Arc<Self>, actor: &Actor, text: &str) -> Result<AppliedDagger, ControlError> {
         let (metadata, document) = DaggerDocument::parse(text)?;
-        let (resource, change, warnings) = {
+        let (resource, change, mut warnings, spec, planned) = {
             let _change = self.changes.lock().await;
             let mut spec = self.complete(&metadata, document).await?;
             let planned = self.check_dagger(&metadata, &mut spec).await?;
@@ -39,12 +39,15 @@ impl Platform {
                 self.prepare_sink_topics(&actor.unconditional(), &metadata, &spec, &planned).await?;
             }
             let (resource, change) = self.db.put(actor, Kind::Dagger, &metadata, &spec.to_json()).await?;
-            if actor.is_dry_run {
-                return Ok(AppliedDagger { resource: resource.to_json(None), change, warnings });
+            if !actor.is_dry_run {
+                self.supervise(&resource, spec.state, &format!("applied by {}", actor.caller.user));
             }
-            self.supervise(&resource, spec.state, &format!("applied by {}", actor.caller.user));
-            (resource, change, warnings)
+            (resource, change, warnings, spec, planned)
         };
+        if actor.is_dry_run {
+            warnings.extend(self.tag_warning(&spec, &planned).await);
+            return Ok(AppliedDagger { resource: resource.to_json(None), change, warnings });
+        }
         self.supervisor.wait(&metadata.name, |phase| phase != Phase::Deploying).await;
         Ok(AppliedDagger { resource: self.shown(&resource), change, warnings })
     }
