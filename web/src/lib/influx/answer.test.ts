@@ -22,7 +22,7 @@ test('every tag set and column is a line; what has no number is none', () => {
     { label: '– · sum_drivers', values: [1, 2, null] },
   ])
   expect(columns.map((column) => column.name)).toEqual(['time', 'status', 'sum_drivers', 'sum_trips'])
-  expect(rows[1]).toEqual({ time: '1970-01-01T00:00:31.000Z', status: 'AVAILABLE', sum_drivers: null, sum_trips: null })
+  expect(rows[1]).toEqual({ time: '1970-01-01T00:00:31Z', status: 'AVAILABLE', sum_drivers: null, sum_trips: null })
 })
 
 test('one column without tags is called as it is; with tags by them', () => {

@@ -67,7 +67,7 @@ export function readAnswer(answer: InfluxAnswer): Answer {
       const at = typeof point[0] === 'number' && one.columns[0] === 'time' ? point[0] / 1000 : null
       one.columns.forEach((column, index) => {
         const value = point[index] ?? null
-        row[column] = column === 'time' && at !== null ? new Date(at * 1000).toISOString() : value
+        row[column] = column === 'time' && at !== null ? new Date(at * 1000).toISOString().replace('.000Z', 'Z') : value
         if (column !== 'time' && at !== null) lines.note(labels[index] ?? column, at, value)
       })
       rows.push(row)
