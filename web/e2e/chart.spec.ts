@@ -161,6 +161,12 @@ test('a table, a file, and Grafana', async ({ page, context }) => {
   await page.getByRole('menuitem', { name: 'Copy as Grafana panel' }).click()
   await expect(page.getByText(/The panel is on the clipboard/)).toBeVisible()
   const panel = JSON.parse(await page.evaluate(() => navigator.clipboard.readText())) as { type: string; targets: { query: string; alias: string }[] }
+  await context.route('https://grafana.example.com/**', (route) => route.fulfill({ contentType: 'text/html', body: 'Grafana' }))
+  await chart(page).getByRole('button', { name: 'Grafana' }).click()
+  const [explore] = await Promise.all([context.waitForEvent('page'), page.getByRole('menuitem', { name: 'Open in Grafana' }).click()])
+  await explore.waitForLoadState()
+  expect(new URL(explore.url()).searchParams.get('panes')).toContain('$timeFilter GROUP BY time(60s), driver_status fill(null)')
+  await explore.close()
   expect(panel.type).toBe('timeseries')
   expect(panel.targets[0]).toMatchObject({ alias: '$col $tag_driver_status', query: 'SELECT sum(*) FROM driver_count_demo WHERE $timeFilter GROUP BY time($__interval), driver_status fill(null)' })
 })

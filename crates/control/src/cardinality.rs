@@ -181,18 +181,33 @@ impl TagSample {
             return None;
         }
         let (has, its) = if names.len() == 1 { ("the tag", "its") } else { ("the tags", "their") };
+        let will = match self.series.estimate > self.series_max {
+            true => format!("more will come than the {} that it may have", grouped(self.series_max)),
+            false => format!("{} or more of at most {}", grouped(self.series.estimate), grouped(self.series_max)),
+        };
         Some(format!(
             "{has} {} will have too many values: {} rows of a sample make {} series of the measurement `{}`, by estimate \
-             {} or more will come, and it may have {}; points of further series are then refused. Name the column without \
-             `tag_` or `label_` and leave it out of GROUP BY, or group {its} values",
+             {will}; points of further series are then refused. Name the column without `tag_` or `label_` and leave it out \
+             of GROUP BY, or group {its} values",
             names.join(" and "),
-            self.rows,
-            self.series.seen,
+            grouped(self.rows),
+            grouped(self.series.seen),
             self.measurement,
-            self.series.estimate,
-            self.series_max,
         ))
     }
+}
+
+/// With a comma between thousands.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
 }
 
 fn hash(value: Option<&Value>) -> u64 {
@@ -238,7 +253,8 @@ mod tests {
         assert!(found.series.estimate > 1_000_000, "{found:?}");
         assert_eq!(found.tags.iter().map(|tag| tag.is_too_many).collect::<Vec<_>>(), [true, false]);
         let warning = found.warning.unwrap();
-        assert!(warning.contains("the tag `tag_id` will have too many values"), "{warning}");
+        assert!(warning.contains("the tag `tag_id` will have too many values: 20,000 rows"), "{warning}");
+        assert!(warning.contains("more will come than the 1,000,000 that it may have"), "{warning}");
         // In a row for each record the same shows.
         let found = sample(None, 20_000, (0..20_000).map(|row| (row, format!("order-{row}"), 1)));
         assert!(found.warning.is_some());
@@ -250,6 +266,11 @@ mod tests {
         assert!(orders(1_100).warning.is_some());
         // Fifty records for each value: there may well be no others.
         assert_eq!(orders(50_000).warning, None);
+    }
+
+    #[test]
+    fn numbers_can_be_read() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
     }
 
     #[test]

@@ -13,8 +13,8 @@ const QUERY = 'SELECT sum(*) FROM driver_count_demo_influx_3876 WHERE time > now
 test('the query that a page opens with', () => {
   expect(influxQuery(counts, 30_000, { range: LAST, by: [] })).toBe(QUERY)
   expect(influxQuery(counts, 30_000, { range: LAST, by: ['status'] })).toBe(QUERY.replace('time(30s)', 'time(30s), status'))
-  expect(sqlQuery(counts, 30_000, { range: LAST, by: ['status'] })).toBe(`SELECT date_bin(INTERVAL '30 seconds', time) AS time, "status", sum("drivers") AS "drivers"
-FROM "driver_count_demo_influx_3876"
+  expect(sqlQuery(counts, 30_000, { range: LAST, by: ['status'] })).toBe(`SELECT date_bin(INTERVAL '30 seconds', time) AS time, status, sum(drivers) AS drivers
+FROM driver_count_demo_influx_3876
 WHERE time > now() - INTERVAL '900 seconds'
 GROUP BY 1, 2
 ORDER BY 1`)

@@ -2,7 +2,7 @@
 import { parseDuration } from './format'
 import { durationText, rangeText, type Range } from './influx/query'
 import { quotedName } from './influx/tokens'
-import { aggregateFor, quoted, type Shape } from './measurement'
+import { aggregateFor, sqlName, type Shape } from './measurement'
 
 export type Language = 'influxql' | 'sql'
 
@@ -64,8 +64,8 @@ export function influxQuery(shape: Shape, stepMs: number, choices: Choices): str
 export function sqlQuery(shape: Shape, stepMs: number, choices: Choices): string {
   const { range, by } = choices
   const when = range.kind === 'last' ? `time > now() - INTERVAL '${seconds(range.ms)}'` : `time >= TIMESTAMP '${range.from}' AND time <= TIMESTAMP '${range.to}'`
-  const tags = by.map((tag) => `${quoted(tag)}, `).join('')
-  const measures = shape.measures.map((column) => `${aggregateFor(column)}(${quoted(column.name)}) AS ${quoted(column.name)}`).join(', ')
+  const tags = by.map((tag) => `${sqlName(tag)}, `).join('')
+  const measures = shape.measures.map((column) => `${aggregateFor(column)}(${sqlName(column.name)}) AS ${sqlName(column.name)}`).join(', ')
   return `SELECT date_bin(INTERVAL '${seconds(stepMs)}', time) AS time, ${tags}${measures}
 FROM ${tableOf(shape)}
 WHERE ${when}
@@ -76,4 +76,4 @@ ORDER BY 1`
 const seconds = (ms: number) => (ms % 1000 === 0 ? `${ms / 1000} seconds` : `${ms} milliseconds`)
 
 /** The measurement as SQL names it. */
-export const tableOf = (shape: Pick<Shape, 'measurement'>) => quoted(shape.measurement)
+export const tableOf = (shape: Pick<Shape, 'measurement'>) => sqlName(shape.measurement)

@@ -138,7 +138,8 @@ async function problemOf(response: Response, request: Request): Promise<Problem>
   if (type.includes('json')) {
     const document = (await response.json()) as Partial<ProblemDocument>
     const other = request.otherErrors?.(document as Record<string, unknown>)
-    if (other) return new Problem({ code: 'influxql', status: response.status, detail: other })
+    // Only of a bad request is the text about what was asked.
+    if (other) return new Problem({ code: response.status === 400 ? 'influxql' : 'unexpected', status: response.status, detail: other })
     if (typeof document.detail === 'string') {
       return new Problem({ code: 'error', ...document, status: response.status, detail: document.detail })
     }
