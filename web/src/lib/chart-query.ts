@@ -67,13 +67,10 @@ export function sqlQuery(shape: Shape, stepMs: number, choices: Choices): string
   const tags = by.map((tag) => `${sqlName(tag)}, `).join('')
   const measures = shape.measures.map((column) => `${aggregateFor(column)}(${sqlName(column.name)}) AS ${sqlName(column.name)}`).join(', ')
   return `SELECT date_bin(INTERVAL '${seconds(stepMs)}', time) AS time, ${tags}${measures}
-FROM ${tableOf(shape)}
+FROM ${shape.table}
 WHERE ${when}
 GROUP BY ${[1, ...by.map((_, index) => index + 2)].join(', ')}
 ORDER BY 1`
 }
 
 const seconds = (ms: number) => (ms % 1000 === 0 ? `${ms / 1000} seconds` : `${ms} milliseconds`)
-
-/** The measurement as SQL names it. */
-export const tableOf = (shape: Pick<Shape, 'measurement'>) => sqlName(shape.measurement)

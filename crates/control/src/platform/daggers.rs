@@ -25,10 +25,19 @@ pub struct AppliedDagger {
 
 impl Platform {
     /// Checks a dagger wholly, stores it with every default filled in, and lets it run (or not, as its state says).
-    /// A dry run does all of it but the last two.
+    /// A dry run does all of it but the last two, and looks at a sample of the records.
     pub async fn apply_dagger(self: &Arc<Self>, actor: &Actor, text: &str) -> Result<AppliedDagger, ControlError> {
+        let mut applied = self.check_and_apply(actor, text).await?;
+        if actor.is_dry_run {
+            // Only now that others need not wait for it.
+            applied.warnings.extend(self.tag_warning(text).await);
+        }
+        Ok(applied)
+    }
+
+    async fn check_and_apply(self: &Arc<Self>, actor: &Actor, text: &str) -> Result<AppliedDagger, ControlError> {
         let (metadata, document) = DaggerDocument::parse(text)?;
-        let (resource, change, mut warnings, spec, planned) = {
+        let (resource, change, warnings) = {
             let _change = self.changes.lock().await;
             let mut spec = self.complete(&metadata, document).await?;
             let planned = self.check_dagger(&metadata, &mut spec).await?;
@@ -39,15 +48,12 @@ impl Platform {
                 self.prepare_sink_topics(&actor.unconditional(), &metadata, &spec, &planned).await?;
             }
             let (resource, change) = self.db.put(actor, Kind::Dagger, &metadata, &spec.to_json()).await?;
-            if !actor.is_dry_run {
-                self.supervise(&resource, spec.state, &format!("applied by {}", actor.caller.user));
+            if actor.is_dry_run {
+                return Ok(AppliedDagger { resource: resource.to_json(None), change, warnings });
             }
-            (resource, change, warnings, spec, planned)
+            self.supervise(&resource, spec.state, &format!("applied by {}", actor.caller.user));
+            (resource, change, warnings)
         };
-        if actor.is_dry_run {
-            warnings.extend(self.tag_warning(&spec, &planned).await);
-            return Ok(AppliedDagger { resource: resource.to_json(None), change, warnings });
-        }
         self.supervisor.wait(&metadata.name, |phase| phase != Phase::Deploying).await;
         Ok(AppliedDagger { resource: self.shown(&resource), change, warnings })
     }

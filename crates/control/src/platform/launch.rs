@@ -352,13 +352,10 @@ impl Platform {
             if let PlannedSink::Kafka { cluster, options, .. } = &sink {
                 describe_kafka(&mut description, cluster, options, spec);
             }
-            let series = match &sink {
-                PlannedSink::Series { config, .. } => Some(SeriesCount::of(&self.series, config)),
-                _ => None,
-            };
-            statuses.push(SinkStatus { description, counters: Arc::clone(&counters), series });
+            let (status_counters, mut series) = (Arc::clone(&counters), None);
             opened.push(match sink {
                 PlannedSink::Series { config, retention } => {
+                    series = Some(SeriesCount::of(&self.series, &config));
                     Box::new(SeriesSink::new(self.series.clone(), config, &planned.plan.schema, retention, counters))
                 }
                 PlannedSink::Topic(config) => {
@@ -370,6 +367,7 @@ impl Platform {
                 }
                 PlannedSink::Log(config) => Box::new(LogSink::new(config, counters)),
             });
+            statuses.push(SinkStatus { description, counters: status_counters, series });
         }
         Ok((opened, statuses))
     }

@@ -40,10 +40,12 @@ impl Platform {
         })
     }
 
-    /// What a sample of the records that are there says of the tags. A sample that cannot be had warns of nothing: the
-    /// dagger is judged by other means.
-    pub(super) async fn tag_warning(&self, spec: &DaggerSpec, planned: &PlannedDagger) -> Option<String> {
-        let counter = self.tag_counter(spec, planned)?;
+    /// What a sample of the records that are there says of the tags of a dagger that is right. A sample that cannot be had
+    /// warns of nothing: the dagger is judged by other means.
+    pub(super) async fn tag_warning(&self, text: &str) -> Option<String> {
+        let (metadata, mut spec) = DaggerSpec::parse(text).ok()?;
+        let planned = self.check_dagger(&metadata, &mut spec).await.ok()?;
+        let counter = self.tag_counter(&spec, &planned)?;
         let sampled = async {
             let mut partitions = 0;
             for topic in spec.streams.iter().flat_map(|stream| &stream.topics) {
@@ -54,8 +56,8 @@ impl Platform {
                 records: share.clamp(1, SAMPLE_RECORDS_PER_PARTITION_MAX),
                 bytes: SAMPLE_BYTES_PER_PARTITION_MAX,
             };
-            let inputs = self.read_inputs(spec, planned, at_most).await.ok()?;
-            run_over(planned, spec.parallelism, inputs, Some(counter), Vec::new()).await.ok()
+            let inputs = self.read_inputs(&spec, &planned, at_most).await.ok()?;
+            run_over(&planned, spec.parallelism, inputs, Some(counter), Vec::new()).await.ok()
         };
         match tokio::time::timeout(SAMPLE_TIME_MAX, sampled).await {
             Ok(preview) => preview?.tags?.warning,
