@@ -25,6 +25,12 @@ test('levels are averaged, and names are quoted where they must be', () => {
   expect(influxQuery(mixed, 60_000, { range: LAST, by: [] })).toBe('SELECT sum(drivers) AS sum_drivers, mean(wait) AS mean_wait FROM "m-1" WHERE time > now() - 900s GROUP BY time(60s) fill(null)')
 })
 
+test('what has no numbers is counted', () => {
+  const words = shape('m', columns.slice(0, 2), [])
+  expect(influxQuery(words, 60_000, { range: LAST, by: [] })).toContain('SELECT count(*) FROM m')
+  expect(sqlQuery(words, 60_000, { range: LAST, by: [] })).toContain('AS time, count(*) AS points')
+})
+
 test('a longer range has longer steps, whole windows each', () => {
   const step = (ms: number) => stepFor(30_000, { kind: 'last', ms })
   expect([900_000, 3_600_000, 21_600_000, 86_400_000, 604_800_000].map(step)).toEqual([30_000, 30_000, 30_000, 150_000, 900_000])

@@ -56,7 +56,8 @@ export function influxQuery(shape: Shape, stepMs: number, choices: Choices): str
   const others = shape.columns.filter((column) => /^(u?int|float|decimal)/i.test(column.type) && !shape.measures.includes(column))
   const isAllCounts = others.length === 0 && shape.measures.every((column) => aggregateFor(column) === 'sum')
   const call = (name: string, column: Shape['measures'][number]) => `${name}(${quotedName(column.name)}) AS ${quotedName(`${name}_${column.name}`)}`
-  const select = isAllCounts ? 'sum(*)' : shape.measures.map((column) => call(aggregateFor(column) === 'sum' ? 'sum' : 'mean', column)).join(', ')
+  // What has no numbers can still be counted.
+  const select = shape.measures.length === 0 ? 'count(*)' : isAllCounts ? 'sum(*)' : shape.measures.map((column) => call(aggregateFor(column) === 'sum' ? 'sum' : 'mean', column)).join(', ')
   const groups = [`time(${durationText(stepMs)})`, ...choices.by.map(quotedName)].join(', ')
   return `SELECT ${select} FROM ${quotedName(shape.measurement)} WHERE ${rangeText(choices.range)} GROUP BY ${groups} fill(null)`
 }
@@ -65,7 +66,7 @@ export function sqlQuery(shape: Shape, stepMs: number, choices: Choices): string
   const { range, by } = choices
   const when = range.kind === 'last' ? `time > now() - INTERVAL '${seconds(range.ms)}'` : `time >= TIMESTAMP '${range.from}' AND time <= TIMESTAMP '${range.to}'`
   const tags = by.map((tag) => `${sqlName(tag)}, `).join('')
-  const measures = shape.measures.map((column) => `${aggregateFor(column)}(${sqlName(column.name)}) AS ${sqlName(column.name)}`).join(', ')
+  const measures = shape.measures.map((column) => `${aggregateFor(column)}(${sqlName(column.name)}) AS ${sqlName(column.name)}`).join(', ') || 'count(*) AS points'
   return `SELECT date_bin(INTERVAL '${seconds(stepMs)}', time) AS time, ${tags}${measures}
 FROM ${shape.table}
 WHERE ${when}
