@@ -36,6 +36,8 @@ enum Answer {
     Nothing,
     Text,
     Json(Describe),
+    /// A gzipped tar archive, or the same as JSON.
+    Archive(Describe),
     /// Objects, one a line, or server-sent events.
     Lines,
     Redirect,
@@ -83,6 +85,11 @@ impl Description {
 
     pub fn answers_nothing(mut self) -> Self {
         self.status = 204;
+        self
+    }
+
+    pub fn answers_archive<T: ToSchema>(mut self) -> Self {
+        self.answer = Answer::Archive(describe::<T>);
         self
     }
 
@@ -176,6 +183,12 @@ fn operation(route: &Route, components: &mut Components) -> Value {
         Answer::Json(describe) => {
             json!({ "description": "the answer", "content": { "application/json": { "schema": reference(&describe(components)) } } })
         }
+        Answer::Archive(describe) => json!({
+            "description": "a gzipped tar archive, or the same as JSON for those who accept application/json",
+            "content": {
+                "application/gzip": {}, "application/json": { "schema": reference(&describe(components)) },
+            },
+        }),
         Answer::Lines => json!({
             "description": "one JSON object a line",
             "content": { "application/x-ndjson": {}, "text/event-stream": {} },

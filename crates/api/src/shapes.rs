@@ -285,6 +285,9 @@ pub(crate) struct SinkStatus {
     rows: u64,
     refused: u64,
     last_refusal: Option<String>,
+    /// Of a measurement: distinct sets of tags, and how many there may be.
+    series: Option<u64>,
+    series_max: Option<u64>,
 }
 
 #[derive(ToSchema)]
@@ -572,6 +575,8 @@ pub(crate) struct Session {
     groups: Vec<Membership>,
     /// By permission the groups in which the caller has it; null is all groups.
     permissions: BTreeMap<String, Option<Vec<String>>>,
+    /// Address of the Grafana that people use here, without a slash at the end.
+    grafana_url: Option<String>,
 }
 
 #[derive(ToSchema)]
@@ -817,13 +822,67 @@ pub(crate) struct Preview {
     warnings: Vec<String>,
     ledger: Ledger,
     truncated: bool,
+    /// What the rows say of the measurement's tags; nothing for one without tags, or without a measurement.
+    tags: Option<TagSample>,
     rows: Vec<BTreeMap<String, Value>>,
+}
+
+/// How many values the tags of a measurement have in a sample, and how many they will have.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct TagSample {
+    measurement: String,
+    /// Rows that were looked at.
+    rows: u64,
+    series: ValueCount,
+    series_max: u64,
+    tags: Vec<TagCount>,
+    /// What is wrong and what to do, if there will be too many.
+    warning: Option<String>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct ValueCount {
+    seen: u64,
+    /// With those that the sample does not show.
+    estimate: u64,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct TagCount {
+    name: String,
+    seen: u64,
+    /// With those that the sample does not show.
+    estimate: u64,
+    is_too_many: bool,
 }
 
 #[derive(ToSchema)]
 pub(crate) struct QueryResult {
     columns: Vec<Column>,
     rows: Vec<BTreeMap<String, Value>>,
+}
+
+/// Files of Grafana's provisioning.
+#[derive(ToSchema)]
+pub(crate) struct GrafanaExport {
+    files: Vec<GrafanaFile>,
+    /// Daggers of which there is no dashboard.
+    skipped: Vec<SkippedDagger>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct GrafanaFile {
+    /// With `/` between folders.
+    path: String,
+    text: String,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct SkippedDagger {
+    dagger: String,
+    reason: String,
 }
 
 #[derive(ToSchema)]

@@ -7,6 +7,7 @@ mod dead_letters;
 mod demo;
 mod diff;
 mod fork;
+mod grafana;
 mod idempotency;
 mod kafka_clusters;
 mod launch;
@@ -20,6 +21,7 @@ mod revisions;
 mod schemas;
 mod secrets;
 mod state;
+mod tags;
 mod tail;
 mod topics;
 mod validate;
@@ -31,6 +33,7 @@ pub use dead_letters::{DeadLetterQuery, DeadLetters};
 pub use demo::DemoOptions;
 pub use diff::{ColumnsDiff, DaggerDiff, SettingChange};
 pub use fork::PublishTo;
+pub use grafana::{GrafanaExport, SkippedDagger};
 pub use idempotency::{Answer, FirstAnswer, IdempotencyKey, idempotency_key};
 pub use launch::{RunningDagger, SinkStatus};
 pub use people::{GroupSpec, Invited};
@@ -78,12 +81,14 @@ pub struct PlatformOptions {
     pub database_url: Option<String>,
     /// Becomes a token of the first admin.
     pub admin_token: Option<String>,
+    /// Address of the Grafana that people use.
+    pub grafana_url: Option<String>,
 }
 
 impl PlatformOptions {
     /// Embedded defaults in a directory.
     pub fn in_directory(data_dir: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), database_url: None, admin_token: None }
+        Self { data_dir: data_dir.into(), database_url: None, admin_token: None, grafana_url: None }
     }
 }
 
@@ -107,6 +112,7 @@ pub struct Platform {
     /// What somebody decided about records that a dagger has lost, for its next start.
     accepted_losses: Mutex<HashMap<String, AcceptedLoss>>,
     events: Events,
+    grafana_url: Option<String>,
     /// Turns for ad hoc queries.
     queries: tokio::sync::Semaphore,
     /// Turns for searching topics.
@@ -146,6 +152,7 @@ impl Platform {
         };
         let platform = Arc::new(Self {
             directory,
+            grafana_url: options.grafana_url.map(|url| url.trim_end_matches('/').to_owned()),
             accepted_losses: Mutex::default(),
             supervisor: Supervisor::new(History::start(database.clone(), events.clone())),
             events,

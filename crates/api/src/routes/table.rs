@@ -1,8 +1,8 @@
 //! The table: every route with what it needs, what answers it, and what the OpenAPI document says of it.
 
 use super::{
-    Route, alive, apply, clusters, dagger_diff, daggers, dead_letters, events, functions, kafka_clusters, oidc,
-    openapi, people, ready, records, schemas, secrets, session, sql, tail, topics, version,
+    Route, alive, apply, clusters, dagger_diff, daggers, dead_letters, events, functions, grafana, kafka_clusters,
+    oidc, openapi, people, ready, records, schemas, secrets, session, sql, tail, topics, version,
 };
 use crate::AppState;
 use crate::access::Needs;
@@ -313,6 +313,24 @@ pub(crate) fn table() -> Vec<Route> {
             says("daggers", "Applies a former revision anew")
                 .takes::<daggers::RollBack>()
                 .answers::<shapes::AppliedDagger>(200),
+        ),
+        route(
+            GET,
+            "/api/v1/daggers/{name}/grafana",
+            Find,
+            get(grafana::dashboard),
+            says("grafana", "A dashboard of a dagger, in Grafana's JSON model")
+                .query::<grafana::DashboardQuery>()
+                .answers::<Value>(200),
+        ),
+        route(
+            GET,
+            "/api/v1/grafana",
+            Find,
+            get(grafana::export),
+            says("grafana", "Data sources and dashboards of all daggers as files of Grafana's provisioning")
+                .query::<grafana::ExportQuery>()
+                .answers_archive::<shapes::GrafanaExport>(),
         ),
         route(
             GET,

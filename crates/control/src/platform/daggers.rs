@@ -25,8 +25,17 @@ pub struct AppliedDagger {
 
 impl Platform {
     /// Checks a dagger wholly, stores it with every default filled in, and lets it run (or not, as its state says).
-    /// A dry run does all of it but the last two.
+    /// A dry run does all of it but the last two, and looks at a sample of the records.
     pub async fn apply_dagger(self: &Arc<Self>, actor: &Actor, text: &str) -> Result<AppliedDagger, ControlError> {
+        let mut applied = self.check_and_apply(actor, text).await?;
+        if actor.is_dry_run {
+            // Only now that others need not wait for it.
+            applied.warnings.extend(self.tag_warning(text).await);
+        }
+        Ok(applied)
+    }
+
+    async fn check_and_apply(self: &Arc<Self>, actor: &Actor, text: &str) -> Result<AppliedDagger, ControlError> {
         let (metadata, document) = DaggerDocument::parse(text)?;
         let (resource, change, warnings) = {
             let _change = self.changes.lock().await;

@@ -1,6 +1,7 @@
 //! Making a dagger run: plan, sinks, state directory, engine.
 
 use super::Platform;
+use super::tags::{SeriesCount, series_max};
 use crate::access::Actor;
 use crate::dagger_plan::{self, FutureCheck, PlannedDagger, millis};
 use crate::dagger_spec::{DaggerSpec, Delivery, SinkSpec, StartFrom};
@@ -50,11 +51,13 @@ impl RunningDagger {
 pub struct SinkStatus {
     description: Value,
     counters: Arc<SinkCounters>,
+    /// Of a measurement.
+    series: Option<SeriesCount>,
 }
 
 impl SinkStatus {
     pub fn notice(&self) -> Option<String> {
-        self.counters.notice()
+        self.counters.notice().or_else(|| self.series.as_ref()?.notice())
     }
 
     /// What keeps its results from getting on.
@@ -68,6 +71,10 @@ impl SinkStatus {
             object.insert("rows".into(), json!(self.counters.written()));
             object.insert("refused".into(), json!(self.counters.refused()));
             object.insert("lastRefusal".into(), json!(self.counters.last_refusal()));
+            if let Some(count) = &self.series {
+                object.insert("series".into(), json!(count.series()));
+                object.insert("seriesMax".into(), json!(series_max()));
+            }
         }
         shown
     }
@@ -345,9 +352,10 @@ impl Platform {
             if let PlannedSink::Kafka { cluster, options, .. } = &sink {
                 describe_kafka(&mut description, cluster, options, spec);
             }
-            statuses.push(SinkStatus { description, counters: Arc::clone(&counters) });
+            let (status_counters, mut series) = (Arc::clone(&counters), None);
             opened.push(match sink {
                 PlannedSink::Series { config, retention } => {
+                    series = Some(SeriesCount::of(&self.series, &config));
                     Box::new(SeriesSink::new(self.series.clone(), config, &planned.plan.schema, retention, counters))
                 }
                 PlannedSink::Topic(config) => {
@@ -359,6 +367,7 @@ impl Platform {
                 }
                 PlannedSink::Log(config) => Box::new(LogSink::new(config, counters)),
             });
+            statuses.push(SinkStatus { description, counters: status_counters, series });
         }
         Ok((opened, statuses))
     }

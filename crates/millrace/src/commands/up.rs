@@ -24,6 +24,7 @@ pub async fn run(arguments: UpArguments, data_dir: &Path, output: Output) -> Res
         data_dir: data_dir.to_path_buf(),
         database_url: arguments.database.clone(),
         admin_token: arguments.admin_token.clone(),
+        grafana_url: arguments.grafana_url.clone(),
     });
     let platform = tokio::select! {
         platform = opened => platform?,

@@ -8,6 +8,7 @@ mod daggers;
 mod edits;
 mod exit_codes;
 mod get;
+mod grafana;
 mod lifecycle;
 mod publishing;
 mod schemas;

@@ -505,6 +505,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/daggers/{name}/grafana": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A dashboard of a dagger, in Grafana's JSON model */
+        get: operations["getDaggersNameGrafana"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/grafana": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Data sources and dashboards of all daggers as files of Grafana's provisioning */
+        get: operations["getGrafana"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/dead-letters": {
         parameters: {
             query?: never;
@@ -1272,6 +1306,17 @@ export interface components {
         FunctionList: {
             items: components["schemas"]["SqlFunction"][];
         };
+        /** @description Files of Grafana's provisioning. */
+        GrafanaExport: {
+            files: components["schemas"]["GrafanaFile"][];
+            /** @description Daggers of which there is no dashboard. */
+            skipped: components["schemas"]["SkippedDagger"][];
+        };
+        GrafanaFile: {
+            /** @description With `/` between folders. */
+            path: string;
+            text: string;
+        };
         /** @description A team. It owns resources and has members. */
         Group: {
             apiVersion: string;
@@ -1539,6 +1584,7 @@ export interface components {
             rows: {
                 [key: string]: unknown;
             }[];
+            tags?: null | components["schemas"]["TagSample"];
             truncated: boolean;
             warnings: string[];
         };
@@ -1701,6 +1747,8 @@ export interface components {
             secret: string;
         };
         Session: {
+            /** @description Address of the Grafana that people use here, without a slash at the end. */
+            grafanaUrl?: string | null;
             groups: components["schemas"]["Membership"][];
             login: components["schemas"]["WaysIn"];
             /** @description By permission the groups in which the caller has it; null is all groups. */
@@ -1764,9 +1812,20 @@ export interface components {
             /** Format: int64 */
             rows: number;
             schema?: string | null;
+            /**
+             * Format: int64
+             * @description Of a measurement: distinct sets of tags, and how many there may be.
+             */
+            series?: number | null;
+            /** Format: int64 */
+            seriesMax?: number | null;
             topic?: string | null;
             /** @description Exactly once: results are seen when a checkpoint is there, so after so long. */
             visibleEvery?: string | null;
+        };
+        SkippedDagger: {
+            dagger: string;
+            reason: string;
         };
         SqlDocument: {
             sql: string;
@@ -1815,6 +1874,32 @@ export interface components {
         Table: {
             columns: components["schemas"]["Column"][];
             name: string;
+        };
+        TagCount: {
+            /**
+             * Format: int64
+             * @description With those that the sample does not show.
+             */
+            estimate: number;
+            isTooMany: boolean;
+            name: string;
+            /** Format: int64 */
+            seen: number;
+        };
+        /** @description How many values the tags of a measurement have in a sample, and how many they will have. */
+        TagSample: {
+            measurement: string;
+            /**
+             * Format: int64
+             * @description Rows that were looked at.
+             */
+            rows: number;
+            series: components["schemas"]["ValueCount"];
+            /** Format: int64 */
+            seriesMax: number;
+            tags: components["schemas"]["TagCount"][];
+            /** @description What is wrong and what to do, if there will be too many. */
+            warning?: string | null;
         };
         Token: {
             created: string;
@@ -1921,6 +2006,15 @@ export interface components {
             warnings: string[];
         };
         Value: unknown;
+        ValueCount: {
+            /**
+             * Format: int64
+             * @description With those that the sample does not show.
+             */
+            estimate: number;
+            /** Format: int64 */
+            seen: number;
+        };
         Version: {
             version: string;
         };
@@ -3181,6 +3275,77 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AppliedDagger"];
+                };
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getDaggersNameGrafana: {
+        parameters: {
+            query?: {
+                /** @description Address of this server as Grafana reaches it; the one of the request if not given. */
+                url?: string;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Value"];
+                };
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getGrafana: {
+        parameters: {
+            query?: {
+                /** @description Only daggers of this group. */
+                group?: string;
+                /** @description Address of this server as Grafana reaches it; the one of the request if not given. */
+                url?: string;
+                /** @description Where the folder `dashboards` will be on Grafana's machine. */
+                dashboardsPath?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description a gzipped tar archive, or the same as JSON for those who accept application/json */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/gzip": unknown;
+                    "application/json": components["schemas"]["GrafanaExport"];
                 };
             };
             /** @description what is wrong and what to do */
