@@ -15,9 +15,6 @@ pub(crate) fn parse<'a>(bytes: &'a [u8], precision: Precision, line: &mut Line<'
     }
     let start = skip_blanks(bytes, key_end);
     let end = scan_fields(bytes, start)?;
-    if start == end {
-        return Err(Malformed::new(start, "missing fields"));
-    }
     walk_fields(bytes, start, end, key_end, line)?;
     line.time = scan_time(bytes, end, precision)?;
     Ok(())

@@ -7,7 +7,7 @@ use arrow::datatypes::{Field, Schema};
 use arrow::error::ArrowError;
 use series::{FieldType, MeasurementInfo, PointLayout};
 
-use crate::columns::{Cells, Columns, FieldCells, fill, text};
+use crate::columns::{Columns, FieldCells, fill, text};
 use crate::escape::{unescape_name, unescape_tag};
 use crate::line::{Line, Value};
 use crate::parse::ParseLimits;

@@ -18,7 +18,7 @@ fn each_has_its_words_and_its_place() {
         ("cpu value=,b=1", "missing field value", 11),
         ("cpu", "missing fields", 4),
         ("cpu,host=a", "missing fields", 11),
-        ("cpu ", "missing fields", 5),
+        ("cpu ", "invalid field format", 5),
         (",host=a value=1", "missing measurement", 1),
         ("cpu, value=1", "missing tag key", 5),
         ("cpu,=a value=1", "missing tag key", 5),
