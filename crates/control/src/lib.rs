@@ -14,6 +14,7 @@ mod duration;
 mod error;
 mod events;
 mod kafka_cluster_spec;
+mod measurement_name;
 mod operator_graph;
 mod platform;
 pub mod records;
@@ -39,11 +40,12 @@ pub use error::{ControlError, ErrorKind, Position, nearest};
 pub use events::{Event, Events};
 pub use flow::AcceptedLoss;
 pub use functions::{FunctionDoc, FunctionKind, docs as function_docs};
+pub use line_protocol::Precision as WritePrecision;
 pub use platform::{
     Answer, AppliedDagger, ClusterSpec, ColumnsDiff, DaggerDiff, DeadLetterQuery, DeadLetters, DemoOptions,
-    FirstAnswer, Follow, GroupSpec, IdempotencyKey, Invited, Platform, PlatformOptions, Preview, ProducedRecords,
-    PublishTo, QueryResult, RecordRate, Revision, ScanEnd, ScanProgress, SchemaPush, SettingChange, Shows, TailFilter,
-    TailFrom, TailLine, TailRequest, TopicStatus, Validation, idempotency_key,
+    FirstAnswer, Follow, GroupSpec, IdempotencyKey, InfluxRefusal, InfluxWrite, Invited, Platform, PlatformOptions,
+    Preview, ProducedRecords, PublishTo, QueryResult, RecordRate, Revision, ScanEnd, ScanProgress, SchemaPush,
+    SettingChange, Shows, TailFilter, TailFrom, TailLine, TailRequest, TopicStatus, Validation, idempotency_key,
 };
 pub use resource::{API_VERSION, GROUP_DEFAULT, Kind, Metadata, Resource, document_kind, parse_document};
 pub use resource_db::Change;

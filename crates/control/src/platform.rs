@@ -8,8 +8,11 @@ mod demo;
 mod diff;
 mod fork;
 mod idempotency;
+mod influx;
 mod kafka_clusters;
 mod launch;
+mod measurement_tables;
+mod measurements;
 mod people;
 mod preview;
 mod rate;
@@ -32,6 +35,7 @@ pub use demo::DemoOptions;
 pub use diff::{ColumnsDiff, DaggerDiff, SettingChange};
 pub use fork::PublishTo;
 pub use idempotency::{Answer, FirstAnswer, IdempotencyKey, idempotency_key};
+pub use influx::{InfluxRefusal, InfluxWrite};
 pub use launch::{RunningDagger, SinkStatus};
 pub use people::{GroupSpec, Invited};
 pub use preview::Preview;
@@ -109,6 +113,8 @@ pub struct Platform {
     events: Events,
     /// Turns for ad hoc queries.
     queries: tokio::sync::Semaphore,
+    /// Turns for what comes by InfluxDB's API.
+    influx: influx::Turns,
     /// Turns for searching topics.
     scans: Arc<tokio::sync::Semaphore>,
     /// What runs beside requests until the server ends.
@@ -150,7 +156,7 @@ impl Platform {
             supervisor: Supervisor::new(History::start(database.clone(), events.clone())),
             events,
             access: AccessDb::new(database.clone()),
-            logins: Logins::default(),
+            logins: Logins::new()?,
             seal,
             clusters: Clusters::default(),
             kafka_clusters: KafkaClusters::default(),
@@ -162,6 +168,7 @@ impl Platform {
             schemas: RwLock::new(Arc::new(schemas)),
             changes: tokio::sync::Mutex::new(()),
             queries: tokio::sync::Semaphore::new(ad_hoc_sql::QUERIES_AT_ONCE_MAX),
+            influx: influx::Turns::default(),
             scans: Arc::new(tokio::sync::Semaphore::new(tail::SCANS_AT_ONCE_MAX)),
             tasks: Mutex::new(Vec::new()),
         });
@@ -171,6 +178,7 @@ impl Platform {
         platform.connect_kafka_clusters().await?;
         platform.reconcile_topics().await?;
         platform.remove_leftovers().await?;
+        platform.adopt_measurements().await?;
         platform.supervise_all().await?;
         let keeping_house =
             [tokio::spawn(expire(platform.series.clone())), tokio::spawn(watch_memory(Arc::downgrade(&platform)))];

@@ -18,7 +18,8 @@ const LINE_BYTES_SHOWN_MAX: usize = 1_024;
 /// What a measurement can hold. Lines beyond it are refused one by one; how long values may be is the store's to say.
 #[derive(Clone, Debug)]
 pub struct ParseLimits {
-    /// Bytes of a measurement's, tag's or field's name.
+    /// Bytes of a measurement's name, and of a tag's or field's.
+    pub measurement_bytes_max: usize,
     pub name_bytes_max: usize,
     /// Tags and fields of one measurement, those already stored included.
     pub tags_max: usize,
@@ -31,6 +32,7 @@ impl Default for ParseLimits {
     fn default() -> Self {
         let limits = series::SeriesLimits::default();
         Self {
+            measurement_bytes_max: limits.name_bytes_max,
             name_bytes_max: limits.name_bytes_max,
             tags_max: limits.tags_per_measurement_max,
             fields_max: limits.fields_per_measurement_max,
@@ -150,12 +152,12 @@ impl<'a> Parser<'a> {
     fn new_measurement(&mut self, written: &'a [u8]) -> Result<usize, String> {
         let limits = &self.options.limits;
         let name = text(unescape_name(written));
-        if name.len() > limits.name_bytes_max {
+        if name.len() > limits.measurement_bytes_max {
             let shown: String = name.chars().take(64).collect();
             return Err(format!(
                 "the name of measurement \"{shown}\" has {} bytes, the limit is {}",
                 name.len(),
-                limits.name_bytes_max
+                limits.measurement_bytes_max
             ));
         }
         // Only a name with one of these signs can be written in two ways.

@@ -6,6 +6,7 @@ use crate::dagger_plan::{self, FutureCheck, PlannedDagger, millis};
 use crate::dagger_spec::{DaggerSpec, Delivery, SinkSpec, StartFrom};
 use crate::duration::format_duration;
 use crate::error::ControlError;
+use crate::measurement_name::stored;
 use crate::operator_graph::OperatorGraph;
 use crate::records::{PartFormat, RecordFormat};
 use crate::refused_records::DeadLetterKeeper;
@@ -95,7 +96,7 @@ impl Platform {
         self.prepare_sink_topics(&Actor::server(), &resource.metadata, &spec, &planned).await?;
         let sinks = self.plan_sinks(name, &spec, &planned).await?;
         self.fit_state(name, &spec, &planned).await?;
-        let (sinks, statuses) = self.open_sinks(&spec, &planned, sinks)?;
+        let (sinks, statuses) = self.open_sinks(&resource.metadata.group, &spec, &planned, sinks)?;
         let config = DaggerConfig {
             name: name.to_owned(),
             plan: Arc::clone(&planned.plan),
@@ -333,6 +334,7 @@ impl Platform {
 
     fn open_sinks(
         &self,
+        group: &str,
         spec: &DaggerSpec,
         planned: &PlannedDagger,
         sinks: Vec<PlannedSink>,
@@ -348,6 +350,7 @@ impl Platform {
             statuses.push(SinkStatus { description, counters: Arc::clone(&counters) });
             opened.push(match sink {
                 PlannedSink::Series { config, retention } => {
+                    let config = SeriesConfig { measurement: stored(group, &config.measurement), ..config };
                     Box::new(SeriesSink::new(self.series.clone(), config, &planned.plan.schema, retention, counters))
                 }
                 PlannedSink::Topic(config) => {

@@ -61,7 +61,7 @@ fn lines_of_several_measurements_with_different_columns() {
         fields: vec![(2, "free".to_owned()), (3, "ok".to_owned())],
     };
     assert_eq!(points.measurements[1].layout, layout);
-    assert_eq!(points.measurements[1].line_start(1), 110);
+    assert_eq!(points.measurements[1].line_start(1), 117);
 }
 
 #[test]
@@ -177,7 +177,8 @@ fn a_name_written_in_two_ways_is_one() {
 
 #[test]
 fn limits_refuse_lines_and_no_more() {
-    let limits = ParseLimits { name_bytes_max: 8, tags_max: 2, fields_max: 2, measurements_max: 2 };
+    let limits =
+        ParseLimits { measurement_bytes_max: 8, name_bytes_max: 8, tags_max: 2, fields_max: 2, measurements_max: 2 };
     let options = ParseOptions { limits, ..ParseOptions::default() };
     let stored = |name: &str| (name == "m").then(|| known(name));
     for (body, rows, words) in [
