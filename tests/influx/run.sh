@@ -19,6 +19,6 @@ if [ "$(cat "$python/wanted" 2>/dev/null)" != "$wanted" ]; then
   "$python/bin/pip" install --quiet --disable-pip-version-check $wanted
   echo "$wanted" >"$python/wanted"
 fi
-for test in malformed telegraf grafana libraries shell; do
+for test in ${*:-malformed telegraf grafana libraries shell}; do
   scripts/with_influxdb.sh -- "$python/bin/python" "tests/influx/$test.py"
 done
