@@ -21,6 +21,14 @@ pub(crate) struct Description {
     takes: Takes,
     status: u16,
     answer: Answer,
+    errors: Errors,
+}
+
+enum Errors {
+    /// `application/problem+json`
+    Problems,
+    /// `{"error": ".."}`
+    InfluxDb,
 }
 
 enum Takes {
@@ -30,6 +38,8 @@ enum Takes {
     Yaml(Describe),
     Records,
     Text,
+    /// Of these media types; what is in them is told elsewhere.
+    Media(&'static [&'static str]),
 }
 
 enum Answer {
@@ -45,7 +55,15 @@ enum Answer {
 
 impl Description {
     pub fn new(tag: &'static str, summary: &'static str) -> Self {
-        Self { tag, summary, query: None, takes: Takes::Nothing, status: 200, answer: Answer::Nothing }
+        Self {
+            tag,
+            summary,
+            query: None,
+            takes: Takes::Nothing,
+            status: 200,
+            answer: Answer::Nothing,
+            errors: Errors::Problems,
+        }
     }
 
     pub fn query<Q: IntoParams>(mut self) -> Self {
@@ -80,6 +98,16 @@ impl Description {
 
     pub fn answers_text(mut self) -> Self {
         self.answer = Answer::Text;
+        self
+    }
+
+    pub fn takes_media(mut self, media_types: &'static [&'static str]) -> Self {
+        self.takes = Takes::Media(media_types);
+        self
+    }
+
+    pub fn errors_as_influxdb(mut self) -> Self {
+        self.errors = Errors::InfluxDb;
         self
     }
 
@@ -194,10 +222,13 @@ fn operation(route: &Route, components: &mut Components) -> Value {
             "content": { "application/x-ndjson": {}, "text/event-stream": {} },
         }),
     };
-    let problem = json!({
-        "description": "what is wrong and what to do",
-        "content": { "application/problem+json": { "schema": reference("Problem") } },
-    });
+    let content = match description.errors {
+        Errors::Problems => json!({ "application/problem+json": { "schema": reference("Problem") } }),
+        Errors::InfluxDb => {
+            json!({ "application/json": { "schema": reference(&describe::<shapes::InfluxError>(components)) } })
+        }
+    };
+    let problem = json!({ "description": "what is wrong and what to do", "content": content });
     operation.insert("responses".into(), json!({ description.status.to_string(): answer, "default": problem }));
     Value::Object(operation)
 }
@@ -210,9 +241,14 @@ fn request_content(description: &Description, components: &mut Components) -> Op
             let schema = reference(&describe(components));
             json!({ "application/yaml": { "schema": schema }, "application/json": { "schema": schema } })
         }
+        Takes::Media(media_types) => contents(media_types),
         Takes::Text => json!({ "application/yaml": {}, "application/json": {} }),
         Takes::Records => json!({ "application/json": {}, "application/x-ndjson": {}, "application/x-protobuf": {} }),
     })
+}
+
+fn contents(media_types: &[&str]) -> Value {
+    Value::Object(media_types.iter().map(|media_type| ((*media_type).to_owned(), json!({}))).collect())
 }
 
 fn reference(name: &str) -> Value {

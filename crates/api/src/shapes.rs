@@ -6,6 +6,12 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
+/// An error, as InfluxDB has it.
+#[derive(ToSchema)]
+pub(crate) struct InfluxError {
+    error: String,
+}
+
 /// An error, as RFC 9457 with the members that Millrace adds.
 #[derive(ToSchema)]
 pub(crate) struct Problem {

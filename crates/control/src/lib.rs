@@ -16,6 +16,7 @@ mod error;
 mod events;
 mod grafana;
 mod kafka_cluster_spec;
+mod measurement_name;
 mod operator_graph;
 mod platform;
 pub mod records;
@@ -43,11 +44,13 @@ pub use events::{Event, Events};
 pub use flow::AcceptedLoss;
 pub use functions::{FunctionDoc, FunctionKind, docs as function_docs};
 pub use grafana::{GrafanaFile, GrafanaPlace, TOKEN_VARIABLE as GRAFANA_TOKEN_VARIABLE};
+pub use line_protocol::Precision as WritePrecision;
 pub use platform::{
     Answer, AppliedDagger, ClusterSpec, ColumnsDiff, DaggerDiff, DeadLetterQuery, DeadLetters, DemoOptions,
-    FirstAnswer, Follow, GrafanaExport, GroupSpec, IdempotencyKey, Invited, Platform, PlatformOptions, Preview,
-    ProducedRecords, PublishTo, QueryResult, RecordRate, Revision, ScanEnd, ScanProgress, SchemaPush, SettingChange,
-    Shows, SkippedDagger, TailFilter, TailFrom, TailLine, TailRequest, TopicStatus, Validation, idempotency_key,
+    FirstAnswer, Follow, GrafanaExport, GroupSpec, IdempotencyKey, InfluxRefusal, InfluxWrite, Invited, Platform,
+    PlatformOptions, Preview, ProducedRecords, PublishTo, QueryResult, RecordRate, Revision, ScanEnd, ScanProgress,
+    SchemaPush, SettingChange, Shows, SkippedDagger, TailFilter, TailFrom, TailLine, TailRequest, TopicStatus,
+    Validation, idempotency_key,
 };
 pub use resource::{API_VERSION, GROUP_DEFAULT, Kind, Metadata, Resource, document_kind, parse_document};
 pub use resource_db::Change;

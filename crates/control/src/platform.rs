@@ -9,8 +9,11 @@ mod diff;
 mod fork;
 mod grafana;
 mod idempotency;
+mod influx;
 mod kafka_clusters;
 mod launch;
+mod measurement_tables;
+mod measurements;
 mod people;
 mod preview;
 mod rate;
@@ -35,6 +38,7 @@ pub use diff::{ColumnsDiff, DaggerDiff, SettingChange};
 pub use fork::PublishTo;
 pub use grafana::{GrafanaExport, SkippedDagger};
 pub use idempotency::{Answer, FirstAnswer, IdempotencyKey, idempotency_key};
+pub use influx::{InfluxRefusal, InfluxWrite};
 pub use launch::{RunningDagger, SinkStatus};
 pub use people::{GroupSpec, Invited};
 pub use preview::Preview;
@@ -115,6 +119,8 @@ pub struct Platform {
     grafana_url: Option<String>,
     /// Turns for ad hoc queries.
     queries: tokio::sync::Semaphore,
+    /// Turns for what comes by InfluxDB's API.
+    influx: influx::Turns,
     /// Turns for searching topics.
     scans: Arc<tokio::sync::Semaphore>,
     /// What runs beside requests until the server ends.
@@ -157,7 +163,7 @@ impl Platform {
             supervisor: Supervisor::new(History::start(database.clone(), events.clone())),
             events,
             access: AccessDb::new(database.clone()),
-            logins: Logins::default(),
+            logins: Logins::new()?,
             seal,
             clusters: Clusters::default(),
             kafka_clusters: KafkaClusters::default(),
@@ -169,6 +175,7 @@ impl Platform {
             schemas: RwLock::new(Arc::new(schemas)),
             changes: tokio::sync::Mutex::new(()),
             queries: tokio::sync::Semaphore::new(ad_hoc_sql::QUERIES_AT_ONCE_MAX),
+            influx: influx::Turns::default(),
             scans: Arc::new(tokio::sync::Semaphore::new(tail::SCANS_AT_ONCE_MAX)),
             tasks: Mutex::new(Vec::new()),
         });
@@ -178,6 +185,7 @@ impl Platform {
         platform.connect_kafka_clusters().await?;
         platform.reconcile_topics().await?;
         platform.remove_leftovers().await?;
+        platform.adopt_measurements().await?;
         platform.supervise_all().await?;
         let keeping_house =
             [tokio::spawn(expire(platform.series.clone())), tokio::spawn(watch_memory(Arc::downgrade(&platform)))];

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::AppState;
 use crate::access::Needs;
+use crate::influx;
 use crate::listing::ListQuery;
 use crate::openapi::Description;
 use crate::shapes;
@@ -42,6 +43,35 @@ pub(crate) fn table() -> Vec<Route> {
     vec![
         route(GET, "/healthz", Nothing, get(alive), says("server", "Whether the process lives").answers_text()),
         route(GET, "/readyz", Nothing, get(ready), says("server", "Whether requests can be served").answers_text()),
+        route(
+            GET,
+            "/ping",
+            Nothing,
+            get(influx::ping),
+            says("influxdb", "Whether the server answers").answers_nothing().errors_as_influxdb(),
+        ),
+        route(
+            POST,
+            "/write",
+            Login,
+            post(influx::write),
+            says("influxdb", "Writes points in line protocol, as InfluxDB 1 takes them")
+                .query::<influx::WriteQuery>()
+                .takes_media(&["text/plain"])
+                .answers_nothing()
+                .errors_as_influxdb(),
+        ),
+        route(
+            POST,
+            "/api/v2/write",
+            Login,
+            post(influx::write_v2),
+            says("influxdb", "The same for client libraries of InfluxDB 2")
+                .query::<influx::WriteV2Query>()
+                .takes_media(&["text/plain"])
+                .answers_nothing()
+                .errors_as_influxdb(),
+        ),
         route(
             GET,
             "/api/v1/version",

@@ -7,6 +7,7 @@ use crate::dagger_plan::{self, FutureCheck, PlannedDagger, millis};
 use crate::dagger_spec::{DaggerSpec, Delivery, SinkSpec, StartFrom};
 use crate::duration::format_duration;
 use crate::error::ControlError;
+use crate::measurement_name::stored;
 use crate::operator_graph::OperatorGraph;
 use crate::records::{PartFormat, RecordFormat};
 use crate::refused_records::DeadLetterKeeper;
@@ -102,7 +103,7 @@ impl Platform {
         self.prepare_sink_topics(&Actor::server(), &resource.metadata, &spec, &planned).await?;
         let sinks = self.plan_sinks(name, &spec, &planned).await?;
         self.fit_state(name, &spec, &planned).await?;
-        let (sinks, statuses) = self.open_sinks(&spec, &planned, sinks)?;
+        let (sinks, statuses) = self.open_sinks(&resource.metadata.group, &spec, &planned, sinks)?;
         let config = DaggerConfig {
             name: name.to_owned(),
             plan: Arc::clone(&planned.plan),
@@ -340,6 +341,7 @@ impl Platform {
 
     fn open_sinks(
         &self,
+        group: &str,
         spec: &DaggerSpec,
         planned: &PlannedDagger,
         sinks: Vec<PlannedSink>,
@@ -355,6 +357,7 @@ impl Platform {
             let (status_counters, mut series) = (Arc::clone(&counters), None);
             opened.push(match sink {
                 PlannedSink::Series { config, retention } => {
+                    let config = SeriesConfig { measurement: stored(group, &config.measurement), ..config };
                     series = Some(SeriesCount::of(&self.series, &config));
                     Box::new(SeriesSink::new(self.series.clone(), config, &planned.plan.schema, retention, counters))
                 }

@@ -7,6 +7,7 @@ mod edits;
 mod history;
 mod kafka_clusters;
 mod kafka_daggers;
+mod measurements;
 mod open_platform;
 mod scanning;
 mod test_database;

@@ -9,6 +9,7 @@ mod edits;
 mod exit_codes;
 mod get;
 mod grafana;
+mod influx_write;
 mod lifecycle;
 mod publishing;
 mod schemas;
