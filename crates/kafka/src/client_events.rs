@@ -20,9 +20,12 @@ use crate::cluster_config::TokenSource;
 use crate::problem::{Problem, ProblemKind};
 use crate::statistics::Statistics;
 
-/// For so long after an outage those who publish may not have noticed that it is over: librdkafka waits up to 10 s between
-/// two attempts to connect (`reconnect.backoff.max.ms`), and then some for the metadata.
-const PUBLISHERS_COME_BACK: Duration = Duration::from_secs(20);
+/// For so long after a leader was silent those who publish may wait for an answer that was swallowed: librdkafka waits 60 s
+/// (`socket.timeout.ms`), Java's client 30 s, and then up to 10 s until the next attempt to connect
+/// (`reconnect.backoff.max.ms`), and then some for the metadata.
+const COME_BACK_FROM_SILENCE: Duration = Duration::from_secs(75);
+/// And for so long after another broker came to lead.
+const COME_BACK_FROM_MOVE: Duration = Duration::from_secs(20);
 /// A leader that did not answer so long ago is still one that does not answer.
 const OUTAGE_LASTS: Duration = Duration::from_secs(3);
 
@@ -43,11 +46,22 @@ struct Outage {
     last: Instant,
     /// Who does not answer, as `host:port/id`.
     silent: Option<String>,
+    /// By then everybody has noticed that it is over.
+    noticed_by_all: Instant,
 }
 
 impl Outage {
     fn new(silent: Option<String>) -> Self {
-        Self { last: Instant::now(), silent }
+        let come_back = if silent.is_some() { COME_BACK_FROM_SILENCE } else { COME_BACK_FROM_MOVE };
+        let last = Instant::now();
+        Self { last, silent, noticed_by_all: last + come_back }
+    }
+
+    /// A leader that is silent is often followed by another one, and that makes nobody notice earlier.
+    fn after(self, former: Option<&Self>) -> Self {
+        let noticed_by_all =
+            former.map_or(self.noticed_by_all, |former| former.noticed_by_all.max(self.noticed_by_all));
+        Self { noticed_by_all, ..self }
     }
 
     /// Who does not answer at present.
@@ -56,7 +70,7 @@ impl Outage {
     }
 
     fn is_noticed_by_all(&self) -> bool {
-        self.last.elapsed() >= PUBLISHERS_COME_BACK
+        Instant::now() >= self.noticed_by_all
     }
 }
 
@@ -118,11 +132,11 @@ impl ClientEvents {
         outages.retain(|_, outage| !outage.is_noticed_by_all());
         let moved = statistics.moved().map(|(topic, partition)| (topic, partition, None));
         let silent = statistics.unanswered().map(|(topic, partition, leader)| (topic, partition, Some(leader)));
-        outages.extend(
-            moved.chain(silent).map(|(topic, partition, leader)| {
-                ((topic.to_owned(), partition), Outage::new(leader.map(str::to_owned)))
-            }),
-        );
+        for (topic, partition, leader) in moved.chain(silent) {
+            let place = (topic.to_owned(), partition);
+            let outage = Outage::new(leader.map(str::to_owned)).after(outages.get(&place));
+            outages.insert(place, outage);
+        }
     }
 
     /// There is a token now.
@@ -265,5 +279,19 @@ impl ProducerContext for ClientEvents {
             let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
             lock(&self.client.first_undelivered).get_or_insert_with(|| (code, error.to_string()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_leads_after_a_silent_one_makes_nobody_notice_earlier() {
+        let silent = Outage::new(Some("a:1/1".to_owned()));
+        let until = silent.noticed_by_all;
+        let moved = Outage::new(None).after(Some(&silent));
+        assert_eq!((moved.noticed_by_all, moved.silent()), (until, None));
+        assert!(Outage::new(None).noticed_by_all < until && !moved.is_noticed_by_all());
     }
 }

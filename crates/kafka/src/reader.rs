@@ -139,13 +139,12 @@ impl PartitionReader for KafkaReader {
         self.next_offset
     }
 
-    fn is_current(&self) -> bool {
+    fn at_rest_until(&self) -> Option<Instant> {
         let events = &self.assignment.events;
-        let Some(statistics) = events.statistics() else { return false };
-        let known = statistics.partition(&self.on_cluster, self.partition);
-        let is_held_back = known.is_some_and(|known| known.is_held_back());
-        let answers = statistics.leader_answers(&self.on_cluster, self.partition);
-        answers && !is_held_back && events.is_over(&self.on_cluster, self.partition as i32)
+        let statistics = events.statistics()?;
+        let is_held_back = statistics.partition(&self.on_cluster, self.partition)?.is_held_back();
+        let is_over = events.is_over(&self.on_cluster, self.partition as i32);
+        statistics.leader_heard(&self.on_cluster, self.partition).filter(|_| !is_held_back && is_over)
     }
 }
 

@@ -8,7 +8,9 @@ use serde::Deserialize;
 
 /// How often a client tells them.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
-/// A broker that was not heard for so long does not count as there. A fetch is answered after 0.5 s at the latest.
+/// A fetch that finds nothing is answered within this time (`fetch.wait.max.ms` is 200).
+const FETCH_TIME_MAX: Duration = Duration::from_millis(500);
+/// A broker that was not heard for so long does not count as there.
 const SILENCE_MAX: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
@@ -151,9 +153,12 @@ impl Statistics {
         self.leaders.get(topic)?.get(&i32::try_from(partition).ok()?)
     }
 
-    /// Whether the leader of a partition has been heard lately.
-    pub(crate) fn leader_answers(&self, topic: &str, partition: u32) -> bool {
-        self.partition(topic, partition).is_some_and(|partition| self.answers(partition.leader))
+    /// When the leader of a partition last said that there is nothing new, at the latest; `None` if it has not been heard
+    /// lately.
+    pub(crate) fn leader_heard(&self, topic: &str, partition: u32) -> Option<Instant> {
+        let leader = self.partition(topic, partition)?.leader;
+        let silent = self.silent.get(&leader).filter(|_| self.answers(leader))?;
+        self.taken.checked_sub(*silent + FETCH_TIME_MAX)
     }
 
     /// Partitions that the client reads and that have another leader than a moment ago, or none.
@@ -191,7 +196,7 @@ mod tests {
             "2":{"leader":3,"fetch_state":"none"},"-1":{"leader":-1,"fetch_state":"active"}}}}}"#;
         let statistics = Statistics::parse(json).unwrap();
         assert_eq!(
-            [0, 1, 2, 3].map(|partition| statistics.leader_answers("t", partition)),
+            [0, 1, 2, 3].map(|partition| statistics.leader_heard("t", partition).is_some()),
             [true, false, false, false]
         );
         assert!(statistics.some_broker_answers());

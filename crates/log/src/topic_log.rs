@@ -1,7 +1,7 @@
 //! The contract between Millrace and whatever keeps topics.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -88,10 +88,10 @@ pub trait PartitionReader: Send {
     /// The offset that the next poll asks for.
     fn position(&self) -> i64;
 
-    /// Whether the end that the last slab told is known to be the end still. False while a cluster does not answer:
-    /// what seems to be at rest may only be out of reach; and for a while after, as those who publish come back in their
-    /// own time.
-    fn is_current(&self) -> bool {
-        true
+    /// Until when the end that the last slab told is known to have been the end; `None` when nobody knows: while a cluster
+    /// does not answer, what seems to be at rest may only be out of reach, and for a while after, as those who publish
+    /// come back in their own time.
+    fn at_rest_until(&self) -> Option<Instant> {
+        Some(Instant::now())
     }
 }

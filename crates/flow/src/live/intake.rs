@@ -13,6 +13,7 @@ use crate::engine::Engine;
 const SLAB_BYTES_MAX: usize = 1 << 20;
 /// A round with at least this many bytes does not wait for more.
 const ROUND_BYTES_ENOUGH: usize = 256 << 10;
+const LOOK_INTERVAL_MIN: Duration = Duration::from_millis(50);
 
 /// The readers of a dagger, one per lane of its engine.
 pub(crate) struct Intake {
@@ -30,14 +31,28 @@ struct Idleness {
 }
 
 impl Idleness {
-    /// A partition whose log does not answer is not at rest: nobody knows what is in it by now.
+    /// How long the log has said that there is nothing new. A partition whose log does not answer is not at rest: nobody
+    /// knows what is in it by now.
+    fn rests(&self, reader: &dyn PartitionReader) -> Option<Duration> {
+        Some(reader.at_rest_until()?.saturating_duration_since(self.at_end_since?))
+    }
+
     fn is_idle(&self, reader: &dyn PartitionReader) -> bool {
-        self.at_end_since.is_some_and(|since| since.elapsed() >= self.idle_after) && reader.is_current()
+        self.rests(reader).is_some_and(|rests| rests >= self.idle_after)
+    }
+
+    /// When to look again whether it is idle; `None` if it is, or is not at its end.
+    fn look_again(&self, reader: &dyn PartitionReader) -> Option<Duration> {
+        let since = self.at_end_since?;
+        let rests = self.rests(reader).unwrap_or_default();
+        // What is known comes in steps.
+        let unknown = since.elapsed().saturating_sub(rests).min(LOOK_INTERVAL_MIN);
+        (rests < self.idle_after).then(|| (self.idle_after - rests).max(unknown))
     }
 
     /// Rest begins anew when the log answers again: who publishes was perhaps kept from it as long as we were.
     fn look(&mut self, reader: &dyn PartitionReader) {
-        if self.at_end_since.is_some() && !reader.is_current() {
+        if self.at_end_since.is_some() && reader.at_rest_until().is_none() {
             self.at_end_since = Some(Instant::now());
         }
     }
@@ -140,8 +155,7 @@ impl Intake {
 
     /// When the next partition becomes idle, of those that are at their end and not idle yet.
     pub(crate) fn next_idle(&self) -> Option<Duration> {
-        let waiting = self.lanes().filter(|(idle, reader)| !idle.is_idle(*reader));
-        waiting.filter_map(|(idle, _)| Some(idle.idle_after.saturating_sub(idle.at_end_since?.elapsed()))).min()
+        self.lanes().filter_map(|(idle, reader)| idle.look_again(reader)).min()
     }
 
     /// The minimum of the lanes' watermarks, idle ones left out. When all are idle: now less the delay, but never behind
@@ -158,5 +172,48 @@ impl Intake {
                 lanes.iter().map(|lane| now - lane.watermark.delay_ms).min().unwrap_or(i64::MIN)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use log::LogError;
+
+    use super::*;
+
+    struct Reader(Option<Instant>);
+
+    #[async_trait]
+    impl PartitionReader for Reader {
+        async fn poll(&mut self, _: usize, _: Duration) -> Result<Slab, LogError> {
+            Ok(Slab::empty("events".into(), 0, 0, 0))
+        }
+
+        fn position(&self) -> i64 {
+            0
+        }
+
+        fn at_rest_until(&self) -> Option<Instant> {
+            self.0
+        }
+    }
+
+    #[test]
+    fn a_partition_rests_only_as_long_as_its_log_has_said() {
+        let second = Duration::from_secs(1);
+        let began = Instant::now() - 5 * second;
+        let mut idle = Idleness { idle_after: 2 * second, at_end_since: Some(began) };
+        // An outage began a second after the last record, and has not been noticed.
+        let silent = Reader(Some(began + second));
+        assert!(!idle.is_idle(&silent));
+        assert_eq!(idle.look_again(&silent), Some(second));
+        let answers = Reader(Some(began + 2 * second));
+        assert!(idle.is_idle(&answers) && idle.look_again(&answers).is_none());
+        let almost = Reader(Some(began + 2 * second - Duration::from_millis(1)));
+        assert_eq!(idle.look_again(&almost), Some(LOOK_INTERVAL_MIN));
+        // It has been noticed.
+        idle.look(&Reader(None));
+        assert!(!idle.is_idle(&Reader(Some(began + 4 * second))));
     }
 }

@@ -90,7 +90,7 @@ async fn a_reader_knows_whether_its_end_is_the_end() {
     let mut reader = log.open(&topic, 0, 0).await.unwrap();
     read_to_end(reader.as_mut()).await;
     for _ in 0..50 {
-        if reader.is_current() {
+        if reader.at_rest_until().is_some() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
