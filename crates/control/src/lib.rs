@@ -33,6 +33,7 @@ mod topic_router;
 mod topic_spec;
 mod window_words;
 
+pub use ::sinks::{AddressPolicy, Network as SinkNetwork};
 pub use data_directory::DataDirectory;
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use error::{ControlError, ErrorKind, Position, nearest};

@@ -6,6 +6,7 @@ mod daggers;
 mod dead_letters;
 mod demo;
 mod diff;
+mod external_sinks;
 mod fork;
 mod idempotency;
 mod kafka_clusters;
@@ -55,6 +56,7 @@ use crate::resource::{GROUP_DEFAULT, Kind, Metadata};
 use crate::resource_db::ResourceDb;
 use crate::supervisor::{History, Supervisor};
 use crate::topic_router::TopicRouter;
+use ::sinks::AddressPolicy;
 use delivery::{DeadLetterLimits, DeadLetterStore};
 use flow::AcceptedLoss;
 use log::{EmbeddedLog, EmbeddedLogOptions};
@@ -78,12 +80,19 @@ pub struct PlatformOptions {
     pub database_url: Option<String>,
     /// Becomes a token of the first admin.
     pub admin_token: Option<String>,
+    /// Where sinks may connect to besides public addresses.
+    pub sink_addresses: AddressPolicy,
 }
 
 impl PlatformOptions {
     /// Embedded defaults in a directory.
     pub fn in_directory(data_dir: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), database_url: None, admin_token: None }
+        Self {
+            data_dir: data_dir.into(),
+            database_url: None,
+            admin_token: None,
+            sink_addresses: AddressPolicy::default(),
+        }
     }
 }
 
@@ -94,6 +103,7 @@ pub struct Platform {
     access: AccessDb,
     logins: Logins,
     seal: Seal,
+    sink_addresses: AddressPolicy,
     clusters: Clusters,
     log: Arc<TopicRouter>,
     kafka_clusters: KafkaClusters,
@@ -152,6 +162,7 @@ impl Platform {
             access: AccessDb::new(database.clone()),
             logins: Logins::default(),
             seal,
+            sink_addresses: options.sink_addresses,
             clusters: Clusters::default(),
             kafka_clusters: KafkaClusters::default(),
             database,

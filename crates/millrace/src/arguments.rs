@@ -167,6 +167,9 @@ pub struct UpArguments {
     /// Becomes an API token of the first admin, for scripts
     #[arg(long, env = "MILLRACE_ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub admin_token: Option<String>,
+    /// Networks that the sinks of daggers may reach although they are not public, such as 10.0.0.0/8 or 127.0.0.1
+    #[arg(long, env = "MILLRACE_SINK_NETWORKS", value_name = "NETWORK", value_delimiter = ',')]
+    pub sink_networks: Vec<control::SinkNetwork>,
     /// Run the demo city: topics, schemas, daggers and a stream of records
     #[arg(long)]
     pub demo: bool,

@@ -33,6 +33,7 @@ impl Platform {
             let mut spec = self.complete(&metadata, document).await?;
             let planned = self.check_dagger(&metadata, &mut spec).await?;
             self.check_rights(actor, &metadata, &spec).await?;
+            self.check_external_sinks(&metadata, &spec, &planned).await?;
             let warnings = self.warnings(&metadata, &spec, &planned).await?;
             if !actor.is_dry_run {
                 self.check_seen(actor, &metadata.name).await?;
@@ -124,7 +125,7 @@ impl Platform {
             }
         }
         let planned = dagger_plan::plan(spec, &self.schema_set(), FutureCheck::AppendTime)?;
-        self.plan_sinks(name, spec, &planned).await?;
+        self.plan_sinks(metadata, spec, &planned).await?;
         self.check_generated_types(name, spec, &planned).await?;
         Ok(planned)
     }
@@ -291,5 +292,6 @@ pub(super) fn measurements(spec: &DaggerSpec) -> impl Iterator<Item = &str> {
 /// The same of a stored dagger, whose spec is complete, without reading all of it.
 fn stored_measurements(dagger: &Resource) -> impl Iterator<Item = &str> {
     let sinks = dagger.spec.get("sinks").and_then(Value::as_array).into_iter().flatten();
-    sinks.filter_map(|sink| sink.get("measurement").and_then(Value::as_str))
+    let of_series = sinks.filter(|sink| sink.get("kind").and_then(Value::as_str) == Some("series"));
+    of_series.filter_map(|sink| sink.get("measurement").and_then(Value::as_str))
 }

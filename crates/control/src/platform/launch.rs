@@ -10,6 +10,7 @@ use crate::operator_graph::OperatorGraph;
 use crate::records::{PartFormat, RecordFormat};
 use crate::refused_records::DeadLetterKeeper;
 use crate::resource::{Kind, Metadata};
+use crate::sinks::external::{ExternalSink, ExternalSinkConfig};
 use crate::sinks::log::{LogConfig, LogSink};
 use crate::sinks::series::{SeriesConfig, SeriesSink};
 use crate::sinks::topic::{
@@ -68,6 +69,9 @@ impl SinkStatus {
             object.insert("rows".into(), json!(self.counters.written()));
             object.insert("refused".into(), json!(self.counters.refused()));
             object.insert("lastRefusal".into(), json!(self.counters.last_refusal()));
+            if let Some(counts) = self.counters.delivery() {
+                object.insert("delivery".into(), json!(counts));
+            }
         }
         shown
     }
@@ -82,6 +86,7 @@ pub(super) enum PlannedSink {
     Topic(TopicSinkConfig),
     Kafka { cluster: String, options: WriterOptions, config: TopicSinkConfig },
     Log(LogConfig),
+    External(Box<ExternalSinkConfig>),
 }
 
 impl Platform {
@@ -93,9 +98,9 @@ impl Platform {
         let mut spec = DaggerSpec::from_json(name, &resource.spec)?;
         let planned = dagger_plan::plan(&mut spec, &self.schema_set(), FutureCheck::AppendTime)?;
         self.prepare_sink_topics(&Actor::server(), &resource.metadata, &spec, &planned).await?;
-        let sinks = self.plan_sinks(name, &spec, &planned).await?;
+        let sinks = self.plan_sinks(&resource.metadata, &spec, &planned).await?;
         self.fit_state(name, &spec, &planned).await?;
-        let (sinks, statuses) = self.open_sinks(&spec, &planned, sinks)?;
+        let (sinks, statuses) = self.open_sinks(name, &spec, &planned, sinks)?;
         let config = DaggerConfig {
             name: name.to_owned(),
             plan: Arc::clone(&planned.plan),
@@ -118,14 +123,15 @@ impl Platform {
     /// Checks every sink against the query, without making anything. A topic that is to be made has to have been made.
     pub(super) async fn plan_sinks(
         &self,
-        name: &str,
+        of: &Metadata,
         spec: &DaggerSpec,
         planned: &PlannedDagger,
     ) -> Result<Vec<PlannedSink>, ControlError> {
+        let name = of.name.as_str();
         let schema = &planned.plan.schema;
         let topics = spec.streams.iter().map(|stream| stream.topics.len()).sum();
         let mut sinks = Vec::with_capacity(spec.sinks.len());
-        for sink in &spec.sinks {
+        for (index, sink) in spec.sinks.iter().enumerate() {
             sinks.push(match sink {
                 SinkSpec::Series { measurement, retention } => {
                     let keys = planned.plan.key_columns.as_deref();
@@ -164,6 +170,9 @@ impl Platform {
                     }
                 }
                 SinkSpec::Log => PlannedSink::Log(LogConfig::new(name, schema)?),
+                SinkSpec::External(external) => PlannedSink::External(Box::new(
+                    self.plan_external_sink(of, index, external, planned, topics).await?,
+                )),
             });
         }
         check_transactions(&sinks, spec)?;
@@ -333,13 +342,14 @@ impl Platform {
 
     fn open_sinks(
         &self,
+        name: &str,
         spec: &DaggerSpec,
         planned: &PlannedDagger,
         sinks: Vec<PlannedSink>,
     ) -> Result<OpenedSinks, ControlError> {
         let mut opened: Vec<Box<dyn Sink>> = Vec::with_capacity(sinks.len());
         let mut statuses = Vec::with_capacity(sinks.len());
-        for (sink_spec, sink) in spec.sinks.iter().zip(sinks) {
+        for (index, (sink_spec, sink)) in spec.sinks.iter().zip(sinks).enumerate() {
             let counters = Arc::new(SinkCounters::default());
             let mut description = sink_spec.to_json();
             if let PlannedSink::Kafka { cluster, options, .. } = &sink {
@@ -358,6 +368,9 @@ impl Platform {
                     Box::new(KafkaSink::new(log, options, config, counters))
                 }
                 PlannedSink::Log(config) => Box::new(LogSink::new(config, counters)),
+                PlannedSink::External(config) => {
+                    Box::new(ExternalSink::new(*config, name, index, self.dead_letters.clone(), counters)?)
+                }
             });
         }
         Ok((opened, statuses))

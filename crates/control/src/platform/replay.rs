@@ -5,13 +5,14 @@
 //! again.
 
 use super::Platform;
-use super::dead_letters::DeadLetterQuery;
+use super::dead_letters::{DeadLetterQuery, format_id};
 use crate::access::{Caller, Permission, Subject};
 use crate::error::ControlError;
 use crate::resource::Kind;
+use crate::sinks::external::SINK_HEADER;
 use crate::supervisor::Phase;
 use bytes::Bytes;
-use delivery::{DeadLetter, DeliveryError};
+use delivery::{DeadLetter, DeadLetterKind, DeliveryError};
 use flow::ORIGIN_HEADER;
 use log::{LogError, NewRecord, TopicConfig, TopicLog};
 use serde_json::json;
@@ -50,6 +51,10 @@ impl Platform {
             Some(id) => vec![self.find_dead_letter(id).await?],
             None => self.matching_letters(query).await?,
         };
+        let (of_sinks, letters): (Vec<_>, Vec<_>) = letters.into_iter().partition(is_of_sink);
+        if letters.is_empty() && !of_sinks.is_empty() {
+            return Err(not_a_record(&of_sinks[0]));
+        }
         let mut by_stream: BTreeMap<(String, String), Vec<DeadLetter>> = BTreeMap::new();
         for letter in letters {
             by_stream.entry((letter.key.owner.clone(), letter.key.stream.clone())).or_default().push(letter);
@@ -152,6 +157,19 @@ impl Platform {
         }
         Ok(replayed)
     }
+}
+
+/// Whether it is a row that a server did not take, and no record of a topic.
+pub(super) fn is_of_sink(letter: &DeadLetter) -> bool {
+    letter.kind == DeadLetterKind::Undeliverable && letter.headers.iter().any(|(name, _)| name == SINK_HEADER)
+}
+
+fn not_a_record(letter: &DeadLetter) -> ControlError {
+    let detail = format!("`{}` is a row of a result, which no stream can read", format_id(&letter.key));
+    ControlError::conflict("dead_letter_is_a_row", detail).with_hint(
+        "mend what its error says, then have its records read again: start a dagger under another name from before it, \
+         or write the letter's value to the server by hand",
+    )
 }
 
 /// The topic that a letter's record came from first, which says what is around its message.
