@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::{DeliveryCounts, Destination, ErrorClass, KeepError, KeepUndelivered, Undelivered};
+use crate::{CourierOptions, DeliveryCounts, Destination, ErrorClass, KeepError, KeepUndelivered, Undelivered};
 pub use cases::{Case, check};
 pub use faulty_server::{Call, Fault, FaultyServer, Proxy, Request, Response, Script, Upstream};
 
@@ -33,6 +33,11 @@ pub trait Subject: Send + Sync {
 
     /// The numbers of the records that the server has, each as often as it has it.
     async fn stored(&self) -> Vec<u64>;
+
+    /// How the courier has to be set for this sink.
+    fn options(&self, options: CourierOptions) -> CourierOptions {
+        options
+    }
 
     /// Whether the same record written twice is there once.
     fn is_idempotent(&self) -> bool {

@@ -60,7 +60,9 @@ impl Endpoint {
     /// The address with a path and a query behind its own path.
     pub(crate) fn with(&self, path: &str, query: &[(&str, &str)]) -> Url {
         let mut url = self.url.clone();
-        url.set_path(&format!("{}/{path}", self.url.path().trim_end_matches('/')));
+        if !path.is_empty() {
+            url.set_path(&format!("{}/{path}", self.url.path().trim_end_matches('/')));
+        }
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }

@@ -67,6 +67,10 @@ impl Http {
         Ok(Self { client, credential })
     }
 
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Posts a body that is text, compressed if that is worth it.
     pub(crate) async fn post_text(&self, url: Url, body: Bytes) -> Result<Reply, CallError> {
         let request = self.client.post(url).header(CONTENT_TYPE, "text/plain; charset=utf-8");

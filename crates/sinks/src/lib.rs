@@ -10,11 +10,14 @@ mod http;
 pub mod influx;
 pub mod line_protocol;
 mod point_layout;
+pub mod prometheus;
+mod row_encoder;
 pub mod victoria_metrics;
 
 pub use address::{AddressPolicy, Network, NetworkError};
 pub use credential::Credential;
 pub use endpoint::{Endpoint, EndpointError};
 pub use http::{Http, HttpOptions};
-pub use line_protocol::{Encoded, LineEncoder, RowOrigin};
+pub use line_protocol::LineEncoder;
 pub use point_layout::{FieldKind, LayoutError, PointLayout, Precision};
+pub use row_encoder::{Encoded, RowEncoder, RowOrigin};

@@ -13,30 +13,33 @@ use std::collections::BTreeMap;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
-use delivery::{EncodedBatch, EncodedBatchBuilder};
+use delivery::EncodedBatchBuilder;
 
-use crate::{FieldKind, LayoutError, PointLayout, Precision};
+use crate::{Encoded, FieldKind, LayoutError, PointLayout, Precision, RowEncoder, RowOrigin};
+pub(crate) use cells::texts;
 use cells::{Cells, field_cells, tag_cells, time_cells};
-use escape::{Unsayable, put_measurement, put_name};
+use escape::{Backslash, Unsayable, put_measurement, put_name};
 
 /// Records that end in the same nanosecond would be one point, so the offset goes there.
 const NANOS_PER_MILLI: i64 = 1_000_000;
 
-/// The record that each row of a batch stands for, where rows are records.
-#[derive(Clone, Copy, Debug)]
-pub struct RowOrigin<'a> {
-    pub topic: &'a str,
-    pub partition: u32,
-    /// Offset per row.
-    pub offsets: &'a [i64],
-}
-
-/// What a protocol has no room for.
+/// Whose line protocol it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
+    /// InfluxDB 1 and 2.
     Influx,
-    /// Numbers and truth values only.
+    Influx3,
+    /// VictoriaMetrics: numbers and truth values only.
     Numbers,
+}
+
+impl Dialect {
+    fn backslash(self) -> Backslash {
+        match self {
+            Self::Influx => Backslash::Plain,
+            Self::Influx3 | Self::Numbers => Backslash::Special,
+        }
+    }
 }
 
 /// Encodes the rows of one query for one measurement.
@@ -52,6 +55,7 @@ pub struct LineEncoder {
     /// `name=`
     fields: Vec<(usize, Vec<u8>)>,
     of_records: Option<TopicTag>,
+    dialect: Dialect,
 }
 
 /// Whether points of records say which topic they are from.
@@ -59,17 +63,6 @@ pub struct LineEncoder {
 pub enum TopicTag {
     No,
     Yes,
-}
-
-/// Lines, and the rows that have none.
-#[derive(Debug)]
-pub struct Encoded {
-    /// One record a line, with its line feed.
-    pub records: EncodedBatch,
-    /// The row of each record.
-    pub rows: Vec<usize>,
-    /// Rows that cannot be written, with the reason, in their order.
-    pub refused: Vec<(usize, String)>,
 }
 
 impl LineEncoder {
@@ -91,12 +84,13 @@ impl LineEncoder {
             check_numbers(&layout, &kinds, schema)?;
         }
         let mut name = Vec::new();
-        put_measurement(&mut name, measurement).map_err(|error| unsayable("the measurement", measurement, error))?;
+        put_measurement(&mut name, measurement, dialect.backslash())
+            .map_err(|error| unsayable("the measurement", measurement, error))?;
         let written = |columns: &[(usize, String)], what, before: &str| {
             let mut written = Vec::with_capacity(columns.len());
             for (column, name) in columns {
                 let mut bytes = before.as_bytes().to_vec();
-                put_name(&mut bytes, name).map_err(|error| unsayable(what, name, error))?;
+                put_name(&mut bytes, name, dialect.backslash()).map_err(|error| unsayable(what, name, error))?;
                 bytes.push(b'=');
                 written.push((*column, bytes));
             }
@@ -105,7 +99,7 @@ impl LineEncoder {
         let mut tags = written(&layout.tags, "the tag", ",")?;
         tags.sort_by(|one, other| one.1.cmp(&other.1));
         let fields = written(&layout.fields, "the field", "")?;
-        Ok(Self { layout, precision, kinds, measurement: name, tags, fields, of_records })
+        Ok(Self { layout, precision, kinds, measurement: name, tags, fields, of_records, dialect })
     }
 
     /// Of the times in the lines.
@@ -117,9 +111,10 @@ impl LineEncoder {
     pub fn fields(&self) -> impl Iterator<Item = (&str, FieldKind)> {
         self.layout.fields.iter().zip(&self.kinds).map(|((_, name), kind)| (name.as_str(), *kind))
     }
+}
 
-    /// `origin` is needed if the encoder is for records.
-    pub fn encode(&self, batch: &RecordBatch, origin: Option<RowOrigin<'_>>) -> Result<Encoded, ArrowError> {
+impl RowEncoder for LineEncoder {
+    fn encode(&self, batch: &RecordBatch, origin: Option<RowOrigin<'_>>) -> Result<Encoded, ArrowError> {
         let origin = match (self.of_records, origin) {
             (None, _) => None,
             (Some(topic), Some(origin)) if origin.offsets.len() == batch.num_rows() => Some((topic, origin)),
@@ -128,7 +123,7 @@ impl LineEncoder {
         let mut refused = BTreeMap::new();
         let mut tags = Vec::with_capacity(self.tags.len());
         for (column, prefix) in &self.tags {
-            tags.push(tag_cells(batch.column(*column), prefix, &mut refused)?);
+            tags.push(tag_cells(batch.column(*column), prefix, self.dialect.backslash(), &mut refused)?);
         }
         let mut fields = Vec::with_capacity(self.fields.len());
         for ((column, prefix), kind) in self.fields.iter().zip(&self.kinds) {
@@ -198,7 +193,7 @@ fn unsayable(what: &str, name: &str, error: Unsayable) -> LayoutError {
     LayoutError { detail: format!("{what} `{}` {error}", name.escape_debug()), hint: "give it another name".to_owned() }
 }
 
-fn check_numbers(layout: &PointLayout, kinds: &[FieldKind], schema: &Schema) -> Result<(), LayoutError> {
+pub(crate) fn check_numbers(layout: &PointLayout, kinds: &[FieldKind], schema: &Schema) -> Result<(), LayoutError> {
     let text = layout.fields.iter().zip(kinds).find(|(_, kind)| **kind == FieldKind::Text);
     text.map_or(Ok(()), |((column, name), _)| {
         let data_type = schema.field(*column).data_type();

@@ -29,6 +29,7 @@ pub enum ExternalSystem {
     Influx2 { org: String, bucket: String },
     Influx3 { database: String },
     VictoriaMetrics,
+    PrometheusRemoteWrite,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,6 +56,7 @@ impl ExternalSystem {
         match self {
             Self::Influx1 { .. } | Self::Influx2 { .. } | Self::Influx3 { .. } => "influx",
             Self::VictoriaMetrics => "victoriaMetrics",
+            Self::PrometheusRemoteWrite => "prometheusRemoteWrite",
         }
     }
 
@@ -62,6 +64,7 @@ impl ExternalSystem {
         match self {
             Self::Influx1 { .. } | Self::Influx2 { .. } | Self::Influx3 { .. } => "InfluxDB",
             Self::VictoriaMetrics => "VictoriaMetrics",
+            Self::PrometheusRemoteWrite => "Prometheus",
         }
     }
 }
@@ -82,7 +85,7 @@ pub(super) fn keys(document: &SinkDocument) -> Option<Vec<&'static str>> {
             Some("3") => &["version", "database"],
             _ => &["version", "database", "retentionPolicy"],
         },
-        "victoriaMetrics" => &[],
+        "victoriaMetrics" | "prometheusRemoteWrite" => &[],
         _ => return None,
     };
     Some(own.iter().chain(&EVERY).copied().collect())
@@ -98,6 +101,7 @@ fn version_text(document: &SinkDocument) -> Option<String> {
 pub(super) fn complete(document: SinkDocument, path: &str, dagger: &str) -> Result<ExternalSinkSpec, ControlError> {
     let system = match document.kind.as_str() {
         "victoriaMetrics" => ExternalSystem::VictoriaMetrics,
+        "prometheusRemoteWrite" => ExternalSystem::PrometheusRemoteWrite,
         _ => influx(&document, path)?,
     };
     let place = |key: &str| format!("{path}.{key}");
@@ -177,7 +181,7 @@ impl ExternalSinkSpec {
                 put("version", json!(3));
                 put("database", json!(database));
             }
-            ExternalSystem::VictoriaMetrics => {}
+            ExternalSystem::VictoriaMetrics | ExternalSystem::PrometheusRemoteWrite => {}
         }
         put("url", json!(self.url));
         put("measurement", json!(self.measurement));
@@ -195,5 +199,6 @@ impl ExternalSinkSpec {
 
 /// The kinds of sinks that there are.
 pub(super) fn unknown_kind(path: &str, kind: &str) -> ControlError {
-    not_a_word(&format!("{path}.kind"), kind, &["series", "topic", "log", "influx", "victoriaMetrics"])
+    let known = ["series", "topic", "log", "influx", "victoriaMetrics", "prometheusRemoteWrite"];
+    not_a_word(&format!("{path}.kind"), kind, &known)
 }

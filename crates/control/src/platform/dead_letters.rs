@@ -1,12 +1,12 @@
 //! Dead letters: finding them and looking into them.
 
 use super::Platform;
-use super::replay::is_of_sink;
 use crate::access::{Caller, Permission};
 use crate::dagger_spec::DaggerSpec;
 use crate::error::ControlError;
 use crate::records::{PartFormat, base64_text};
 use crate::resource::Kind;
+use crate::sinks::external::is_of_sink;
 use crate::time_text::millis;
 use crate::topic_spec::TopicSpec;
 use bytes::Bytes;

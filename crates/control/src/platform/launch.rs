@@ -70,7 +70,7 @@ impl SinkStatus {
             object.insert("refused".into(), json!(self.counters.refused()));
             object.insert("lastRefusal".into(), json!(self.counters.last_refusal()));
             if let Some(counts) = self.counters.delivery() {
-                object.insert("delivery".into(), json!(counts));
+                object.insert("counts".into(), json!(counts));
             }
         }
         shown

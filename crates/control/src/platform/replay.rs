@@ -1,18 +1,19 @@
-//! Replaying dead letters: each is a new consumption, by its own dagger only.
+//! Replaying dead letters: each is a new consumption, by its own dagger only. Rows that a server did not take are written to it
+//! once more.
 //!
 //! The records go to a topic of the dagger's own, one per stream, which only that dagger reads beside its other topics. So
 //! a replayed record has coordinates, a ledger and a checkpoint like any other, and one that fails again is a dead letter
 //! again.
 
 use super::Platform;
-use super::dead_letters::{DeadLetterQuery, format_id};
+use super::dead_letters::DeadLetterQuery;
 use crate::access::{Caller, Permission, Subject};
 use crate::error::ControlError;
 use crate::resource::Kind;
-use crate::sinks::external::SINK_HEADER;
+use crate::sinks::external::is_of_sink;
 use crate::supervisor::Phase;
 use bytes::Bytes;
-use delivery::{DeadLetter, DeadLetterKind, DeliveryError};
+use delivery::{DeadLetter, DeliveryError};
 use flow::ORIGIN_HEADER;
 use log::{LogError, NewRecord, TopicConfig, TopicLog};
 use serde_json::json;
@@ -52,9 +53,6 @@ impl Platform {
             None => self.matching_letters(query).await?,
         };
         let (of_sinks, letters): (Vec<_>, Vec<_>) = letters.into_iter().partition(is_of_sink);
-        if letters.is_empty() && !of_sinks.is_empty() {
-            return Err(not_a_record(&of_sinks[0]));
-        }
         let mut by_stream: BTreeMap<(String, String), Vec<DeadLetter>> = BTreeMap::new();
         for letter in letters {
             by_stream.entry((letter.key.owner.clone(), letter.key.stream.clone())).or_default().push(letter);
@@ -63,8 +61,22 @@ impl Platform {
             let resource = self.dagger_resource(dagger).await?;
             caller.require(Permission::ReplayDeadLetters, &resource.metadata.group)?;
         }
-        self.restart_with_replay_topics(by_stream.keys()).await?;
+        let mut by_dagger: BTreeMap<String, Vec<DeadLetter>> = BTreeMap::new();
+        for letter in of_sinks {
+            by_dagger.entry(letter.key.owner.clone()).or_default().push(letter);
+        }
+        for dagger in by_dagger.keys() {
+            caller.require(Permission::ReplayDeadLetters, &self.group_of(Kind::Dagger, dagger).await?)?;
+        }
         let mut replayed = 0;
+        for (dagger, letters) in by_dagger {
+            let written = self.write_again(&dagger, letters).await?;
+            let group = self.group_of(Kind::Dagger, &dagger).await?;
+            let subject = Subject { kind: Kind::Dagger.as_str(), name: &dagger, group: &group };
+            self.access.record(caller, "replay", subject, None, Some(&json!({ "rows": written }))).await?;
+            replayed += written;
+        }
+        self.restart_with_replay_topics(by_stream.keys()).await?;
         for ((dagger, table), letters) in by_stream {
             let replayed_here = self.replay_into(&replay_topic(&dagger, &table), letters).await?;
             let group = self.group_of(Kind::Dagger, &dagger).await?;
@@ -157,19 +169,6 @@ impl Platform {
         }
         Ok(replayed)
     }
-}
-
-/// Whether it is a row that a server did not take, and no record of a topic.
-pub(super) fn is_of_sink(letter: &DeadLetter) -> bool {
-    letter.kind == DeadLetterKind::Undeliverable && letter.headers.iter().any(|(name, _)| name == SINK_HEADER)
-}
-
-fn not_a_record(letter: &DeadLetter) -> ControlError {
-    let detail = format!("`{}` is a row of a result, which no stream can read", format_id(&letter.key));
-    ControlError::conflict("dead_letter_is_a_row", detail).with_hint(
-        "mend what its error says, then have its records read again: start a dagger under another name from before it, \
-         or write the letter's value to the server by hand",
-    )
 }
 
 /// The topic that a letter's record came from first, which says what is around its message.

@@ -1,6 +1,5 @@
-//! Daggers that write to a real InfluxDB 1 and a real VictoriaMetrics, through a server that fails as it is told.
+//! Daggers that write to a real InfluxDB 1, VictoriaMetrics and Prometheus, through a server that fails as it is told.
 
-use crate::kafka_clusters::variable;
 use crate::open_platform::{PROTO, publish, push, rows, until};
 use crate::test_database;
 use control::access::{Actor, Caller};
@@ -11,12 +10,22 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+fn prometheus() -> String {
+    variable("MILLRACE_PROMETHEUS_URL", "prometheus.sh")
+}
+
+/// A variable that a script of `scripts` sets.
+fn variable(name: &str, script: &str) -> String {
+    std::env::var(name)
+        .unwrap_or_else(|_| panic!("{name} is not set: run the tests within `scripts/{script} -- cargo test ...`"))
+}
+
 fn influxdb() -> String {
-    variable("MILLRACE_INFLUXDB_URL")
+    variable("MILLRACE_INFLUXDB_URL", "with_influxdb.sh")
 }
 
 fn victoria_metrics() -> String {
-    variable("MILLRACE_VICTORIA_METRICS_URL")
+    variable("MILLRACE_VICTORIA_METRICS_URL", "victoria_metrics.sh")
 }
 
 fn unique(name: &str) -> String {
@@ -106,6 +115,7 @@ async fn the_same_points_are_everywhere() {
         { "kind": "series", "measurement": "sums" },
         influx(&influxdb(), &database),
         { "kind": "victoriaMetrics", "url": victoria_metrics(), "measurement": measurement },
+        { "kind": "prometheusRemoteWrite", "url": format!("{}/api/v1/write", prometheus()), "measurement": measurement },
     ]);
     platform.apply_dagger(&Actor::server(), &sums("sums", &sinks)).await.unwrap();
     for second in 0..=20 {
@@ -151,11 +161,33 @@ async fn the_same_points_are_everywhere() {
     let expected: Vec<(i64, String, i64)> =
         of_influx.iter().map(|row| (row[0].as_i64().unwrap(), row[3].to_string(), row[1].as_i64().unwrap())).collect();
     assert_eq!(samples, expected);
-    let status = until(|| status(&platform, "sums"), |status| status["sinks"][1]["delivery"]["inFlight"] == 0).await;
-    for sink in [1, 2] {
-        let delivery = &status["sinks"][sink]["delivery"];
+    let of_prometheus = until(
+        || async {
+            let query = format!("{measurement}_amount[1m]");
+            let request = http().get(format!("{}/api/v1/query", prometheus()));
+            let request = request.query(&[("query", query.as_str()), ("time", "1767225630")]);
+            let answer: Value = serde_json::from_str(&request.send().await.unwrap().text().await.unwrap()).unwrap();
+            let mut samples: Vec<(i64, String, i64)> = Vec::new();
+            for series in answer["data"]["result"].as_array().unwrap() {
+                let name = series["metric"]["tag_name"].to_string();
+                let pairs = series["values"].as_array().unwrap().iter();
+                samples.extend(pairs.map(|pair| {
+                    let time_ms = (pair[0].as_f64().unwrap() * 1e3).round() as i64;
+                    (time_ms, name.clone(), pair[1].as_str().unwrap().parse().unwrap())
+                }));
+            }
+            samples.sort();
+            samples
+        },
+        |samples| samples.len() == 40,
+    )
+    .await;
+    assert_eq!(of_prometheus, expected);
+    let status = until(|| status(&platform, "sums"), |status| status["sinks"][1]["counts"]["inFlight"] == 0).await;
+    for sink in [1, 2, 3] {
+        let counts = &status["sinks"][sink]["counts"];
         assert_eq!(
-            (&delivery["taken"], &delivery["delivered"], &delivery["deadLettered"]),
+            (&counts["taken"], &counts["delivered"], &counts["deadLettered"]),
             (&json!(40), &json!(40), &json!(0))
         );
     }
@@ -261,11 +293,8 @@ async fn what_the_server_refuses_is_seen_when_deploying_or_becomes_dead_letters(
     let seen = until(|| status(&platform, "sums"), |status| status["sinks"][0]["refused"] == 20).await;
     assert!(seen["sinks"][0]["lastRefusal"].as_str().unwrap().contains("field type conflict"), "{seen}");
     let ledger = until(|| status(&platform, "sums"), |status| status["state"] == "running").await;
-    let delivery = &ledger["sinks"][0]["delivery"];
-    assert_eq!(
-        (&delivery["taken"], &delivery["deadLettered"], &delivery["inFlight"]),
-        (&json!(20), &json!(20), &json!(0))
-    );
+    let counts = &ledger["sinks"][0]["counts"];
+    assert_eq!((&counts["taken"], &counts["deadLettered"], &counts["inFlight"]), (&json!(20), &json!(20), &json!(0)));
     let query = DeadLetterQuery { dagger: Some("sums".to_owned()), ..DeadLetterQuery::default() };
     let letters = platform.dead_letters(&Caller::server(), &query, None, 100).await.unwrap().items;
     assert_eq!(letters.len(), 20);
@@ -273,6 +302,14 @@ async fn what_the_server_refuses_is_seen_when_deploying_or_becomes_dead_letters(
     assert!(letters[0]["error"].as_str().unwrap().contains("field type conflict"), "{}", letters[0]);
     let letter = platform.dead_letter(&Caller::server(), letters[0]["id"].as_str().unwrap()).await.unwrap();
     assert_eq!(letter["headers"]["millrace-sink"], "influx");
+    // As long as nothing is mended it is refused again, and then it is written.
+    let again = platform.replay_dead_letters(&Caller::server(), None, &query).await.unwrap_err();
+    assert!(again.detail.contains("it is refused again: "), "{again}");
+    influxql(&database, "DROP MEASUREMENT sums").await;
+    assert_eq!(platform.replay_dead_letters(&Caller::server(), None, &query).await.unwrap(), 20);
+    assert_eq!(influxql(&database, "SELECT amount FROM sums").await.len(), 20);
+    let kept = DeadLetterQuery { state: Some("kept".to_owned()), ..query };
+    assert!(platform.dead_letters(&Caller::server(), &kept, None, 100).await.unwrap().items.is_empty());
     platform.close().await.unwrap();
 }
 

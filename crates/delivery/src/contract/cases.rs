@@ -80,7 +80,7 @@ impl<S: Subject> Trial<S> {
     }
 
     fn courier(&self, options: CourierOptions) -> Courier<u64> {
-        Courier::start(Arc::clone(&self.destination), Arc::clone(&self.kept) as _, options)
+        Courier::start(Arc::clone(&self.destination), Arc::clone(&self.kept) as _, self.subject.options(options))
     }
 
     async fn run(mut self) -> Outcome {

@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit};
 use arrow::error::ArrowError;
 
 use super::NANOS_PER_MILLI;
-use super::escape::{put_name, put_string};
+use super::escape::{Backslash, put_string, put_tag_value};
 use crate::point_layout::plain;
 use crate::{FieldKind, Precision};
 
@@ -63,13 +63,18 @@ fn shown(prefix: &[u8]) -> String {
 }
 
 /// A tag without a value is no tag.
-pub(super) fn tag_cells(column: &ArrayRef, prefix: &[u8], refused: &mut Refused) -> Result<Cells, ArrowError> {
+pub(super) fn tag_cells(
+    column: &ArrayRef,
+    prefix: &[u8],
+    backslash: Backslash,
+    refused: &mut Refused,
+) -> Result<Cells, ArrowError> {
     let texts = texts(column)?;
     let mut cells = Cells::with_capacity(texts.len(), texts.value_data().len() + texts.len() * prefix.len());
     for row in 0..texts.len() {
         if texts.is_valid(row) && !texts.value(row).is_empty() {
             cells.text.extend_from_slice(prefix);
-            if let Err(error) = put_name(&mut cells.text, texts.value(row)) {
+            if let Err(error) = put_tag_value(&mut cells.text, texts.value(row), backslash) {
                 cells.cut();
                 refuse(refused, row, || format!("the value of the tag `{}` {error}", shown(prefix)));
             }
@@ -196,9 +201,9 @@ pub(super) fn time_cells(
     Ok(cells)
 }
 
-fn texts(column: &ArrayRef) -> Result<StringArray, ArrowError> {
+/// A column of scalars as text; times with their zone.
+pub(crate) fn texts(column: &ArrayRef) -> Result<StringArray, ArrowError> {
     let text = match plain(column.data_type()) {
-        // Written with their zone.
         DataType::Timestamp(unit, _) => {
             cast(&cast(column, &DataType::Timestamp(*unit, Some("UTC".into())))?, &DataType::Utf8)?
         }

@@ -81,7 +81,7 @@ fn what_cannot_be_said_is_refused_with_its_reason_and_the_rest_is_written() {
     let reasons: Vec<&str> = encoded.refused.iter().map(|(_, reason)| reason.as_str()).collect();
     for (reason, part) in reasons.iter().zip([
         "`tag_a` has a line feed",
-        "`tag_a` ends with a backslash",
+        "`tag_a` has a backslash before",
         "`f` is NaN",
         "`f` is -inf",
         "every field is NULL",
@@ -123,7 +123,9 @@ fn names_that_cannot_be_said_are_refused_before_there_are_rows() {
         |name: &str| batch(vec![(name, Arc::new(Int64Array::from(vec![1])) as ArrayRef), ("t", times(vec![Some(5)]))]);
     for (measurement, field, detail) in [
         ("", "i", "the measurement `` is empty"),
-        ("m\\", "i", "the measurement `m\\\\` ends with a backslash"),
+        ("m\\", "i", "the measurement `m\\\\` has a backslash before"),
+        ("#m", "i", "begins with `#`"),
+        ("m", "a\\,b", "has a backslash before"),
         ("m", "a\nb", "the field `a\\nb` has a line feed"),
     ] {
         let error = encoder(measurement, &one(field), None).unwrap_err();
@@ -133,4 +135,19 @@ fn names_that_cannot_be_said_are_refused_before_there_are_rows() {
         lines(&encoder("m", &one("a b=c,d"), None).unwrap().encode(&one("a b=c,d"), None).unwrap()),
         ["m a\\ b\\=c\\,d=1i 5\n"]
     );
+}
+
+#[test]
+fn where_a_backslash_escapes_itself_everything_can_be_said() {
+    let batch = batch(vec![
+        ("tag_a", Arc::new(StringArray::from(vec!["a\\", "\\,\\", "plain"])) as ArrayRef),
+        ("i", Arc::new(Int64Array::from(vec![1, 2, 3]))),
+        ("t", times(vec![Some(1), Some(1), Some(1)])),
+    ]);
+    let layout = PointLayout { time: 2, tags: vec![(0, "a".to_owned())], fields: vec![(1, "i".to_owned())] };
+    for dialect in [Dialect::Influx3, Dialect::Numbers] {
+        let encoder = LineEncoder::new("m", layout.clone(), &batch.schema(), dialect, None).unwrap();
+        let encoded = encoder.encode(&batch, None).unwrap();
+        assert_eq!(lines(&encoded), ["m,a=a\\\\ i=1i 1\n", "m,a=\\\\\\,\\\\ i=2i 1\n", "m,a=plain i=3i 1\n"]);
+    }
 }

@@ -1,17 +1,21 @@
 //! Every sink keeps the contract of delivery, whatever its server does.
 
+use arrow::array::{ArrayRef, TimestampMillisecondArray, UInt64Array};
+use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use delivery::contract::{Case, Outcome, Proxy, Subject, Upstream, check};
-use delivery::{Destination, ErrorClass};
+use delivery::{CourierOptions, Destination, ErrorClass};
 use sinks::influx::{InfluxApi, InfluxConfig, InfluxSink};
+use sinks::prometheus::{PrometheusConfig, PrometheusSink, SampleEncoder};
 use sinks::victoria_metrics::{VictoriaMetricsConfig, VictoriaMetricsSink};
-use sinks::{Credential, Precision};
+use sinks::{Credential, PointLayout, Precision, RowEncoder};
 use std::sync::Arc;
 
 use crate::influx_2::InfluxDouble;
 use crate::influx_3::Influx3Double;
 use crate::servers::{
-    endpoint, exported, host_and_port, http, influxdb, influxql, new_database, unique, victoria_metrics,
+    endpoint, exported, host_and_port, http, influxdb, influxql, new_database, prometheus, samples, unique,
+    victoria_metrics,
 };
 
 /// Shown by `cargo test -- --nocapture contract`.
@@ -190,6 +194,68 @@ async fn influxdb_3_double() {
     let poison = outcomes.iter().find(|outcome| outcome.case == Case::Poison).unwrap();
     // It names the line, so nothing is halved.
     assert_eq!(poison.counts.calls, 1);
+}
+
+/// The same hour as in all tests that share the server: it takes samples an hour behind its newest.
+const TIME_MS: i64 = 1_767_225_600_000;
+
+/// A real Prometheus.
+struct Prometheus {
+    measurement: String,
+}
+
+impl Prometheus {
+    /// One sample as a request has it.
+    fn sample(&self, value: u64, time_ms: i64) -> Vec<u8> {
+        let batch = RecordBatch::try_from_iter([
+            ("n", Arc::new(UInt64Array::from(vec![value])) as ArrayRef),
+            ("time", Arc::new(TimestampMillisecondArray::from(vec![time_ms]))),
+        ])
+        .unwrap();
+        let layout = PointLayout { time: 1, tags: Vec::new(), fields: vec![(0, "n".to_owned())] };
+        let encoder = SampleEncoder::new(&self.measurement, layout, &batch.schema()).unwrap();
+        encoder.encode(&batch, None).unwrap().records.record(0).to_vec()
+    }
+}
+
+#[async_trait]
+impl Subject for Prometheus {
+    fn upstream(&self) -> Arc<dyn Upstream> {
+        Arc::new(Proxy { address: host_and_port(&prometheus()) })
+    }
+
+    fn destination(&self, url: &str) -> Arc<dyn Destination> {
+        let config =
+            PrometheusConfig { endpoint: endpoint(&format!("{url}/api/v1/write")), credential: Credential::None };
+        Arc::new(PrometheusSink::new(&config, &http()).unwrap())
+    }
+
+    fn record(&self, number: u64) -> Vec<u8> {
+        self.sample(number, TIME_MS + number as i64)
+    }
+
+    /// Further back than the server takes samples.
+    fn poison(&self, number: u64) -> Vec<u8> {
+        self.sample(number, 1_600_000_000_000)
+    }
+
+    async fn stored(&self) -> Vec<u64> {
+        samples(&format!("{}_n", self.measurement), TIME_MS as u64 / 1_000 + 10)
+            .await
+            .iter()
+            .map(|(_, value)| *value as u64)
+            .collect()
+    }
+
+    fn options(&self, options: CourierOptions) -> CourierOptions {
+        CourierOptions { lanes: 1, ..options }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn prometheus_2_42() {
+    let outcomes = check(async || Prometheus { measurement: unique("m") }).await;
+    print("Prometheus", &outcomes);
 }
 
 #[tokio::test]

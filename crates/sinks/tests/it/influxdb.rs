@@ -9,10 +9,10 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::json;
 use sinks::influx::{FieldTypes, InfluxApi, InfluxConfig, InfluxSink};
 use sinks::line_protocol::Dialect;
-use sinks::{Credential, FieldKind, LineEncoder, PointLayout, Precision};
+use sinks::{Credential, FieldKind, LineEncoder, PointLayout, Precision, RowEncoder};
 use std::sync::Arc;
 
-use crate::servers::{endpoint, http, influxdb, influxql, new_database};
+use crate::servers::{endpoint, http, influxdb, influxql, influxql_text, new_database};
 
 fn config(database: &str) -> InfluxConfig {
     let api = InfluxApi::One { database: database.to_owned(), retention_policy: None };
@@ -29,23 +29,22 @@ fn texts() -> impl Strategy<Value = String> {
         .prop_map(|characters| characters.into_iter().collect())
 }
 
-/// A backslash at the end cannot be said, nor one that a special character follows be told apart by every reader.
+/// A backslash before a special character or the end cannot be said to InfluxDB 1.
 fn is_sayable(name: &str) -> bool {
-    !name.ends_with('\\')
+    !name.ends_with('\\') && ["\\,", "\\=", "\\ "].iter().all(|pair| !name.contains(pair))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_text_comes_back_as_it_was() {
     let database = new_database().await;
     let sink = sink(&database);
-    let mut runner = TestRunner::new(Config { cases: 60, ..Config::default() });
+    let mut runner = TestRunner::new(Config { cases: 150, failure_persistence: None, ..Config::default() });
     let handle = tokio::runtime::Handle::current();
     let names = (texts(), texts(), texts(), texts(), texts());
     let number = std::sync::atomic::AtomicU32::new(0);
     tokio::task::block_in_place(|| {
         runner.run(&names, |(measurement, tag, value, field, string)| {
-            prop_assume!([&measurement, &tag, &value, &field].iter().all(|name| is_sayable(name)));
-            prop_assume!(tag != field && !measurement.starts_with('#'));
+            prop_assume!(tag != field);
             let number = number.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             // Each in a measurement of its own.
             let measurement = format!("m{number}{measurement}");
@@ -56,9 +55,15 @@ async fn every_text_comes_back_as_it_was() {
             ])
             .unwrap();
             let layout = PointLayout { time: 2, tags: vec![(0, tag.clone())], fields: vec![(1, field.clone())] };
-            let encoder = LineEncoder::new(&measurement, layout, &batch.schema(), Dialect::Influx, None).unwrap();
+            let encoder = LineEncoder::new(&measurement, layout, &batch.schema(), Dialect::Influx, None);
+            let is_name = |name: &&String| is_sayable(name) && !name.contains("\\\"");
+            prop_assert_eq!(encoder.is_ok(), [&measurement, &tag, &field].iter().all(is_name));
+            let Ok(encoder) = encoder else { return Ok(()) };
             let encoded = encoder.encode(&batch, None).unwrap();
-            prop_assert!(encoded.refused.is_empty());
+            prop_assert_eq!(encoded.refused.is_empty(), is_sayable(&value));
+            if !is_sayable(&value) {
+                return Ok(());
+            }
             let answer = handle.block_on(sink.deliver(&encoded.records));
             prop_assert!(answer.as_ref().is_ok_and(|answer| answer.errors.is_empty()), "{answer:?}");
             let quote = |name: &str| name.replace('\\', "\\\\").replace('"', "\\\"");
@@ -93,9 +98,10 @@ async fn values_of_all_types_come_back() {
     let rows = influxql(&database, "SELECT f, i, b FROM m ORDER BY time").await;
     let order = [4, 0, 1, 2, 3];
     assert_eq!(rows.len(), order.len());
-    for (row, index) in rows.iter().zip(order) {
-        assert_eq!(row[1].as_f64(), Some(floats[index]), "{row}");
-    }
+    // Read as text: a JSON reader may round.
+    let text = influxql_text(&database, "SELECT f FROM m ORDER BY time").await;
+    let read: Vec<f64> = text.lines().skip(1).map(|line| line.rsplit(',').next().unwrap().parse().unwrap()).collect();
+    assert_eq!(read, order.map(|index| floats[index]));
     assert_eq!((rows[3][2].as_i64(), rows[4][2].as_i64()), (Some(i64::MAX), Some(i64::MIN)));
     let types = config(&database).field_types("m", &http()).await;
     let written =

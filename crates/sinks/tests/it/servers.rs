@@ -20,6 +20,10 @@ pub fn victoria_metrics() -> String {
     variable("MILLRACE_VICTORIA_METRICS_URL", "victoria_metrics.sh")
 }
 
+pub fn prometheus() -> String {
+    variable("MILLRACE_PROMETHEUS_URL", "prometheus.sh")
+}
+
 /// A name that no other test has.
 pub fn unique(name: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -68,6 +72,12 @@ pub async fn influxql(database: &str, statement: &str) -> Vec<Value> {
     result["series"][0]["values"].as_array().cloned().unwrap_or_default()
 }
 
+/// The same as CSV.
+pub async fn influxql_text(database: &str, statement: &str) -> String {
+    let request = reqwest::Client::new().post(format!("{}/query", influxdb())).header("accept", "application/csv");
+    ask(request.query(&[("db", database), ("q", statement)])).await
+}
+
 pub async fn new_database() -> String {
     let name = unique("db");
     influxql("", &format!("CREATE DATABASE {name}")).await;
@@ -81,4 +91,17 @@ pub async fn exported(matching: &str) -> Vec<Value> {
     ask(client.get(format!("{server}/internal/force_flush"))).await;
     let request = client.get(format!("{server}/api/v1/export")).query(&[("match[]", matching)]);
     ask(request).await.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The samples of one series of Prometheus within the hour before a time in seconds, as (milliseconds, value).
+pub async fn samples(series: &str, until_seconds: u64) -> Vec<(i64, f64)> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let request = reqwest::Client::new().get(format!("{}/api/v1/query", prometheus()));
+    let request = request.query(&[("query", format!("{series}[1h]")), ("time", until_seconds.to_string())]);
+    let answer: Value = serde_json::from_str(&ask(request).await).unwrap();
+    let series = answer["data"]["result"].as_array().unwrap();
+    let values = series.iter().flat_map(|series| series["values"].as_array().unwrap());
+    values
+        .map(|pair| ((pair[0].as_f64().unwrap() * 1e3).round() as i64, pair[1].as_str().unwrap().parse().unwrap()))
+        .collect()
 }

@@ -6,7 +6,7 @@ use delivery::Destination;
 use serde_json::json;
 use sinks::line_protocol::Dialect;
 use sinks::victoria_metrics::{VictoriaMetricsConfig, VictoriaMetricsSink};
-use sinks::{Credential, LineEncoder, PointLayout};
+use sinks::{Credential, LineEncoder, PointLayout, RowEncoder};
 use std::sync::Arc;
 use std::time::Duration;
 

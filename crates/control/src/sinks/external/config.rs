@@ -5,10 +5,13 @@ use crate::error::ControlError;
 use crate::sinks::point_columns::{ForSink, PointColumns};
 use ::sinks::influx::{FieldTypes, InfluxApi, InfluxConfig, InfluxSink};
 use ::sinks::line_protocol::{Dialect, TopicTag};
+use ::sinks::prometheus::{PrometheusConfig, PrometheusSink, SampleEncoder};
 use ::sinks::victoria_metrics::{VictoriaMetricsConfig, VictoriaMetricsSink};
-use ::sinks::{Credential, Endpoint, HttpOptions, LineEncoder, PointLayout};
+use ::sinks::{
+    Credential, Endpoint, FieldKind, HttpOptions, LayoutError, LineEncoder, PointLayout, Precision, RowEncoder,
+};
 use arrow::datatypes::SchemaRef;
-use delivery::Destination;
+use delivery::{CourierOptions, Destination};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,14 +22,17 @@ const QUESTION_TIME_MAX: Duration = Duration::from_secs(2);
 /// A sink that fits its query.
 pub struct ExternalSinkConfig {
     pub spec: ExternalSinkSpec,
-    pub encoder: Arc<LineEncoder>,
+    pub encoder: Arc<dyn RowEncoder>,
+    /// The fields, and what they are written as.
+    fields: Vec<(String, FieldKind)>,
     target: Target,
     http: HttpOptions,
 }
 
 enum Target {
-    Influx(InfluxConfig),
-    VictoriaMetrics(VictoriaMetricsConfig),
+    Influx(InfluxConfig, Precision),
+    VictoriaMetrics(VictoriaMetricsConfig, Precision),
+    Prometheus(PrometheusConfig),
 }
 
 /// What a sink is checked against.
@@ -59,37 +65,65 @@ impl ExternalSinkConfig {
             None if query.topics > 1 => Some(TopicTag::Yes),
             None => Some(TopicTag::No),
         };
-        let dialect = match spec.system {
-            ExternalSystem::VictoriaMetrics => {
-                if of_records.is_some() {
-                    return Err(sink
-                        .refused("VictoriaMetrics keeps one value of a series for a millisecond, and every record would be a row")
-                        .with_hint("group by a window, for example `GROUP BY TUMBLE(rowtime, INTERVAL '10' SECOND)`"));
-                }
-                Dialect::Numbers
-            }
-            _ => Dialect::Influx,
+        if of_records.is_some() && influx_api(&spec.system).is_none() {
+            return Err(sink
+                .refused("it keeps one value of a series for a millisecond, and every record would be a row")
+                .with_hint("group by a window, for example `GROUP BY TUMBLE(rowtime, INTERVAL '10' SECOND)`"));
+        }
+        let refused = |error: LayoutError| sink.refused(format!("`{place}`: {}", error.detail)).with_hint(error.hint);
+        let kinds = layout.kinds(query.schema).map_err(refused)?;
+        let fields = layout.fields.iter().map(|(_, name)| name.clone()).zip(kinds).collect();
+        let credential = credential(spec, secret);
+        let lines = |dialect| {
+            LineEncoder::new(&spec.measurement, layout.clone(), query.schema, dialect, of_records).map_err(refused)
         };
-        let encoder = LineEncoder::new(&spec.measurement, layout, query.schema, dialect, of_records)
-            .map_err(|error| sink.refused(format!("`{place}`: {}", error.detail)).with_hint(error.hint))?;
-        let target = Target::new(&spec.system, endpoint, credential(spec, secret));
-        Ok(Self { spec: spec.clone(), encoder: Arc::new(encoder), target, http })
+        let (encoder, target): (Arc<dyn RowEncoder>, Target) = match influx_api(&spec.system) {
+            Some(api) => {
+                let is_3 = matches!(api, InfluxApi::Three { .. });
+                let encoder = lines(if is_3 { Dialect::Influx3 } else { Dialect::Influx })?;
+                let target = Target::Influx(InfluxConfig { endpoint, api, credential }, encoder.precision());
+                (Arc::new(encoder), target)
+            }
+            None if spec.system == ExternalSystem::PrometheusRemoteWrite => {
+                let encoder = SampleEncoder::new(&spec.measurement, layout, query.schema).map_err(refused)?;
+                (Arc::new(encoder), Target::Prometheus(PrometheusConfig { endpoint, credential }))
+            }
+            None => {
+                let encoder = lines(Dialect::Numbers)?;
+                let config = VictoriaMetricsConfig { endpoint, credential };
+                let target = Target::VictoriaMetrics(config, encoder.precision());
+                (Arc::new(encoder), target)
+            }
+        };
+        Ok(Self { spec: spec.clone(), encoder, fields, target, http })
     }
 
     pub fn destination(&self) -> Result<Arc<dyn Destination>, ControlError> {
-        let precision = self.encoder.precision();
         let made: Result<Arc<dyn Destination>, String> = match &self.target {
-            Target::Influx(config) => InfluxSink::new(config, precision, &self.http).map(|sink| Arc::new(sink) as _),
-            Target::VictoriaMetrics(config) => {
-                VictoriaMetricsSink::new(config, precision, &self.http).map(|sink| Arc::new(sink) as _)
+            Target::Influx(config, precision) => {
+                InfluxSink::new(config, *precision, &self.http).map(|sink| Arc::new(sink) as _)
             }
+            Target::VictoriaMetrics(config, precision) => {
+                VictoriaMetricsSink::new(config, *precision, &self.http).map(|sink| Arc::new(sink) as _)
+            }
+            Target::Prometheus(config) => PrometheusSink::new(config, &self.http).map(|sink| Arc::new(sink) as _),
         };
         made.map_err(ControlError::internal)
     }
 
+    /// How the rows are brought there.
+    pub fn courier_options(&self) -> CourierOptions {
+        let options = CourierOptions::default();
+        match self.target {
+            // Samples of a series have to come in the order of their times.
+            Target::Prometheus(_) => CourierOptions { lanes: 1, ..options },
+            Target::Influx(..) | Target::VictoriaMetrics(..) => options,
+        }
+    }
+
     /// What somebody who looks at the results should know of the server, as far as it says.
     pub async fn notice(&self) -> Option<String> {
-        let Target::VictoriaMetrics(config) = &self.target else { return None };
+        let Target::VictoriaMetrics(config, _) = &self.target else { return None };
         let settings = config.server_settings(&self.question()).await;
         (settings.deduplicates == Some(false)).then(|| {
             format!(
@@ -105,14 +139,14 @@ impl ExternalSinkConfig {
 
 /// Asks the server what types it has the fields in, and refuses what it would refuse. What cannot be seen is let through.
 pub async fn check_field_types(config: &ExternalSinkConfig, place: &str) -> Result<(), ControlError> {
-    let Target::Influx(influx) = &config.target else { return Ok(()) };
+    let Target::Influx(influx, _) = &config.target else { return Ok(()) };
     let measurement = &config.spec.measurement;
     let types = influx.field_types(measurement, &config.question()).await;
     if let FieldTypes::NoDatabase(_) = &types {
         let detail = format!("`{place}`: {influx} has no such database");
         return Err(ControlError::conflict(CODE, detail).with_hint("make it there first, or correct `database`"));
     }
-    let conflicts = types.conflicts(config.encoder.fields());
+    let conflicts = types.conflicts(config.fields.iter().map(|(name, kind)| (name.as_str(), *kind)));
     let Some(first) = conflicts.first() else { return Ok(()) };
     let detail = format!(
         "`{place}`: the field `{}` would be written as {}, and {influx} has it in `{measurement}` as {}",
@@ -129,19 +163,14 @@ pub async fn check_field_types(config: &ExternalSinkConfig, place: &str) -> Resu
     Err(ControlError::conflict(CODE, detail).with_hint(hint))
 }
 
-impl Target {
-    fn new(system: &ExternalSystem, endpoint: Endpoint, credential: Credential) -> Self {
-        let api = match system {
-            ExternalSystem::VictoriaMetrics => {
-                return Self::VictoriaMetrics(VictoriaMetricsConfig { endpoint, credential });
-            }
-            ExternalSystem::Influx1 { database, retention_policy } => {
-                InfluxApi::One { database: database.clone(), retention_policy: retention_policy.clone() }
-            }
-            ExternalSystem::Influx2 { org, bucket } => InfluxApi::Two { org: org.clone(), bucket: bucket.clone() },
-            ExternalSystem::Influx3 { database } => InfluxApi::Three { database: database.clone() },
-        };
-        Self::Influx(InfluxConfig { endpoint, api, credential })
+fn influx_api(system: &ExternalSystem) -> Option<InfluxApi> {
+    match system {
+        ExternalSystem::VictoriaMetrics | ExternalSystem::PrometheusRemoteWrite => None,
+        ExternalSystem::Influx1 { database, retention_policy } => {
+            Some(InfluxApi::One { database: database.clone(), retention_policy: retention_policy.clone() })
+        }
+        ExternalSystem::Influx2 { org, bucket } => Some(InfluxApi::Two { org: org.clone(), bucket: bucket.clone() }),
+        ExternalSystem::Influx3 { database } => Some(InfluxApi::Three { database: database.clone() }),
     }
 }
 

@@ -15,11 +15,22 @@ use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
 /// Says which kind of sink did not take a letter's row; its value is what was to be written.
-pub const SINK_HEADER: &str = "millrace-sink";
+const SINK_HEADER: &str = "millrace-sink";
 const CLASS_HEADER: &str = "millrace-error-class";
 const TOPIC_HEADER: &str = "millrace-topic";
 const PARTITION_HEADER: &str = "millrace-partition";
 const OFFSET_HEADER: &str = "millrace-offset";
+
+/// Whether it is a row that a server did not take, and no record of a topic.
+pub fn is_of_sink(letter: &DeadLetter) -> bool {
+    letter.kind == DeadLetterKind::Undeliverable && letter.headers.iter().any(|(name, _)| name == SINK_HEADER)
+}
+
+/// Whether its value is what the server would be given; else the row could not be written in the server's form.
+pub fn has_line(letter: &DeadLetter) -> bool {
+    let class = letter.headers.iter().find(|(name, _)| name == CLASS_HEADER);
+    class.is_some_and(|(_, class)| class != ErrorClass::BadRecord.as_str().as_bytes())
+}
 
 /// The letters of one sink of one dagger.
 pub struct UndeliveredRows {

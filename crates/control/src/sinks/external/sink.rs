@@ -6,11 +6,10 @@ use super::dead_letters::UndeliveredRows;
 use super::{BatchOrigin, ExternalSinkConfig, RowsCourier};
 use crate::error::ControlError;
 use crate::sinks::SinkCounters;
-use ::sinks::{Encoded, LineEncoder, RowOrigin};
+use ::sinks::{Encoded, RowEncoder, RowOrigin};
 use async_trait::async_trait;
 use delivery::{
-    Courier, CourierFailure, CourierOptions, DeadLetterStore, Destination, ErrorClass, KeepUndelivered, Parcel,
-    Undelivered,
+    Courier, CourierFailure, DeadLetterStore, Destination, ErrorClass, KeepUndelivered, Parcel, Undelivered,
 };
 use flow::{OutputBatch, Sink, SinkError};
 use std::sync::Arc;
@@ -70,7 +69,7 @@ impl ExternalSink {
     async fn start(&mut self) {
         if self.courier.is_none() {
             let keeper = Arc::clone(&self.keeper) as Arc<dyn KeepUndelivered<BatchOrigin>>;
-            let courier = Courier::start(Arc::clone(&self.destination), keeper, CourierOptions::default());
+            let courier = Courier::start(Arc::clone(&self.destination), keeper, self.config.courier_options());
             self.counters.watch(courier.watch());
             self.courier = Some(courier);
             if let Some(notice) = self.config.notice().await {
@@ -109,7 +108,7 @@ impl ExternalSink {
 
     async fn encode(&self, rows: &OutputBatch) -> Result<Left, SinkError> {
         let (encoder, rows) = (Arc::clone(&self.config.encoder), rows.clone());
-        tokio::task::spawn_blocking(move || left(&encoder, rows))
+        tokio::task::spawn_blocking(move || left(encoder.as_ref(), rows))
             .await
             .map_err(|error| SinkError::new(error.to_string(), false))?
             .map_err(|error| SinkError::new(error, false))
@@ -174,7 +173,7 @@ impl ExternalSink {
     }
 }
 
-fn left(encoder: &LineEncoder, rows: OutputBatch) -> Result<Left, String> {
+fn left(encoder: &dyn RowEncoder, rows: OutputBatch) -> Result<Left, String> {
     let origin = rows.origin.as_ref().map(|origin| RowOrigin {
         topic: &origin.topic,
         partition: origin.partition,
