@@ -160,10 +160,11 @@ pub(crate) struct CheckpointSpec {
     interval: Option<String>,
 }
 
-/// Which keys go with which kind is in docs/daggers.md.
+/// Which keys go with which kind is in docs/sinks.md.
 #[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
 pub(crate) struct SinkSpec {
-    /// `series`, `topic` or `log`.
+    /// `series`, `topic`, `log`, `influx`, `victoriaMetrics` or `prometheusRemoteWrite`.
     kind: String,
     measurement: Option<String>,
     retention: Option<String>,
@@ -179,6 +180,23 @@ pub(crate) struct SinkSpec {
     delivery: Option<String>,
     /// On a Kafka cluster: `none`, `gzip`, `snappy`, `lz4` or `zstd`.
     compression: Option<String>,
+    /// Of InfluxDB: 1, 2 or 3.
+    version: Option<u32>,
+    /// Of a server of somebody else's.
+    url: Option<String>,
+    /// Of InfluxDB 1 and 3.
+    database: Option<String>,
+    /// Of InfluxDB 1.
+    retention_policy: Option<String>,
+    /// Of InfluxDB 2.
+    org: Option<String>,
+    /// Of InfluxDB 2.
+    bucket: Option<String>,
+    /// Columns that are tags besides `tag_...` and `label_...`.
+    tags: Option<Vec<String>>,
+    username: Option<String>,
+    /// The name of the secret that is the password or the token.
+    secret: Option<String>,
 }
 
 #[derive(ToSchema)]
@@ -271,6 +289,19 @@ pub(crate) struct CheckpointStatus {
     at: Option<String>,
 }
 
+/// Rows since the dagger was started: `taken` is the sum of `delivered`, `deadLettered` and `inFlight`.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct SinkCounts {
+    taken: u64,
+    delivered: u64,
+    dead_lettered: u64,
+    in_flight: u64,
+    /// Given to the server once more after an outage.
+    retried: u64,
+    calls: u64,
+}
+
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub(crate) struct SinkStatus {
@@ -288,6 +319,18 @@ pub(crate) struct SinkStatus {
     compression: Option<String>,
     /// Exactly once: results are seen when a checkpoint is there, so after so long.
     visible_every: Option<String>,
+    /// Of a server of somebody else's, as in the spec.
+    version: Option<u32>,
+    url: Option<String>,
+    database: Option<String>,
+    retention_policy: Option<String>,
+    org: Option<String>,
+    bucket: Option<String>,
+    tags: Option<Vec<String>>,
+    username: Option<String>,
+    secret: Option<String>,
+    /// Of a server of somebody else's: where the rows are that it was given.
+    counts: Option<SinkCounts>,
     rows: u64,
     refused: u64,
     last_refusal: Option<String>,

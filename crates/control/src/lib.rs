@@ -36,6 +36,7 @@ mod topic_router;
 mod topic_spec;
 mod window_words;
 
+pub use ::sinks::{AddressPolicy, Network as SinkNetwork};
 pub use cardinality::{Count as TagValueCount, TagCount, TagSample};
 pub use data_directory::DataDirectory;
 pub use duration::{DurationError, format_duration, parse_duration};

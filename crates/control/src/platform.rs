@@ -6,6 +6,7 @@ mod daggers;
 mod dead_letters;
 mod demo;
 mod diff;
+mod external_sinks;
 mod fork;
 mod grafana;
 mod idempotency;
@@ -62,6 +63,7 @@ use crate::resource::{GROUP_DEFAULT, Kind, Metadata};
 use crate::resource_db::ResourceDb;
 use crate::supervisor::{History, Supervisor};
 use crate::topic_router::TopicRouter;
+use ::sinks::AddressPolicy;
 use delivery::{DeadLetterLimits, DeadLetterStore};
 use flow::AcceptedLoss;
 use log::{EmbeddedLog, EmbeddedLogOptions};
@@ -87,12 +89,20 @@ pub struct PlatformOptions {
     pub admin_token: Option<String>,
     /// Address of the Grafana that people use.
     pub grafana_url: Option<String>,
+    /// Where sinks may connect to besides public addresses.
+    pub sink_addresses: AddressPolicy,
 }
 
 impl PlatformOptions {
     /// Embedded defaults in a directory.
     pub fn in_directory(data_dir: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), database_url: None, admin_token: None, grafana_url: None }
+        Self {
+            data_dir: data_dir.into(),
+            database_url: None,
+            admin_token: None,
+            grafana_url: None,
+            sink_addresses: AddressPolicy::default(),
+        }
     }
 }
 
@@ -103,6 +113,7 @@ pub struct Platform {
     access: AccessDb,
     logins: Logins,
     seal: Seal,
+    sink_addresses: AddressPolicy,
     clusters: Clusters,
     log: Arc<TopicRouter>,
     kafka_clusters: KafkaClusters,
@@ -165,6 +176,7 @@ impl Platform {
             access: AccessDb::new(database.clone()),
             logins: Logins::new()?,
             seal,
+            sink_addresses: options.sink_addresses,
             clusters: Clusters::default(),
             kafka_clusters: KafkaClusters::default(),
             database,

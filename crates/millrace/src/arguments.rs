@@ -175,6 +175,9 @@ pub struct UpArguments {
     /// Grafana that people use, such as https://grafana.example.com; the portal then links to it
     #[arg(long, env = "MILLRACE_GRAFANA_URL", value_name = "URL", value_parser = web_address)]
     pub grafana_url: Option<String>,
+    /// Networks that the sinks of daggers may reach although they are not public, such as 10.0.0.0/8 or 127.0.0.1
+    #[arg(long, env = "MILLRACE_SINK_NETWORKS", value_name = "NETWORK", value_delimiter = ',')]
+    pub sink_networks: Vec<control::SinkNetwork>,
     /// Run the demo city: topics, schemas, daggers and a stream of records
     #[arg(long)]
     pub demo: bool,

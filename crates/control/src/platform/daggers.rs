@@ -42,6 +42,7 @@ impl Platform {
             let mut spec = self.complete(&metadata, document).await?;
             let planned = self.check_dagger(&metadata, &mut spec).await?;
             self.check_rights(actor, &metadata, &spec).await?;
+            self.check_external_sinks(&metadata, &spec, &planned).await?;
             let mut warnings = self.warnings(&metadata, &spec, &planned).await?;
             if !actor.is_dry_run {
                 self.check_seen(actor, &metadata.name).await?;
@@ -139,7 +140,7 @@ impl Platform {
             }
         }
         let planned = dagger_plan::plan(spec, &self.schema_set(), FutureCheck::AppendTime)?;
-        self.plan_sinks(name, spec, &planned).await?;
+        self.plan_sinks(metadata, spec, &planned).await?;
         self.check_generated_types(name, spec, &planned).await?;
         Ok(planned)
     }

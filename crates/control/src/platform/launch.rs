@@ -12,6 +12,7 @@ use crate::operator_graph::OperatorGraph;
 use crate::records::{PartFormat, RecordFormat};
 use crate::refused_records::DeadLetterKeeper;
 use crate::resource::{Kind, Metadata};
+use crate::sinks::external::{ExternalSink, ExternalSinkConfig};
 use crate::sinks::log::{LogConfig, LogSink};
 use crate::sinks::series::{SeriesConfig, SeriesSink};
 use crate::sinks::topic::{
@@ -76,6 +77,9 @@ impl SinkStatus {
                 object.insert("series".into(), json!(count.series()));
                 object.insert("seriesMax".into(), json!(series_max()));
             }
+            if let Some(counts) = self.counters.delivery() {
+                object.insert("counts".into(), json!(counts));
+            }
         }
         shown
     }
@@ -90,6 +94,7 @@ pub(super) enum PlannedSink {
     Topic(TopicSinkConfig),
     Kafka { cluster: String, options: WriterOptions, config: TopicSinkConfig },
     Log(LogConfig),
+    External(Box<ExternalSinkConfig>),
 }
 
 impl Platform {
@@ -101,9 +106,9 @@ impl Platform {
         let mut spec = DaggerSpec::from_json(name, &resource.spec)?;
         let planned = dagger_plan::plan(&mut spec, &self.schema_set(), FutureCheck::AppendTime)?;
         self.prepare_sink_topics(&Actor::server(), &resource.metadata, &spec, &planned).await?;
-        let sinks = self.plan_sinks(name, &spec, &planned).await?;
+        let sinks = self.plan_sinks(&resource.metadata, &spec, &planned).await?;
         self.fit_state(name, &spec, &planned).await?;
-        let (sinks, statuses) = self.open_sinks(&resource.metadata.group, &spec, &planned, sinks)?;
+        let (sinks, statuses) = self.open_sinks(&resource.metadata, &spec, &planned, sinks)?;
         let config = DaggerConfig {
             name: name.to_owned(),
             plan: Arc::clone(&planned.plan),
@@ -126,14 +131,15 @@ impl Platform {
     /// Checks every sink against the query, without making anything. A topic that is to be made has to have been made.
     pub(super) async fn plan_sinks(
         &self,
-        name: &str,
+        of: &Metadata,
         spec: &DaggerSpec,
         planned: &PlannedDagger,
     ) -> Result<Vec<PlannedSink>, ControlError> {
+        let name = of.name.as_str();
         let schema = &planned.plan.schema;
         let topics = spec.streams.iter().map(|stream| stream.topics.len()).sum();
         let mut sinks = Vec::with_capacity(spec.sinks.len());
-        for sink in &spec.sinks {
+        for (index, sink) in spec.sinks.iter().enumerate() {
             sinks.push(match sink {
                 SinkSpec::Series { measurement, retention } => {
                     let keys = planned.plan.key_columns.as_deref();
@@ -172,6 +178,9 @@ impl Platform {
                     }
                 }
                 SinkSpec::Log => PlannedSink::Log(LogConfig::new(name, schema)?),
+                SinkSpec::External(external) => PlannedSink::External(Box::new(
+                    self.plan_external_sink(of, index, external, planned, topics).await?,
+                )),
             });
         }
         check_transactions(&sinks, spec)?;
@@ -341,14 +350,14 @@ impl Platform {
 
     fn open_sinks(
         &self,
-        group: &str,
+        of: &Metadata,
         spec: &DaggerSpec,
         planned: &PlannedDagger,
         sinks: Vec<PlannedSink>,
     ) -> Result<OpenedSinks, ControlError> {
         let mut opened: Vec<Box<dyn Sink>> = Vec::with_capacity(sinks.len());
         let mut statuses = Vec::with_capacity(sinks.len());
-        for (sink_spec, sink) in spec.sinks.iter().zip(sinks) {
+        for (index, (sink_spec, sink)) in spec.sinks.iter().zip(sinks).enumerate() {
             let counters = Arc::new(SinkCounters::default());
             let mut description = sink_spec.to_json();
             if let PlannedSink::Kafka { cluster, options, .. } = &sink {
@@ -357,7 +366,7 @@ impl Platform {
             let (status_counters, mut series) = (Arc::clone(&counters), None);
             opened.push(match sink {
                 PlannedSink::Series { config, retention } => {
-                    let config = SeriesConfig { measurement: stored(group, &config.measurement), ..config };
+                    let config = SeriesConfig { measurement: stored(&of.group, &config.measurement), ..config };
                     series = Some(SeriesCount::of(&self.series, &config));
                     Box::new(SeriesSink::new(self.series.clone(), config, &planned.plan.schema, retention, counters))
                 }
@@ -369,6 +378,9 @@ impl Platform {
                     Box::new(KafkaSink::new(log, options, config, counters))
                 }
                 PlannedSink::Log(config) => Box::new(LogSink::new(config, counters)),
+                PlannedSink::External(config) => {
+                    Box::new(ExternalSink::new(*config, &of.name, index, self.dead_letters.clone(), counters)?)
+                }
             });
             statuses.push(SinkStatus { description, counters: status_counters, series });
         }

@@ -4,6 +4,7 @@ mod clusters;
 mod daggers;
 mod database;
 mod edits;
+mod external_sinks;
 mod history;
 mod kafka_clusters;
 mod kafka_daggers;

@@ -1770,12 +1770,34 @@ export interface components {
             path: string;
             to?: unknown;
         };
-        /** @description Which keys go with which kind is in docs/daggers.md. */
+        /** @description Rows since the dagger was started: `taken` is the sum of `delivered`, `deadLettered` and `inFlight`. */
+        SinkCounts: {
+            /** Format: int64 */
+            calls: number;
+            /** Format: int64 */
+            deadLettered: number;
+            /** Format: int64 */
+            delivered: number;
+            /** Format: int64 */
+            inFlight: number;
+            /**
+             * Format: int64
+             * @description Given to the server once more after an outage.
+             */
+            retried: number;
+            /** Format: int64 */
+            taken: number;
+        };
+        /** @description Which keys go with which kind is in docs/sinks.md. */
         SinkSpec: {
+            /** @description Of InfluxDB 2. */
+            bucket?: string | null;
             /** @description The Kafka cluster on which a topic is made that is not there. */
             cluster?: string | null;
             /** @description On a Kafka cluster: `none`, `gzip`, `snappy`, `lz4` or `zstd`. */
             compression?: string | null;
+            /** @description Of InfluxDB 1 and 3. */
+            database?: string | null;
             /** @description On a Kafka cluster: `exactlyOnce` or `atLeastOnce`. */
             delivery?: string | null;
             /** @description A text, or `{"column": NAME}`, for each. */
@@ -1783,19 +1805,38 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             key?: string[] | null;
-            /** @description `series`, `topic` or `log`. */
+            /** @description `series`, `topic`, `log`, `influx`, `victoriaMetrics` or `prometheusRemoteWrite`. */
             kind: string;
             measurement?: string | null;
+            /** @description Of InfluxDB 2. */
+            org?: string | null;
             /** Format: int32 */
             partitions?: number | null;
             retention?: string | null;
+            /** @description Of InfluxDB 1. */
+            retentionPolicy?: string | null;
             schema?: string | null;
+            /** @description The name of the secret that is the password or the token. */
+            secret?: string | null;
+            /** @description Columns that are tags besides `tag_...` and `label_...`. */
+            tags?: string[] | null;
             topic?: string | null;
+            /** @description Of a server of somebody else's. */
+            url?: string | null;
+            username?: string | null;
+            /**
+             * Format: int32
+             * @description Of InfluxDB: 1, 2 or 3.
+             */
+            version?: number | null;
         };
         SinkStatus: {
+            bucket?: string | null;
             /** @description The Kafka cluster that the topic is on. */
             cluster?: string | null;
             compression?: string | null;
+            counts?: null | components["schemas"]["SinkCounts"];
+            database?: string | null;
             delivery?: string | null;
             headers?: {
                 [key: string]: unknown;
@@ -1804,11 +1845,13 @@ export interface components {
             kind: string;
             lastRefusal?: string | null;
             measurement?: string | null;
+            org?: string | null;
             /** Format: int32 */
             partitions?: number | null;
             /** Format: int64 */
             refused: number;
             retention?: string | null;
+            retentionPolicy?: string | null;
             /** Format: int64 */
             rows: number;
             schema?: string | null;
@@ -1819,7 +1862,16 @@ export interface components {
             series?: number | null;
             /** Format: int64 */
             seriesMax?: number | null;
+            secret?: string | null;
+            tags?: string[] | null;
             topic?: string | null;
+            url?: string | null;
+            username?: string | null;
+            /**
+             * Format: int32
+             * @description Of a server of somebody else's, as in the spec.
+             */
+            version?: number | null;
             /** @description Exactly once: results are seen when a checkpoint is there, so after so long. */
             visibleEvery?: string | null;
         };
