@@ -5,9 +5,22 @@
 //! may be seen and changed.
 
 mod answer;
+mod ast;
+mod compile;
+mod condition;
 mod database;
+mod lexer;
+mod math;
 mod options;
+mod parse;
+mod reduce;
+mod schema;
+mod text;
+mod time;
+mod token;
 
 pub use answer::{ResultSeries, StatementChunk};
+pub use ast::Statement;
 pub use database::{Batches, Database, Databases, MeasurementShape, RetentionPolicy, SeriesDatabase, TagSet};
 pub use options::{Precision, QueryError, QueryLimits, QueryOptions};
+pub use parse::{ParseError, parse};
