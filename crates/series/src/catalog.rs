@@ -202,7 +202,52 @@ impl Catalog {
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Measurement>> {
-        self.by_name.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+        let named = |(name, measurement): &(&String, &Arc<Measurement>)| measurement.shape().name == **name;
+        by_name.iter().filter(named).map(|(_, measurement)| measurement.clone()).collect()
+    }
+
+    /// Gives a measurement another name; the caller holds its writer. Both names lead to it if it is open afterwards
+    /// which one is on disk: whoever writes next finds out, see [`Self::forget_name`].
+    pub(crate) fn rename(
+        &self,
+        measurement: &Arc<Measurement>,
+        writer: &mut Writer,
+        to: &str,
+        storage: &Storage,
+    ) -> Result<(), SeriesError> {
+        let mut rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shape = (*measurement.shape()).clone();
+        let from = std::mem::replace(&mut shape.name, to.to_owned());
+        let mut batch = storage.begin().map_err(storage_error)?;
+        put_shape(&mut batch, measurement.id, &shape)?;
+        {
+            let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
+            match by_name.get(to) {
+                Some(other) if other.id != measurement.id => {
+                    return Err(SeriesError::MeasurementExists { measurement: to.to_owned() });
+                }
+                _ => by_name.insert(to.to_owned(), measurement.clone()),
+            };
+        }
+        if let Err(error) = batch.commit() {
+            writer.stale = true;
+            return Err(storage_error(error));
+        }
+        measurement.set_shape(Arc::new(shape));
+        // A new measurement of the old name goes on above the sequence numbers of this one.
+        rest.sequence_floor = rest.sequence_floor.max(writer.counters.sequence);
+        drop(rest);
+        self.forget_name(&from, measurement);
+        Ok(())
+    }
+
+    /// Takes a name off a measurement that has another one by now.
+    pub(crate) fn forget_name(&self, name: &str, measurement: &Measurement) {
+        let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
+        if by_name.get(name).is_some_and(|found| found.id == measurement.id) && measurement.shape().name != name {
+            by_name.remove(name);
+        }
     }
 
     pub(crate) fn get_or_create(
@@ -251,7 +296,7 @@ impl Catalog {
         let mut rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
         rest.dropped.push(measurement.id);
         rest.sequence_floor = rest.sequence_floor.max(last_sequence);
-        self.by_name.write().unwrap_or_else(PoisonError::into_inner).remove(&measurement.shape().name);
+        self.by_name.write().unwrap_or_else(PoisonError::into_inner).retain(|_, other| other.id != measurement.id);
     }
 
     /// Numbers of dropped measurements whose points are still there.

@@ -21,10 +21,12 @@ mod request;
 mod retention;
 mod scan;
 mod series_cache;
+mod series_tags;
 mod shape;
 mod space;
 mod store;
 mod table;
+mod tag_condition;
 mod varint;
 mod write;
 
@@ -33,4 +35,5 @@ pub use layout::{FieldType, PointLayout, SkipReason, SkippedRow, WriteSummary};
 pub use options::{Clock, SeriesLimits, SeriesOptions};
 pub use request::{ScanOrder, ScanRequest, TagFilter, TagTest, TimeRange};
 pub use scan::SeriesScan;
+pub use series_tags::SeriesTags;
 pub use store::{Changes, ExpireSummary, FieldInfo, MeasurementInfo, SeriesStore};

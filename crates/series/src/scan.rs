@@ -14,10 +14,11 @@ use storage::{Guard, Iter};
 use crate::catalog::Measurement;
 use crate::column_builder::{ColumnBuilder, FieldSlots};
 use crate::error::{read_error, storage_error};
-use crate::point::{PointHead, PointKey, key_after, key_at, take_tag};
+use crate::point::{PointHead, PointKey, key_after, key_at};
 use crate::shape::{Shape, TIME_COLUMN};
 use crate::store::Inner;
-use crate::{ScanOrder, ScanRequest, SeriesError, TagFilter, TagTest, TimeRange, space};
+use crate::tag_condition::{TagCondition, Tags, read_tags, tag_value, unknown_column};
+use crate::{ScanOrder, ScanRequest, SeriesError, TimeRange, space};
 
 const BATCH_ROWS_DEFAULT: usize = 8_192;
 /// A batch is also full when it holds this many bytes of text.
@@ -48,32 +49,13 @@ fn source_of(shape: &Shape, name: &str) -> Option<Source> {
     shape.tag(name).map(Source::Tag).or_else(|| shape.field(name).map(Source::Field))
 }
 
-/// A condition on a tag, by the tag's number.
-struct TagCondition {
-    tag: u32,
-    test: TagTest,
-}
-
-impl TagCondition {
-    fn holds(&self, tags: &[(u32, Box<str>)]) -> bool {
-        let value = tags.iter().find(|(tag, _)| *tag == self.tag).map(|(_, value)| value.as_ref());
-        match (&self.test, value) {
-            (TagTest::OneOf(values), Some(value)) => values.iter().any(|wanted| wanted == value),
-            (TagTest::NoneOf(values), Some(value)) => values.iter().all(|unwanted| unwanted != value),
-            (TagTest::Present, found) => found.is_some(),
-            (TagTest::Absent, found) => found.is_none(),
-            (TagTest::OneOf(_) | TagTest::NoneOf(_), None) => false,
-        }
-    }
-}
-
 /// What a scan knows of a series.
 #[derive(Clone)]
 enum Series {
     /// No point of it is wanted.
     Unwanted,
     /// Its tags, in ascending order of their numbers.
-    Wanted(Arc<[(u32, Box<str>)]>),
+    Wanted(Arc<Tags>),
 }
 
 /// Which writes to take, by their sequence numbers: after the first, up to the second.
@@ -111,7 +93,7 @@ impl SeriesScan {
         let (schema, sources) = project(&shape, request.projection.as_deref())?;
         let (mut series_conditions, mut key_conditions) = (Vec::new(), Vec::new());
         for filter in &request.tags {
-            let condition = TagCondition { tag: filtered_tag(&shape, filter)?, test: filter.test.clone() };
+            let condition = TagCondition::resolve(&shape, filter)?;
             let conditions = if Shape::is_key_tag(&filter.tag) { &mut key_conditions } else { &mut series_conditions };
             conditions.push(condition);
         }
@@ -295,18 +277,6 @@ fn corrupt(reason: &str) -> SeriesError {
     SeriesError::Corrupt { what: "a point", reason: reason.to_owned() }
 }
 
-fn read_tags(mut encoded: &[u8]) -> Vec<(u32, Box<str>)> {
-    let mut tags = Vec::new();
-    while let Some((tag, value)) = take_tag(&mut encoded) {
-        tags.push((tag, value.into()));
-    }
-    tags
-}
-
-fn tag_value(tags: &[(u32, Box<str>)], wanted: u32) -> Option<&str> {
-    tags.iter().find(|(tag, _)| *tag == wanted).map(|(_, value)| value.as_ref())
-}
-
 fn project(shape: &Shape, names: Option<&[String]>) -> Result<(SchemaRef, Vec<Source>), SeriesError> {
     let schema = table_schema(shape);
     let all: Vec<String>;
@@ -325,17 +295,4 @@ fn project(shape: &Shape, names: Option<&[String]>) -> Result<(SchemaRef, Vec<So
         fields.push(schema.field_with_name(name)?.clone());
     }
     Ok((Arc::new(Schema::new(fields)), sources))
-}
-
-fn filtered_tag(shape: &Shape, filter: &TagFilter) -> Result<u32, SeriesError> {
-    match source_of(shape, &filter.tag) {
-        Some(Source::Tag(tag)) => Ok(tag),
-        Some(_) => Err(SeriesError::NotATag { measurement: shape.name.clone(), column: filter.tag.clone() }),
-        None => Err(unknown_column(shape, &filter.tag)),
-    }
-}
-
-fn unknown_column(shape: &Shape, column: &str) -> SeriesError {
-    let known: Vec<String> = table_schema(shape).fields().iter().map(|field| field.name().clone()).collect();
-    SeriesError::UnknownColumn { measurement: shape.name.clone(), column: column.to_owned(), columns: known.join(", ") }
 }

@@ -14,11 +14,12 @@ use crate::dictionary::Dictionary;
 use crate::error::storage_error;
 use crate::scan::SeriesScan;
 use crate::series_cache::SeriesCache;
-use crate::shape::Shape;
+use crate::series_tags::tag_values;
+use crate::shape::{Shape, check_name};
 use crate::table::SeriesTable;
 use crate::{
-    Clock, FieldType, PointLayout, ScanRequest, SeriesError, SeriesLimits, SeriesOptions, WriteSummary, retention,
-    space, write,
+    Clock, FieldType, PointLayout, ScanRequest, SeriesError, SeriesLimits, SeriesOptions, SeriesTags, TagFilter,
+    WriteSummary, retention, space, write,
 };
 
 /// Background threads of the storage engine: one flushes while another compacts.
@@ -165,7 +166,21 @@ impl SeriesStore {
 
     pub(crate) fn find(&self, measurement: &str) -> Result<Arc<Measurement>, SeriesError> {
         let unknown = || SeriesError::UnknownMeasurement { measurement: measurement.to_owned() };
-        self.inner.catalog.get(measurement).ok_or_else(unknown)
+        let named = |found: &Arc<Measurement>| found.shape().name == measurement;
+        self.inner.catalog.get(measurement).filter(named).ok_or_else(unknown)
+    }
+
+    /// The tag sets of the series for which all `filters` hold, without reading points. A series whose points have all
+    /// expired is listed until it is taken off, see [`ExpireSummary::series`]. Tags whose name starts with `_` name no
+    /// series: they are not listed, and a filter on one is refused.
+    pub fn series(&self, measurement: &str, filters: &[TagFilter]) -> Result<SeriesTags, SeriesError> {
+        SeriesTags::new(&self.inner, &*self.find(measurement)?, filters)
+    }
+
+    /// The distinct values of a tag, sorted; refused if they are more than 64 MiB. Reads points only for a tag whose name
+    /// starts with `_`.
+    pub fn tag_values(&self, measurement: &str, tag: &str) -> Result<Vec<String>, SeriesError> {
+        tag_values(&self.inner, &*self.find(measurement)?, tag)
     }
 
     /// Points as they are now, in order of time.
@@ -201,6 +216,21 @@ impl SeriesStore {
         writer.dropped = true;
         self.inner.catalog.remove(&measurement, writer.counters.sequence);
         Ok(true)
+    }
+
+    /// Gives a measurement another name, with its points, columns, retention and sequence numbers. Refused if there is one
+    /// of that name. Scans that have begun go on.
+    pub fn rename_measurement(&self, from: &str, to: &str) -> Result<(), SeriesError> {
+        check_name("measurement", to, &self.inner.limits)?;
+        let measurement = self.find(from)?;
+        let mut writer = measurement.lock(&self.inner.storage)?;
+        if writer.dropped || measurement.shape().name != from {
+            return Err(SeriesError::UnknownMeasurement { measurement: from.to_owned() });
+        }
+        if from == to {
+            return Ok(());
+        }
+        self.inner.catalog.rename(&measurement, &mut writer, to, &self.inner.storage)
     }
 
     /// How long points of `measurement` are kept instead of the store's default; whole seconds, at least one.

@@ -75,8 +75,10 @@ pub(crate) fn write(
     loop {
         let measurement = inner.catalog.get_or_create(name, &inner.storage, &inner.limits)?;
         let mut writer = measurement.lock(&inner.storage)?;
-        // Dropped between looking it up and locking it: the next look-up makes a new one.
-        if !writer.dropped {
+        // Dropped or renamed between looking it up and locking it: the next look-up makes a new one.
+        if measurement.shape().name != name {
+            inner.catalog.forget_name(name, &measurement);
+        } else if !writer.dropped {
             return write_locked(inner, &measurement, &mut writer, &columns);
         }
     }

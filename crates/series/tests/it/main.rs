@@ -7,5 +7,6 @@ mod limits;
 mod points;
 mod retention;
 mod scans;
+mod series_tags;
 mod sql;
 mod store;
