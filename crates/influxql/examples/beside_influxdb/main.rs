@@ -8,6 +8,8 @@ mod generated;
 mod points;
 mod servers;
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 
 use crate::points::{POINTS, generate};
@@ -57,9 +59,15 @@ fn main() {
         statements.retain(|statement| chosen.iter().any(|word| statement.text.contains(word)));
     }
     let (mut wrong, mut with_rows, mut differing) = (Vec::new(), 0, 0);
+    let mut times = (Duration::ZERO, Duration::ZERO);
     for (place, statement) in statements.iter().enumerate() {
+        let begun = Instant::now();
         let mut expected = influx.query(&statement.text);
+        let between = Instant::now();
         let mut found = millrace.query(&statement.text);
+        times.0 += between - begun;
+        times.1 += between.elapsed();
+        drop_false_partial(&mut expected);
         sort_ties(&mut expected);
         sort_ties(&mut found);
         with_rows += usize::from(expected["results"][0]["series"].is_array());
@@ -82,12 +90,25 @@ fn main() {
         statements.len(),
         wrong.len()
     );
+    eprintln!("InfluxDB took {:?}, with HTTP; Millrace {:?}", times.0, times.1);
     for one in &wrong {
         eprintln!("\n{one}");
     }
     assert!(!chosen.is_empty() || with_rows * 10 >= statements.len() * 6, "too few statements are answered with rows");
     if !wrong.is_empty() {
         std::process::exit(1);
+    }
+}
+
+/// InfluxDB says of a series of more than 10,000 rows that it is partial, though all of it is there.
+fn drop_false_partial(answer: &mut Value) {
+    let Some(results) = answer["results"].as_array_mut() else { return };
+    for series in results.iter_mut().filter_map(|result| result["series"].as_array_mut()).flatten() {
+        if series["values"].as_array().is_some_and(|rows| rows.len() > 10_000)
+            && let Some(series) = series.as_object_mut()
+        {
+            series.remove("partial");
+        }
     }
 }
 

@@ -249,7 +249,7 @@ mod tests {
         let averages = float_average(&[1, 2, 3, 4], &[2.0, 4.0, 6.0, 9.0], 2);
         assert_eq!(averages.times, [2, 3, 4]);
         assert_eq!(values(&averages), [3.0, 5.0, 7.5]);
-        assert_eq!(float_average(&[1], &[2.0], 2).times, []);
+        assert!(float_average(&[1], &[2.0], 2).times.is_empty());
     }
 
     #[test]
