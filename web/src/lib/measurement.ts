@@ -117,7 +117,7 @@ export const valuesQuery = (shape: Shape, tag: string) =>
 const RESERVED = new Set('all and any as asc between by case cast cross current date default delete desc distinct drop else end except exists extract false fetch first for from full group having if in inner insert intersect interval into is join last lateral left like limit natural not null nulls offset on or order outer over partition primary qualify range right row rows select set some table then time timestamp to true union unnest update user using value values when where window with'.split(' '))
 
 /** The measurement of a group as SQL names it. */
-export const tableOf = (_group: string, measurement: string) => sqlName(measurement)
+export const tableOf = (group: string, measurement: string) => `${sqlName(group)}.${sqlName(measurement)}`
 
 /** Quoted only where it must be: a query is for people, too. */
 export const sqlName = (name: string) => (/^[a-z_][a-z0-9_]*$/.test(name) && !RESERVED.has(name) ? name : quoted(name))
