@@ -203,6 +203,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn whitespace(&mut self, position: Position) -> Scanned {
+        let mut literal = self.reader.current().0.to_string();
         loop {
             let character = self.next();
             if character == END {
@@ -211,8 +212,9 @@ impl<'a> Lexer<'a> {
                 self.back();
                 break;
             }
+            literal.push(character);
         }
-        Scanned { token: Token::Whitespace, position, literal: " ".into() }
+        Scanned { token: Token::Whitespace, position, literal }
     }
 
     fn skip_line(&mut self) {
@@ -261,7 +263,10 @@ impl<'a> Lexer<'a> {
 
     /// Quoted text; the opening quote has been read.
     fn text(&mut self) -> Scanned {
-        let (ending, position) = self.reader.current();
+        // Its place is told as that of the character before the quote.
+        self.back();
+        let (_, position) = self.reader.current();
+        let ending = self.next();
         let mut literal = String::new();
         loop {
             let character = self.next();

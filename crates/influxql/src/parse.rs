@@ -17,9 +17,9 @@ use params::Parameter;
 /// Expressions within expressions, and queries within queries, go this deep.
 const DEPTH_MAX: usize = 100;
 
-/// What was found where something else was expected; its text is InfluxDB's, without `error parsing query: ` before it.
+/// What was found where something else was expected, in InfluxDB's words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
+#[error("error parsing query: {0}")]
 pub struct ParseError(pub String);
 
 impl ParseError {
@@ -35,6 +35,8 @@ impl ParseError {
         Self::at(format_args!("found {}, expected {}", found.found(), expected.join(", ")), found.position)
     }
 }
+
+pub(crate) use manage::statement_text;
 
 type Parsed<T> = Result<T, ParseError>;
 

@@ -8,8 +8,7 @@ use series::FieldType;
 
 use crate::ast::{Call, DataType, Expr, Field, Measurement, Select, Source, VarRef, WildcardKind, sort_references};
 use crate::database::{Database, MeasurementShape};
-use crate::math;
-use crate::token::Token;
+use crate::types::{TypeError, binary_type, call_type};
 use crate::{Databases, QueryError};
 
 /// Measurements that statements speak of, looked up once.
@@ -247,98 +246,6 @@ fn type_in_shape(shape: &MeasurementShape, name: &str) -> DataType {
     }
 }
 
-/// Why an expression has no type.
-pub enum TypeError {
-    /// Types that do not go together.
-    Types(String),
-    Failed(QueryError),
-}
-
-impl From<QueryError> for TypeError {
-    fn from(error: QueryError) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl From<TypeError> for QueryError {
-    fn from(error: TypeError) -> Self {
-        match error {
-            TypeError::Types(text) => Self::new(text),
-            TypeError::Failed(error) => error,
-        }
-    }
-}
-
-/// The type of a call's result by the types of its arguments.
-pub fn call_type(call: &Call, args: &[DataType]) -> Result<DataType, String> {
-    let name = call.name.as_str();
-    let first = args.first().copied().unwrap_or_default();
-    if math::is_math(name) {
-        let number = |data_type| {
-            matches!(data_type, DataType::Float | DataType::Integer | DataType::Unsigned | DataType::Unknown)
-        };
-        let wrong = |place: &str, found: DataType| {
-            Err(format!("invalid argument type for the {place} argument in {name}(): {}", found.text()))
-        };
-        let first_good = match name {
-            "asin" | "acos" => matches!(first, DataType::Float | DataType::Unknown),
-            _ => number(first),
-        };
-        if !first_good {
-            return wrong("first", first);
-        } else if matches!(name, "atan2" | "pow") && !number(args.get(1).copied().unwrap_or_default()) {
-            return wrong("second", args[1]);
-        }
-        return Ok(if math::keeps_type(name) { first } else { DataType::Float });
-    }
-    Ok(match name {
-        "mean" | "median" | "integral" | "stddev" | "derivative" | "non_negative_derivative" | "moving_average" => {
-            DataType::Float
-        }
-        "count" | "elapsed" => DataType::Integer,
-        _ => first,
-    })
-}
-
-fn binary_type(
-    expr: &Expr,
-    op: Token,
-    (left_expr, left): (&Expr, DataType),
-    (right_expr, right): (&Expr, DataType),
-) -> Result<DataType, String> {
-    use DataType::{Boolean, Float, Integer, Tag, Text, Unknown, Unsigned};
-    let mixed = match (left, right) {
-        (Unsigned, Integer) => Some((left_expr.is_literal(), right_expr.is_literal())),
-        (Integer, Unsigned) => Some((right_expr.is_literal(), left_expr.is_literal())),
-        _ => None,
-    };
-    if let Some((unsigned_literal, integer_literal)) = mixed {
-        let op = op.text();
-        if unsigned_literal {
-            return Err(format!("type error: {expr}: cannot use {op} with an integer and unsigned literal"));
-        } else if !integer_literal {
-            return Err(format!(
-                "type error: {expr}: cannot use {op} between an integer and unsigned, an explicit cast is required"
-            ));
-        }
-    }
-    let bits = matches!(op, Token::BitAnd | Token::BitOr | Token::BitXor);
-    let result = match (left, right) {
-        (Unknown, other) | (other, Unknown) => return Ok(other),
-        _ if matches!(op, Token::Eq | Token::Neq | Token::Lt | Token::Lte | Token::Gt | Token::Gte) => Boolean,
-        (Boolean, Boolean) if bits || matches!(op, Token::And | Token::Or) => Boolean,
-        (Float, Float | Integer | Unsigned) | (Integer | Unsigned, Float) if !bits => Float,
-        (Integer, Integer) => Integer,
-        (Unsigned, Unsigned | Integer) | (Integer, Unsigned) => Unsigned,
-        (Text | Tag, _) if op.is_regex_operator() => Boolean,
-        _ => Unknown,
-    };
-    if result == Unknown {
-        return Err(format!("type error: {expr}: incompatible types: {} and {}", left.text(), right.text()));
-    }
-    Ok(result)
-}
-
 fn has_wildcard(expr: &Expr) -> bool {
     let mut found = false;
     expr.walk(&mut |expr| found |= matches!(expr, Expr::Wildcard(_) | Expr::Regex(_)));
@@ -430,78 +337,4 @@ fn expand_call(field: &Field, call: &Call, names: &[VarRef], expanded: &mut Vec<
         expanded.push(Field { expr: Expr::Call(one), alias: format!("{}_{}", field.name(), name.name) });
     }
     Ok(())
-}
-
-impl Select {
-    /// The expression of a field, or the tag of `top()`, that has this name.
-    pub fn field_by_name(&self, name: &str) -> Option<Expr> {
-        for field in &self.fields {
-            if field.name() == name {
-                return Some(field.expr.clone());
-            }
-            let tags = field.top_bottom_tags();
-            if let Some(tag) = tags.iter().find(|tag| tag.name == name) {
-                return Some(Expr::Ref((*tag).clone()));
-            }
-        }
-        None
-    }
-
-    /// The names of the columns, `time` first unless it is left out; names that are there twice get numbers.
-    pub fn column_names(&self) -> Vec<String> {
-        let mut columns: Vec<Field> = Vec::new();
-        for field in &self.fields {
-            columns.push(field.clone());
-            if self.target.is_none() {
-                columns.extend(field.top_bottom_tags().into_iter().map(|tag| Field::new(Expr::Ref(tag))));
-            }
-        }
-        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-        for column in columns.iter().filter(|column| !column.alias.is_empty()) {
-            counts.insert(column.alias.clone(), 1);
-        }
-        let mut names = Vec::with_capacity(columns.len() + 1);
-        if !self.omit_time {
-            names.push(if self.time_alias.is_empty() { "time".to_owned() } else { self.time_alias.clone() });
-        }
-        for column in &columns {
-            if !column.alias.is_empty() {
-                names.push(column.alias.clone());
-                continue;
-            }
-            let base = column.name();
-            let mut name = base.clone();
-            if let Some(mut count) = counts.get(&base).copied() {
-                loop {
-                    name = format!("{base}_{count}");
-                    if !counts.contains_key(&name) {
-                        counts.insert(base.clone(), count + 1);
-                        break;
-                    }
-                    count += 1;
-                }
-            }
-            *counts.entry(name.clone()).or_default() += 1;
-            names.push(name);
-        }
-        names
-    }
-}
-
-impl Field {
-    /// The tags between the field and the count of `top(field, tags, count)`.
-    pub fn top_bottom_tags(&self) -> Vec<VarRef> {
-        match &self.expr {
-            Expr::Call(call) if matches!(call.name.as_str(), "top" | "bottom") => call
-                .args
-                .iter()
-                .skip(1)
-                .filter_map(|arg| match arg {
-                    Expr::Ref(reference) => Some(reference.clone()),
-                    _ => None,
-                })
-                .collect(),
-            _ => Vec::new(),
-        }
-    }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use chrono_tz::Tz;
 
 use crate::ast::{Expr, Measurement, WildcardKind};
 use crate::lexer::{is_identifier_part, is_identifier_start};
@@ -57,6 +58,18 @@ pub fn format_duration(nanos: i64) -> String {
     }
     let unit = UNITS.iter().find(|(size, _)| nanos % size == 0);
     unit.map_or_else(|| format!("{nanos}ns"), |(size, name)| format!("{}{name}", nanos / size))
+}
+
+/// RFC 3339 in a zone.
+pub fn format_time_in(nanos: i64, zone: Tz) -> String {
+    let offset = crate::time::zone_offset(zone, nanos);
+    let local = format_time(i128::from(nanos) + i128::from(offset));
+    let minutes = offset / 60_000_000_000;
+    if minutes == 0 {
+        return local;
+    }
+    let sign = if minutes < 0 { '-' } else { '+' };
+    format!("{}{sign}{:02}:{:02}", local.trim_end_matches('Z'), minutes.abs() / 60, minutes.abs() % 60)
 }
 
 /// RFC 3339 in UTC with as many digits of the second as there are.
@@ -128,5 +141,29 @@ impl fmt::Display for Measurement {
             Some(regex) => write!(out, "/{}/", regex.source.replace('/', "\\/")),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_in_zones() {
+        assert_eq!(format_time(1_500_000_000), "1970-01-01T00:00:01.5Z");
+        assert_eq!(format_time_in(0, Tz::Asia__Jakarta), "1970-01-01T07:00:00+07:00");
+        assert_eq!(format_time_in(0, Tz::America__New_York), "1969-12-31T19:00:00-05:00");
+        assert_eq!(format_time_in(0, Tz::UTC), "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn durations_and_names() {
+        assert_eq!(format_duration(90_000_000_000), "90s");
+        assert_eq!(format_duration(7 * 86_400_000_000_000), "1w");
+        assert_eq!(format_duration(1), "1ns");
+        assert_eq!(quote_identifiers(&["a b"]), "\"a b\"");
+        assert_eq!(quote_identifiers(&["select"]), "\"select\"");
+        assert_eq!(quote_identifiers(&["plain"]), "plain");
+        assert_eq!(quote_text("it's"), "'it\\'s'");
     }
 }
