@@ -1,8 +1,14 @@
 //! Answers, as columns.
 
+mod csv;
+mod json;
+
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
+
+pub use csv::{CsvWriter, write_csv_error};
+pub use json::{JsonOptions, write_json, write_json_error};
 
 /// A part of the answer to one statement; statements without `chunk_rows` are answered in one part.
 #[derive(Clone, Debug, Default)]
@@ -23,7 +29,7 @@ pub struct ResultSeries {
     /// In the order of their names.
     pub tags: Vec<(String, String)>,
     pub columns: Arc<[String]>,
-    /// One array per column, all of one length: `Timestamp(Nanosecond)`, `Float64`, `Int64`, `Boolean`, `Utf8` or `Null`.
+    /// One array per column, all of one length: `Timestamp(Nanosecond)` (with the zone of `tz()`), `Float64`, `Int64`, `Boolean`, `Utf8` or `Null`.
     pub values: Vec<ArrayRef>,
     /// More rows of this series follow.
     pub partial: bool,

@@ -82,3 +82,61 @@ impl SeriesDatabase {
         format!("{}{measurement}", self.prefix)
     }
 }
+
+impl Database for SeriesDatabase {
+    fn measurements(&self) -> Result<Vec<String>, QueryError> {
+        let named = |info: series::MeasurementInfo| info.name.strip_prefix(&self.prefix).map(str::to_owned);
+        let mut names: Vec<String> = self.store.measurements().into_iter().filter_map(named).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    fn shape(&self, measurement: &str) -> Result<Option<MeasurementShape>, QueryError> {
+        // Tags that only tell points apart name no series and are not shown.
+        let shape = |info: series::MeasurementInfo| MeasurementShape {
+            tags: info.tags.into_iter().filter(|tag| !tag.starts_with('_')).collect(),
+            fields: info.fields,
+        };
+        Ok(self.store.measurement(&self.stored(measurement)).map(shape))
+    }
+
+    fn retention_policies(&self) -> Result<Vec<RetentionPolicy>, QueryError> {
+        Ok(vec![RetentionPolicy::only()])
+    }
+
+    fn series(&self, measurement: &str, filters: &[TagFilter]) -> Result<Vec<TagSet>, QueryError> {
+        let mut found = Vec::new();
+        for tags in self.store.series(&self.stored(measurement), filters)? {
+            let mut tags: TagSet = tags?;
+            tags.sort();
+            found.push(tags);
+        }
+        Ok(found)
+    }
+
+    fn tag_values(&self, measurement: &str, tag: &str) -> Result<Vec<String>, QueryError> {
+        Ok(self.store.tag_values(&self.stored(measurement), tag)?)
+    }
+
+    fn scan(&self, measurement: &str, request: &ScanRequest) -> Result<Batches, QueryError> {
+        let scan = self.store.scan(&self.stored(measurement), request)?;
+        Ok(Box::new(scan.map(|batch| batch.map_err(QueryError::from))))
+    }
+
+    fn drop_measurement(&self, measurement: &str) -> Result<bool, QueryError> {
+        Ok(self.store.drop_measurement(&self.stored(measurement))?)
+    }
+}
+
+impl RetentionPolicy {
+    /// The one policy that a database of Millrace shows: InfluxDB's default.
+    pub fn only() -> Self {
+        Self {
+            name: "autogen".into(),
+            duration_nanos: 0,
+            shard_group_duration_nanos: 604_800_000_000_000,
+            replicas: 1,
+            default: true,
+        }
+    }
+}

@@ -8,6 +8,7 @@ mod daggers;
 mod edits;
 mod exit_codes;
 mod get;
+mod influx_query;
 mod influx_write;
 mod lifecycle;
 mod publishing;
