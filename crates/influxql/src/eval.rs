@@ -23,6 +23,8 @@ pub struct Rules {
     pub float_division: bool,
     /// Mathematical functions are known.
     pub math: bool,
+    /// A boolean that is missing counts as false where it is compared; else such a comparison is false.
+    pub missing_is_false: bool,
 }
 
 /// Where references find their columns; `None` is nothing at all.
@@ -92,7 +94,7 @@ fn evaluate_binary(binary: &Binary, lookup: Lookup<'_>, rows: usize, rules: Rule
     let comparing = matches!(binary.op, Token::Eq | Token::Neq | Token::Lt | Token::Lte | Token::Gt | Token::Gte);
     let result = match (left.data_type(), right.data_type()) {
         (DataType::Boolean, DataType::Boolean | DataType::Null) | (DataType::Null, DataType::Boolean) => {
-            booleans(binary.op, &left, &right)
+            booleans(binary.op, &left, &right, rules)
         }
         (DataType::Utf8, DataType::Utf8) => texts(binary.op, left.as_string(), right.as_string()),
         (DataType::Int64, DataType::Int64) => {
@@ -122,20 +124,26 @@ pub fn truths(array: &ArrayRef) -> BooleanArray {
     }
 }
 
-fn booleans(op: Token, left: &ArrayRef, right: &ArrayRef) -> Option<ArrayRef> {
+fn booleans(op: Token, left: &ArrayRef, right: &ArrayRef, rules: Rules) -> Option<ArrayRef> {
     let (known_left, known_right) = (left.logical_nulls(), right.logical_nulls());
     let (left, right) = (truths(left), truths(right));
     let (left, right) = (left.values(), right.values());
     let result = match op {
         Token::And | Token::BitAnd => left & right,
         Token::Or | Token::BitOr => left | right,
-        Token::Neq | Token::BitXor => left ^ right,
-        Token::Eq => {
-            let equal = !&(left ^ right);
-            // Two that are missing are not equal.
-            match (known_left, known_right) {
-                (Some(left), Some(right)) => &equal & &(left.inner() | right.inner()),
-                _ => equal,
+        Token::BitXor => left ^ right,
+        Token::Eq | Token::Neq => {
+            let differ = left ^ right;
+            let result = if op == Token::Eq { !&differ } else { differ };
+            let known = match (known_left, known_right) {
+                (Some(left), Some(right)) if rules.missing_is_false => Some(left.inner() | right.inner()),
+                (Some(left), Some(right)) => Some(left.inner() & right.inner()),
+                (Some(one), None) | (None, Some(one)) if !rules.missing_is_false => Some(one.inner().clone()),
+                _ => None,
+            };
+            match known {
+                Some(known) => &result & &known,
+                None => result,
             }
         }
         _ => return None,
