@@ -242,3 +242,54 @@ pub fn cast_column(array: &ArrayRef, wanted: crate::ast::DataType) -> Result<Arr
         _ => array.clone(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIELDS: Rules = Rules { float_division: true, math: true, missing_is_false: true };
+
+    fn check(text: &str, rules: Rules, expected: &str) {
+        let statement = crate::parse(&format!("SELECT x FROM m WHERE {text}"), &Default::default()).unwrap().remove(0);
+        let crate::Statement::Select(select) = statement else { panic!("{text}") };
+        let lookup = |reference: &VarRef| -> Option<ArrayRef> {
+            match reference.name.as_str() {
+                "i" => Some(Arc::new(Int64Array::from(vec![Some(7), None]))),
+                "f" => Some(Arc::new(Float64Array::from(vec![Some(0.5), Some(2.0)]))),
+                "b" => Some(Arc::new(BooleanArray::from(vec![Some(true), None]))),
+                "s" => Some(Arc::new(StringArray::from(vec![Some("a"), None]))),
+                _ => None,
+            }
+        };
+        let found = evaluate(&select.condition.unwrap(), &lookup, 2, rules).unwrap();
+        let texts: Vec<String> = match found.data_type() {
+            DataType::Boolean => found.as_boolean().iter().map(|value| format!("{value:?}")).collect(),
+            DataType::Int64 => found.as_primitive::<Int64Type>().iter().map(|value| format!("{value:?}")).collect(),
+            DataType::Float64 => found.as_primitive::<Float64Type>().iter().map(|value| format!("{value:?}")).collect(),
+            _ => vec!["nothing".into(); 2],
+        };
+        assert_eq!(texts.join(" "), expected, "{text}");
+    }
+
+    #[test]
+    fn missing_values_and_types_that_differ() {
+        check("i / 2", FIELDS, "Some(3.5) None");
+        check("i / 2", Rules { float_division: false, ..FIELDS }, "Some(3) None");
+        check("i / 0", FIELDS, "Some(0.0) None");
+        check("i % 4", FIELDS, "Some(3) None");
+        check("i > 3", FIELDS, "Some(true) Some(false)");
+        check("i != 3", FIELDS, "Some(true) Some(false)");
+        check("i + f", FIELDS, "Some(7.5) None");
+        check("s = 'a'", FIELDS, "Some(true) Some(false)");
+        check("s != 'b'", FIELDS, "Some(true) Some(false)");
+        check("s =~ /^a/", FIELDS, "Some(true) None");
+        check("s = 3", FIELDS, "Some(false) Some(false)");
+        check("s + 3", FIELDS, "nothing nothing");
+        check("b = false", FIELDS, "Some(false) Some(true)");
+        check("b = false", Rules { missing_is_false: false, ..FIELDS }, "Some(false) Some(false)");
+        check("b != true", Rules { missing_is_false: false, ..FIELDS }, "Some(false) Some(false)");
+        check("abs(-f)", FIELDS, "Some(0.5) Some(2.0)");
+        check("floor(i)", FIELDS, "Some(7) None");
+        check("nowhere = 1", FIELDS, "Some(false) Some(false)");
+    }
+}
