@@ -23,6 +23,8 @@ pub struct Rules {
     pub float_division: bool,
     /// Mathematical functions are known.
     pub math: bool,
+    /// A boolean that is missing counts as false where it is compared; else such a comparison is false.
+    pub missing_is_false: bool,
 }
 
 /// Where references find their columns; `None` is nothing at all.
@@ -92,7 +94,7 @@ fn evaluate_binary(binary: &Binary, lookup: Lookup<'_>, rows: usize, rules: Rule
     let comparing = matches!(binary.op, Token::Eq | Token::Neq | Token::Lt | Token::Lte | Token::Gt | Token::Gte);
     let result = match (left.data_type(), right.data_type()) {
         (DataType::Boolean, DataType::Boolean | DataType::Null) | (DataType::Null, DataType::Boolean) => {
-            booleans(binary.op, &left, &right)
+            booleans(binary.op, &left, &right, rules)
         }
         (DataType::Utf8, DataType::Utf8) => texts(binary.op, left.as_string(), right.as_string()),
         (DataType::Int64, DataType::Int64) => {
@@ -122,20 +124,26 @@ pub fn truths(array: &ArrayRef) -> BooleanArray {
     }
 }
 
-fn booleans(op: Token, left: &ArrayRef, right: &ArrayRef) -> Option<ArrayRef> {
+fn booleans(op: Token, left: &ArrayRef, right: &ArrayRef, rules: Rules) -> Option<ArrayRef> {
     let (known_left, known_right) = (left.logical_nulls(), right.logical_nulls());
     let (left, right) = (truths(left), truths(right));
     let (left, right) = (left.values(), right.values());
     let result = match op {
         Token::And | Token::BitAnd => left & right,
         Token::Or | Token::BitOr => left | right,
-        Token::Neq | Token::BitXor => left ^ right,
-        Token::Eq => {
-            let equal = !&(left ^ right);
-            // Two that are missing are not equal.
-            match (known_left, known_right) {
-                (Some(left), Some(right)) => &equal & &(left.inner() | right.inner()),
-                _ => equal,
+        Token::BitXor => left ^ right,
+        Token::Eq | Token::Neq => {
+            let differ = left ^ right;
+            let result = if op == Token::Eq { !&differ } else { differ };
+            let known = match (known_left, known_right) {
+                (Some(left), Some(right)) if rules.missing_is_false => Some(left.inner() | right.inner()),
+                (Some(left), Some(right)) => Some(left.inner() & right.inner()),
+                (Some(one), None) | (None, Some(one)) if !rules.missing_is_false => Some(one.inner().clone()),
+                _ => None,
+            };
+            match known {
+                Some(known) => &result & &known,
+                None => result,
             }
         }
         _ => return None,
@@ -233,4 +241,55 @@ pub fn cast_column(array: &ArrayRef, wanted: crate::ast::DataType) -> Result<Arr
         }
         _ => array.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIELDS: Rules = Rules { float_division: true, math: true, missing_is_false: true };
+
+    fn check(text: &str, rules: Rules, expected: &str) {
+        let statement = crate::parse(&format!("SELECT x FROM m WHERE {text}"), &Default::default()).unwrap().remove(0);
+        let crate::Statement::Select(select) = statement else { panic!("{text}") };
+        let lookup = |reference: &VarRef| -> Option<ArrayRef> {
+            match reference.name.as_str() {
+                "i" => Some(Arc::new(Int64Array::from(vec![Some(7), None]))),
+                "f" => Some(Arc::new(Float64Array::from(vec![Some(0.5), Some(2.0)]))),
+                "b" => Some(Arc::new(BooleanArray::from(vec![Some(true), None]))),
+                "s" => Some(Arc::new(StringArray::from(vec![Some("a"), None]))),
+                _ => None,
+            }
+        };
+        let found = evaluate(&select.condition.unwrap(), &lookup, 2, rules).unwrap();
+        let texts: Vec<String> = match found.data_type() {
+            DataType::Boolean => found.as_boolean().iter().map(|value| format!("{value:?}")).collect(),
+            DataType::Int64 => found.as_primitive::<Int64Type>().iter().map(|value| format!("{value:?}")).collect(),
+            DataType::Float64 => found.as_primitive::<Float64Type>().iter().map(|value| format!("{value:?}")).collect(),
+            _ => vec!["nothing".into(); 2],
+        };
+        assert_eq!(texts.join(" "), expected, "{text}");
+    }
+
+    #[test]
+    fn missing_values_and_types_that_differ() {
+        check("i / 2", FIELDS, "Some(3.5) None");
+        check("i / 2", Rules { float_division: false, ..FIELDS }, "Some(3) None");
+        check("i / 0", FIELDS, "Some(0.0) None");
+        check("i % 4", FIELDS, "Some(3) None");
+        check("i > 3", FIELDS, "Some(true) Some(false)");
+        check("i != 3", FIELDS, "Some(true) Some(false)");
+        check("i + f", FIELDS, "Some(7.5) None");
+        check("s = 'a'", FIELDS, "Some(true) Some(false)");
+        check("s != 'b'", FIELDS, "Some(true) Some(false)");
+        check("s =~ /^a/", FIELDS, "Some(true) None");
+        check("s = 3", FIELDS, "Some(false) Some(false)");
+        check("s + 3", FIELDS, "nothing nothing");
+        check("b = false", FIELDS, "Some(false) Some(true)");
+        check("b = false", Rules { missing_is_false: false, ..FIELDS }, "Some(false) Some(false)");
+        check("b != true", Rules { missing_is_false: false, ..FIELDS }, "Some(false) Some(false)");
+        check("abs(-f)", FIELDS, "Some(0.5) Some(2.0)");
+        check("floor(i)", FIELDS, "Some(7) None");
+        check("nowhere = 1", FIELDS, "Some(false) Some(false)");
+    }
 }

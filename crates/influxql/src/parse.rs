@@ -223,3 +223,51 @@ impl<'a> Parser<'a> {
 
 const STATEMENTS: [&str; 11] =
     ["SELECT", "DELETE", "SHOW", "CREATE", "DROP", "EXPLAIN", "GRANT", "REVOKE", "ALTER", "SET", "KILL"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        match parse(text, &HashMap::new()) {
+            Ok(statements) => panic!("{text}: {statements:?}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn errors_name_what_was_found_and_where() {
+        assert_eq!(
+            refused("SELECT"),
+            "error parsing query: found EOF, expected identifier, string, number, bool at line 1, char 8"
+        );
+        assert_eq!(refused("SELECT a\nFORM b"), "error parsing query: found FORM, expected FROM at line 2, char 1");
+        assert_eq!(
+            refused("SELECT a FROM b LIMIT x"),
+            "error parsing query: found x, expected integer at line 1, char 23"
+        );
+        assert_eq!(refused("SELECT a FROM b b"), "error parsing query: found b, expected ; at line 1, char 17");
+        assert_eq!(
+            refused("SELECT a FROM b ORDER BY a"),
+            "error parsing query: only ORDER BY time supported at this time"
+        );
+    }
+
+    #[test]
+    fn operators_bind_as_they_should() {
+        let text = |condition: &str| {
+            let statement = parse(&format!("SELECT a FROM b WHERE {condition}"), &HashMap::new()).unwrap().remove(0);
+            let Statement::Select(select) = statement else { panic!("{condition}") };
+            let mut places = Vec::new();
+            select.condition.unwrap().walk(&mut |expr| {
+                if let crate::ast::Expr::Binary(binary) = expr {
+                    places.push(binary.op.text());
+                }
+            });
+            places.join(" ")
+        };
+        assert_eq!(text("a = 1 OR b = 2 AND c = 3"), "OR = AND = =");
+        assert_eq!(text("a + b * c - d = 1"), "= - + *");
+        assert_eq!(text("(a OR b) AND c"), "AND OR");
+    }
+}

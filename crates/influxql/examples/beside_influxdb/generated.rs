@@ -193,12 +193,12 @@ impl Maker {
             3 => format!("median({number})"),
             4 => format!("min({number})"),
             5 => format!("max({number})"),
-            6 => format!("first({})", self.of(source.fields)),
-            7 => format!("last({})", self.of(source.fields)),
+            6 if source.distinct_times => format!("first({})", self.of(source.fields)),
+            7 if source.distinct_times => format!("last({})", self.of(source.fields)),
             8 => format!("spread({number})"),
             9 => format!("stddev({number})"),
             10 => format!("count(distinct({}))", self.of(source.fields)),
-            _ => format!("percentile({number}, {})", [1, 25, 50, 90, 99, 100][self.below(6)]),
+            _ => format!("percentile({number}, {})", [50, 60, 75, 90, 99, 100][self.below(6)]),
         }
     }
 
@@ -212,7 +212,7 @@ impl Maker {
             fields.push(format!("sum({a}) {} (max({b}) + 1) AS made", self.of(&["+", "-", "*", "/"])));
         }
         if self.one_in(8) {
-            let all = self.of(&["sum(*)", "count(*)", "max(*)", "last(*)", "mean(/a/)"]).to_owned();
+            let all = self.of(&["sum(*)", "count(*)", "max(*)", "min(*)", "mean(/a/)"]).to_owned();
             fields = vec![all];
         }
         fields.join(", ")

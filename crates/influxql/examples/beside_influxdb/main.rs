@@ -60,6 +60,7 @@ fn main() {
     for (place, statement) in statements.iter().enumerate() {
         let mut expected = influx.query(&statement.text);
         let mut found = millrace.query(&statement.text);
+        drop_false_partial(&mut expected);
         sort_ties(&mut expected);
         sort_ties(&mut found);
         with_rows += usize::from(expected["results"][0]["series"].is_array());
@@ -88,6 +89,18 @@ fn main() {
     assert!(!chosen.is_empty() || with_rows * 10 >= statements.len() * 6, "too few statements are answered with rows");
     if !wrong.is_empty() {
         std::process::exit(1);
+    }
+}
+
+/// InfluxDB says of a series of more than 10,000 rows that it is partial, though all of it is there.
+fn drop_false_partial(answer: &mut Value) {
+    let Some(results) = answer["results"].as_array_mut() else { return };
+    for series in results.iter_mut().filter_map(|result| result["series"].as_array_mut()).flatten() {
+        if series["values"].as_array().is_some_and(|rows| rows.len() > 10_000)
+            && let Some(series) = series.as_object_mut()
+        {
+            series.remove("partial");
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::token::Token;
 /// Values of a tag that are looked at one by one to make a condition a list.
 const VALUES_MAX: usize = 10_000;
 
-pub const CONDITION_RULES: Rules = Rules { float_division: false, math: true };
+pub const CONDITION_RULES: Rules = Rules { float_division: false, math: true, missing_is_false: false };
 
 /// How comparisons of fields are judged.
 #[derive(Clone, Copy, PartialEq)]

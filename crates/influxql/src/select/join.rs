@@ -43,7 +43,7 @@ pub fn join(plan: &Plan, level: &Level, sequences: &[Sequence]) -> Result<Joined
         let place: usize = reference.name.parse().ok()?;
         symbols.get(place).cloned()
     };
-    let rules = Rules { float_division: true, math: true };
+    let rules = Rules { float_division: true, math: true, missing_is_false: true };
     let mut columns = Vec::with_capacity(plan.fields.len());
     for field in &plan.fields {
         columns.push(without_nan(evaluate(field, &lookup, times.len(), rules)?));

@@ -245,3 +245,58 @@ pub fn empty(data_type: &DataType, auxiliary: usize) -> Sequence {
     let column = || new_null_array(data_type, 0);
     Sequence { times: Vec::new(), values: column(), auxiliary: (0..auxiliary).map(|_| column()).collect() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::QueryLimits;
+    use crate::compile::Interval;
+
+    fn level(start: i64, end: i64, ascending: bool) -> Level {
+        Level {
+            start,
+            end,
+            interval: Interval { duration: 10, offset: 0 },
+            zone: None,
+            dimensions: Vec::new(),
+            group_by: Vec::new(),
+            condition: None,
+            fill: Fill::Null,
+            ascending,
+            limit: 0,
+            offset: 0,
+            slimit: 0,
+            soffset: 0,
+            now: 0,
+        }
+    }
+
+    fn filled(level: &Level, times: &[i64], values: &[i64], how: Fill) -> Vec<(i64, Option<i64>)> {
+        let values: ArrayRef = Arc::new(Int64Array::from(values.to_vec()));
+        let sequence = Sequence { times: times.to_vec(), values, auxiliary: Vec::new() };
+        let filled = fill(sequence, level, how, &Budget::new(&QueryLimits::default())).unwrap();
+        let values = filled.values.as_primitive::<Int64Type>();
+        filled.times.iter().copied().zip(values.iter()).collect()
+    }
+
+    #[test]
+    fn windows_without_results() {
+        let level = level(5, 45, true);
+        let check = |how, expected: [(i64, Option<i64>); 5]| {
+            assert_eq!(filled(&level, &[10, 30], &[4, 8], how), expected, "{how:?}");
+        };
+        check(Fill::Null, [(0, None), (10, Some(4)), (20, None), (30, Some(8)), (40, None)]);
+        check(Fill::Integer(7), [(0, Some(7)), (10, Some(4)), (20, Some(7)), (30, Some(8)), (40, Some(7))]);
+        check(Fill::Previous, [(0, None), (10, Some(4)), (20, Some(4)), (30, Some(8)), (40, Some(8))]);
+        check(Fill::Linear, [(0, None), (10, Some(4)), (20, Some(6)), (30, Some(8)), (40, None)]);
+        assert_eq!(filled(&level, &[10, 30], &[4, 8], Fill::None), [(10, Some(4)), (30, Some(8))]);
+    }
+
+    #[test]
+    fn newest_first_and_without_a_start() {
+        let filled_rows = filled(&level(5, 25, false), &[10], &[4], Fill::Previous);
+        assert_eq!(filled_rows, [(20, None), (10, Some(4)), (0, Some(4))]);
+        let filled_rows = filled(&level(MIN_TIME, 25, true), &[10], &[4], Fill::Null);
+        assert_eq!(filled_rows, [(10, Some(4)), (20, None)]);
+    }
+}

@@ -161,7 +161,7 @@ fn block_of(
                     None => Some(Arc::new(repeated(tag(&reference.name), rows))),
                 }
             };
-            let rules = Rules { float_division: false, math: false };
+            let rules = Rules { float_division: false, math: false, missing_is_false: true };
             Some(truths(&evaluate(condition, &lookup, rows, rules)?))
         }
     };

@@ -196,7 +196,7 @@ fn integral(times: &[i64], values: &[f64], unit: i64, level: &Level) -> Sequence
     let windows = !level.interval.is_none();
     let (mut at, mut areas) = (Vec::new(), Vec::new());
     let (mut start, mut end) = (0, 0);
-    let mut window = |time: i64, start: &mut i64, end: &mut i64| {
+    let window = |time: i64, start: &mut i64, end: &mut i64| {
         let (first, last) = level.window(time);
         (*start, *end) = if level.ascending { (first, last) } else { (last, first) };
     };
