@@ -30,7 +30,7 @@ CODEC_TESTEE=$PWD/target/release/examples/conformance_testee tests/conformance/r
 tests/independent/run.sh
 tests/oidc/run.sh
 tests/kafka/interchange/run.sh
-tests/influx/run.sh malformed
+tests/influx/run.sh
 scripts/faults.sh kafka-fast
 scripts/kafka/with_kafka.sh --quick --secure -- scripts/e2e.sh access.spec.ts dagger.spec.ts file.spec.ts flow.spec.ts frame.spec.ts \
   kafka.spec.ts preview.spec.ts rest.spec.ts settings.spec.ts topic.spec.ts

@@ -6,9 +6,11 @@
 
 mod answer;
 mod credentials;
+mod query;
 mod write;
 
 pub(crate) use credentials::identify;
+pub(crate) use query::query;
 pub(crate) use write::{write, write_v2};
 
 use crate::problem::status_of;
@@ -59,6 +61,32 @@ pub(crate) struct WriteQuery {
     precision: Option<String>,
     /// `any`, `one`, `quorum` or `all`: checked, and all the same to one server.
     consistency: Option<String>,
+    /// A user.
+    u: Option<String>,
+    /// The user's password or one of their tokens.
+    p: Option<String>,
+}
+
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "only the OpenAPI document is made of it; the parameters are read as InfluxDB reads them")]
+pub(crate) struct QueryQuery {
+    /// Statements of InfluxQL, with `;` between them.
+    q: String,
+    /// The database of statements that name none, which is a group.
+    db: Option<String>,
+    /// The retention policy: `autogen`, or none.
+    rp: Option<String>,
+    /// Times as numbers of this unit: `ns`, `u`, `ms`, `s`, `m` or `h`; without it as text.
+    epoch: Option<String>,
+    /// `true`: one object per chunk of rows, as they come.
+    chunked: Option<String>,
+    /// Rows of a chunk.
+    chunk_size: Option<String>,
+    /// `true`: with line breaks.
+    pretty: Option<String>,
+    /// A JSON object with the values of `$name` in `q`.
+    params: Option<String>,
     /// A user.
     u: Option<String>,
     /// The user's password or one of their tokens.

@@ -51,6 +51,7 @@ enum Answer {
     /// Objects, one a line, or server-sent events.
     Lines,
     Redirect,
+    Media(&'static [&'static str]),
 }
 
 impl Description {
@@ -103,6 +104,11 @@ impl Description {
 
     pub fn takes_media(mut self, media_types: &'static [&'static str]) -> Self {
         self.takes = Takes::Media(media_types);
+        self
+    }
+
+    pub fn answers_media(mut self, media_types: &'static [&'static str]) -> Self {
+        self.answer = Answer::Media(media_types);
         self
     }
 
@@ -217,6 +223,7 @@ fn operation(route: &Route, components: &mut Components) -> Value {
                 "application/gzip": {}, "application/json": { "schema": reference(&describe(components)) },
             },
         }),
+        Answer::Media(media_types) => json!({ "description": "the answer", "content": contents(media_types) }),
         Answer::Lines => json!({
             "description": "one JSON object a line",
             "content": { "application/x-ndjson": {}, "text/event-stream": {} },

@@ -51,6 +51,27 @@ pub(crate) fn table() -> Vec<Route> {
             says("influxdb", "Whether the server answers").answers_nothing().errors_as_influxdb(),
         ),
         route(
+            GET,
+            "/query",
+            Login,
+            get(influx::query),
+            says("influxdb", "Asks in InfluxQL, as of InfluxDB 1")
+                .query::<influx::QueryQuery>()
+                .answers_media(&["application/json", "text/csv"])
+                .errors_as_influxdb(),
+        ),
+        route(
+            POST,
+            "/query",
+            Login,
+            post(influx::query),
+            says("influxdb", "The same; the parameters may be a form, and statements may change something")
+                .query::<influx::QueryQuery>()
+                .takes_media(&["application/x-www-form-urlencoded"])
+                .answers_media(&["application/json", "text/csv"])
+                .errors_as_influxdb(),
+        ),
+        route(
             POST,
             "/write",
             Login,

@@ -1,24 +1,34 @@
 //! What comes by InfluxDB's API: each group is a database. Points are written here; `influx/databases.rs` answers
 //! questions.
 
+mod databases;
+
 use super::Platform;
 use crate::access::{Caller, Permission};
 use crate::error::ControlError;
 use crate::measurement_name::stored;
 use crate::resource::Kind;
 use bytes::Bytes;
+use databases::GroupDatabases;
+use influxql::{QueryLimits, QueryOptions, Statement, StatementChunk};
 use line_protocol::{MeasurementPoints, ParseLimits, ParseOptions, Points, Precision};
 use series::{SeriesError, SeriesStore};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// The one retention policy that every database has, by InfluxDB's name for it. How long points are kept is a setting of
 /// each measurement.
 pub(super) const RETENTION_POLICY: &str = "autogen";
 /// Requests that are written together; more wait.
 const WRITES_AT_ONCE_MAX: usize = 4;
+/// Questions that are answered together; more wait.
+const QUERIES_AT_ONCE_MAX: usize = 8;
+/// Bytes that one statement may hold.
+const QUERY_MEMORY_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// Parts of an answer that wait to be sent.
+const ANSWERS_QUEUED_MAX: usize = 2;
 const WAIT_MAX: Duration = Duration::from_secs(30);
 /// Rows that are written in one step.
 const WRITE_ROWS_MAX: usize = 16_384;
@@ -73,6 +83,7 @@ impl From<ControlError> for InfluxRefusal {
 #[derive(Clone)]
 pub(super) struct Turns {
     writes: Arc<Semaphore>,
+    queries: Arc<Semaphore>,
     written: Arc<AtomicU64>,
     /// Writes up to this number are on disk.
     synced: Arc<Mutex<u64>>,
@@ -80,19 +91,16 @@ pub(super) struct Turns {
 
 impl Default for Turns {
     fn default() -> Self {
-        Self { writes: Arc::new(Semaphore::new(WRITES_AT_ONCE_MAX)), written: Arc::default(), synced: Arc::default() }
+        Self {
+            writes: Arc::new(Semaphore::new(WRITES_AT_ONCE_MAX)),
+            queries: Arc::new(Semaphore::new(QUERIES_AT_ONCE_MAX)),
+            written: Arc::default(),
+            synced: Arc::default(),
+        }
     }
 }
 
 impl Turns {
-    async fn write(&self) -> Result<OwnedSemaphorePermit, InfluxRefusal> {
-        match tokio::time::timeout(WAIT_MAX, Arc::clone(&self.writes).acquire_owned()).await {
-            Ok(Ok(turn)) => Ok(turn),
-            Ok(Err(_)) => Err(InfluxRefusal::Unavailable("the server ends".to_owned())),
-            Err(_) => Err(InfluxRefusal::Unavailable("request throttled, exceeds timeout".to_owned())),
-        }
-    }
-
     /// Brings what this thread has written to disk, unless a flush that began later has done so.
     fn sync(&self, store: &SeriesStore) -> Result<(), SeriesError> {
         let mine = self.written.fetch_add(1, Ordering::AcqRel) + 1;
@@ -106,7 +114,41 @@ impl Turns {
     }
 }
 
+async fn turn(turns: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, InfluxRefusal> {
+    match tokio::time::timeout(WAIT_MAX, Arc::clone(turns).acquire_owned()).await {
+        Ok(Ok(turn)) => Ok(turn),
+        Ok(Err(_)) => Err(InfluxRefusal::Unavailable("the server ends".to_owned())),
+        Err(_) => Err(InfluxRefusal::Unavailable("request throttled, exceeds timeout".to_owned())),
+    }
+}
+
 impl Platform {
+    /// Answers statements, part by part; they end when nobody receives. A refusal comes instead of an answer.
+    pub async fn influx_query(
+        self: &Arc<Self>,
+        caller: Caller,
+        statements: Vec<Statement>,
+        options: QueryOptions,
+    ) -> Result<mpsc::Receiver<Result<StatementChunk, InfluxRefusal>>, InfluxRefusal> {
+        let limits = QueryLimits { memory_bytes_max: QUERY_MEMORY_BYTES_MAX, ..QueryLimits::default() };
+        let options = QueryOptions { limits, now_nanos: now_nanos(), ..options };
+        let turn = turn(&self.influx.queries).await?;
+        let (sender, receiver) = mpsc::channel(ANSWERS_QUEUED_MAX);
+        let (platform, handle) = (Arc::clone(self), tokio::runtime::Handle::current());
+        tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let databases = GroupDatabases::new(platform, caller, handle, sender.clone());
+            for answer in influxql::run(statements, options, &databases) {
+                let refused = databases.refused().map(InfluxRefusal::Forbidden);
+                let is_refused = refused.is_some();
+                if sender.blocking_send(refused.map_or(Ok(answer), Err)).is_err() || is_refused {
+                    break;
+                }
+            }
+        });
+        Ok(receiver)
+    }
+
     /// Writes the points of one request into the measurements of a group. What is answered `Ok` or `Partial` is on disk.
     pub async fn influx_write(&self, caller: &Caller, request: InfluxWrite) -> Result<(), InfluxRefusal> {
         let group = &request.database;
@@ -122,7 +164,7 @@ impl Platform {
         if !["", RETENTION_POLICY].contains(&request.retention_policy.as_str()) {
             return Err(InfluxRefusal::NoRetentionPolicy(request.retention_policy));
         }
-        let turn = self.influx.write().await?;
+        let turn = turn(&self.influx.writes).await?;
         let (store, turns) = (self.series.clone(), self.influx.clone());
         let written = tokio::task::spawn_blocking(move || {
             let _turn = turn;

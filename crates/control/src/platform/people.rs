@@ -311,20 +311,7 @@ impl Platform {
     pub async fn delete_group(&self, actor: &Actor, name: &str) -> Result<(), ControlError> {
         actor.require(Permission::WritePlatform, name)?;
         let _change = self.changes.lock().await;
-        self.check_group_exists(name).await?;
-        if name == GROUP_DEFAULT {
-            return Err(ControlError::conflict("group_in_use", format!("the group `{GROUP_DEFAULT}` stays")));
-        }
-        for kind in [Kind::Dagger, Kind::Topic] {
-            let owned = self.db.by_name(kind).await?;
-            if let Some(resource) = owned.values().find(|resource| resource.metadata.group == name) {
-                return Err(ControlError::conflict(
-                    "group_in_use",
-                    format!("the group `{name}` owns the {} `{}`", kind.word(), resource.metadata.name),
-                )
-                .with_hint("delete what it owns, or give it to another group, first"));
-            }
-        }
+        self.check_group_deletable(name).await?;
         if let Some(measurement) = self.measurements_of(name).first() {
             return Err(ControlError::conflict(
                 "group_in_use",
@@ -339,6 +326,25 @@ impl Platform {
             self.access.delete_member(&actor.caller, name, &member.user).await?;
         }
         self.db.delete(actor, Kind::Group, name).await.map(drop)
+    }
+
+    /// That it is there, and that nothing but measurements is in it.
+    pub(super) async fn check_group_deletable(&self, name: &str) -> Result<(), ControlError> {
+        self.check_group_exists(name).await?;
+        if name == GROUP_DEFAULT {
+            return Err(ControlError::conflict("group_in_use", format!("the group `{GROUP_DEFAULT}` stays")));
+        }
+        for kind in [Kind::Dagger, Kind::Topic] {
+            let owned = self.db.by_name(kind).await?;
+            if let Some(resource) = owned.values().find(|resource| resource.metadata.group == name) {
+                return Err(ControlError::conflict(
+                    "group_in_use",
+                    format!("the group `{name}` owns the {} `{}`", kind.word(), resource.metadata.name),
+                )
+                .with_hint("delete what it owns, or give it to another group, first"));
+            }
+        }
+        Ok(())
     }
 
     pub async fn members(&self, group: &str) -> Result<Vec<Member>, ControlError> {
