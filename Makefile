@@ -15,7 +15,7 @@ help:
 	@echo "make test         run all tests (installs what they need)"
 	@echo "make build        target/release/millrace"
 	@echo "make bench        benchmarks; NAME=tumble|hop|session|memory|idle|lists|chart|codec|log|series|s2|sinks|kafka for one"
-	@echo "make faults       fault tests; AREA=engine|control|kafka|kafka-fast for one, SEEDS=20 runs; AREA=kafka-city MINUTES=5"
+	@echo "make faults       fault tests; AREA=engine|control|series|kafka|kafka-fast for one, SEEDS=20 runs; AREA=kafka-city MINUTES=5"
 	@echo "make conformance  the protobuf conformance suite"
 	@echo "make e2e          the portal in Chromium: every page at two widths in two themes, with axe"
 	@echo "make lint         rustfmt, clippy, cargo deny"

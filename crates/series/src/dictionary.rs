@@ -49,8 +49,19 @@ impl Dictionary<'_> {
     }
 
     /// Calls `each` with the number and the tags of every series of a measurement.
-    pub(crate) fn for_each(&self, measurement: u32, mut each: impl FnMut(u64, &[u8])) -> Result<(), SeriesError> {
-        for guard in self.storage.scan(space::SERIES, number_range(measurement)).map_err(storage_error)? {
+    pub(crate) fn for_each(&self, measurement: u32, each: impl FnMut(u64, &[u8])) -> Result<(), SeriesError> {
+        self.for_each_from(measurement, 0, each)
+    }
+
+    /// The same from a number on, in the order of numbers.
+    pub(crate) fn for_each_from(
+        &self,
+        measurement: u32,
+        first: u64,
+        mut each: impl FnMut(u64, &[u8]),
+    ) -> Result<(), SeriesError> {
+        let range = number_key(measurement, first)..=number_key(measurement, u64::MAX);
+        for guard in self.storage.scan(space::SERIES, range).map_err(storage_error)? {
             let (key, tags) = guard.into_inner().map_err(|error| read_error(&error))?;
             each(read_number(key.get(5..).unwrap_or_default())?, &tags);
         }

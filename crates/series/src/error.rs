@@ -20,6 +20,12 @@ pub enum SeriesError {
     )]
     TagOfPoints { measurement: String, tag: String },
 
+    #[error("there is no {aggregate} of field `{field}` of measurement `{measurement}`, which is {stored}")]
+    InvalidAggregate { measurement: String, field: String, stored: FieldType, aggregate: &'static str },
+
+    #[error("windows over measurement `{measurement}` have to be longer than nothing")]
+    InvalidWindows { measurement: String },
+
     #[error("measurement `{measurement}` exists already; drop it first, or choose another name")]
     MeasurementExists { measurement: String },
 

@@ -8,14 +8,21 @@
 
 mod catalog;
 mod change_log;
+mod chunk;
 mod column_builder;
 mod columns;
+mod compaction;
 mod dictionary;
 mod error;
 mod json_text;
+mod known_rows;
 mod layout;
+mod merge;
+mod migration;
+mod numbers;
 mod options;
 mod point;
+mod points_builder;
 mod pushdown;
 mod request;
 mod retention;
@@ -27,7 +34,10 @@ mod space;
 mod store;
 mod table;
 mod tag_condition;
+mod tag_table;
 mod varint;
+mod window_sums;
+mod windows;
 mod write;
 
 pub use error::SeriesError;
@@ -37,3 +47,4 @@ pub use request::{ScanOrder, ScanRequest, TagFilter, TagTest, TimeRange};
 pub use scan::SeriesScan;
 pub use series_tags::SeriesTags;
 pub use store::{Changes, ExpireSummary, FieldInfo, MeasurementInfo, SeriesStore};
+pub use windows::{WindowAggregate, WindowRequest, Windows};

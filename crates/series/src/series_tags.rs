@@ -3,13 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray};
+use arrow::array::AsArray;
 use storage::Iter;
 
 use crate::catalog::Measurement;
 use crate::dictionary::number_range;
 use crate::error::{read_error, storage_error};
-use crate::point::take_tag;
 use crate::shape::Shape;
 use crate::store::Inner;
 use crate::tag_condition::{TagCondition, known_tag, read_tags};
@@ -78,24 +77,15 @@ impl Iterator for SeriesTags {
 pub(crate) fn tag_values(inner: &Arc<Inner>, measurement: &Measurement, tag: &str) -> Result<Vec<String>, SeriesError> {
     let shape = measurement.shape();
     let number = known_tag(&shape, tag)?;
+    if !Shape::is_key_tag(tag) {
+        return Ok(inner.tag_table(measurement, &measurement.chunks())?.values(number));
+    }
     let mut values = DistinctValues { values: BTreeSet::new(), bytes: 0, measurement: &shape.name };
-    if Shape::is_key_tag(tag) {
-        let request = ScanRequest { projection: Some(vec![tag.to_owned()]), ..ScanRequest::default() };
-        for batch in SeriesScan::new(inner.clone(), measurement, &request, None)? {
-            let batch = batch?;
-            for value in batch.column(0).as_string::<i32>().iter().flatten() {
-                values.add(value)?;
-            }
-        }
-    } else {
-        for guard in inner.storage.scan(space::SERIES, number_range(measurement.id)).map_err(storage_error)? {
-            let (_, encoded) = guard.into_inner().map_err(|error| read_error(&error))?;
-            let mut tags: &[u8] = &encoded;
-            while let Some((found, value)) = take_tag(&mut tags) {
-                if found == number {
-                    values.add(value)?;
-                }
-            }
+    let request = ScanRequest { projection: Some(vec![tag.to_owned()]), ..ScanRequest::default() };
+    for batch in SeriesScan::new(inner.clone(), measurement, &request, None)? {
+        let batch = batch?;
+        for value in batch.column(0).as_string::<i32>().iter().flatten() {
+            values.add(value)?;
         }
     }
     Ok(values.values.into_iter().collect())

@@ -20,7 +20,12 @@ impl TagCondition {
     }
 
     pub(crate) fn holds(&self, tags: &Tags) -> bool {
-        match (&self.test, tag_value(tags, self.tag)) {
+        self.holds_for(tag_value(tags, self.tag))
+    }
+
+    /// Whether it holds for a value of the tag; `None` is no such tag.
+    pub(crate) fn holds_for(&self, value: Option<&str>) -> bool {
+        match (&self.test, value) {
             (TagTest::OneOf(values), Some(value)) => values.iter().any(|wanted| wanted == value),
             (TagTest::NoneOf(values), Some(value)) => values.iter().all(|unwanted| unwanted != value),
             (TagTest::Present, found) => found.is_some(),
