@@ -121,11 +121,11 @@ fn whatever_is_wrong_is_told_and_the_rest_is_taken() {
          unable to parse 'm v=1 x': bad timestamp (line 2, column 7)",
     );
     assert_eq!(nothing.header("x-influxdb-error").unwrap().len(), nothing.json()["error"].as_str().unwrap().len());
-    let partly = write(&server, "db=default", &[], b"m v=1 1\nm v=1i 2\nm v 3\nm v=4 4");
+    let partly = write(&server, "db=default", &[], b"m v=1 1000\nm v=1i 2000\nm v 3000\nm v=4 4000");
     check(
         &partly,
         400,
-        "partial write: unable to parse 'm v 3': invalid field format (line 3, column 3)\n\
+        "partial write: unable to parse 'm v 3000': invalid field format (line 3, column 3)\n\
          field type conflict: input field \"v\" on measurement \"m\" is type integer, already exists as type float dropped=1",
     );
     let conflict = write(&server, "db=default", &[], b"m v=t");
@@ -135,7 +135,7 @@ fn whatever_is_wrong_is_told_and_the_rest_is_taken() {
         "partial write: field type conflict: input field \"v\" on measurement \"m\" is type boolean, already exists as \
          type float dropped=1",
     );
-    let long = format!("m,host={} v=5 5\nm v=6 6", "x".repeat(60_000));
+    let long = format!("m,host={} v=5 5000\nm v=6 6000", "x".repeat(60_000));
     check(
         &write(&server, "db=default", &[], long.as_bytes()),
         400,
