@@ -59,7 +59,7 @@ impl<O: Send + Sync + 'static> Lane<O> {
 
     async fn deliver(&mut self, load: &Load) -> Result<(), Stop> {
         // What is left to give, the next one last.
-        let mut left = vec![0..load.ids.len()];
+        let mut left: Vec<_> = std::iter::once(0..load.ids.len()).collect();
         while let Some(range) = left.pop() {
             match self.call(load, range.clone()).await {
                 Ok(answer) => {

@@ -38,6 +38,75 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/ping": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether the server answers */
+        get: operations["getPing"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Asks in InfluxQL, as of InfluxDB 1 */
+        get: operations["getQuery"];
+        put?: never;
+        /** The same; the parameters may be a form, and statements may change something */
+        post: operations["postQuery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/write": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Writes points in line protocol, as InfluxDB 1 takes them */
+        post: operations["postWrite"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/write": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The same for client libraries of InfluxDB 2 */
+        post: operations["postApiV2Write"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/version": {
         parameters: {
             query?: never;
@@ -1355,6 +1424,10 @@ export interface components {
             name: string;
             url: string;
         };
+        /** @description An error, as InfluxDB has it. */
+        InfluxError: {
+            error: string;
+        };
         Invitation: {
             invitation: string;
             password: string;
@@ -1855,6 +1928,7 @@ export interface components {
             /** Format: int64 */
             rows: number;
             schema?: string | null;
+            secret?: string | null;
             /**
              * Format: int64
              * @description Of a measurement: distinct sets of tags, and how many there may be.
@@ -1862,7 +1936,6 @@ export interface components {
             series?: number | null;
             /** Format: int64 */
             seriesMax?: number | null;
-            secret?: string | null;
             tags?: string[] | null;
             topic?: string | null;
             url?: string | null;
@@ -2143,6 +2216,221 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getPing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InfluxError"];
+                };
+            };
+        };
+    };
+    getQuery: {
+        parameters: {
+            query: {
+                /** @description Statements of InfluxQL, with `;` between them. */
+                q: string;
+                /** @description The database of statements that name none, which is a group. */
+                db?: string;
+                /** @description The retention policy: `autogen`, or none. */
+                rp?: string;
+                /** @description Times as numbers of this unit: `ns`, `u`, `ms`, `s`, `m` or `h`; without it as text. */
+                epoch?: string;
+                /** @description `true`: one object per chunk of rows, as they come. */
+                chunked?: string;
+                /** @description Rows of a chunk. */
+                chunk_size?: string;
+                /** @description `true`: with line breaks. */
+                pretty?: string;
+                /** @description A JSON object with the values of `$name` in `q`. */
+                params?: string;
+                /** @description A user. */
+                u?: string;
+                /** @description The user's password or one of their tokens. */
+                p?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    "text/csv": unknown;
+                };
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InfluxError"];
+                };
+            };
+        };
+    };
+    postQuery: {
+        parameters: {
+            query: {
+                /** @description Statements of InfluxQL, with `;` between them. */
+                q: string;
+                /** @description The database of statements that name none, which is a group. */
+                db?: string;
+                /** @description The retention policy: `autogen`, or none. */
+                rp?: string;
+                /** @description Times as numbers of this unit: `ns`, `u`, `ms`, `s`, `m` or `h`; without it as text. */
+                epoch?: string;
+                /** @description `true`: one object per chunk of rows, as they come. */
+                chunked?: string;
+                /** @description Rows of a chunk. */
+                chunk_size?: string;
+                /** @description `true`: with line breaks. */
+                pretty?: string;
+                /** @description A JSON object with the values of `$name` in `q`. */
+                params?: string;
+                /** @description A user. */
+                u?: string;
+                /** @description The user's password or one of their tokens. */
+                p?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": unknown;
+            };
+        };
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    "text/csv": unknown;
+                };
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InfluxError"];
+                };
+            };
+        };
+    };
+    postWrite: {
+        parameters: {
+            query: {
+                /** @description The database, which is a group. */
+                db: string;
+                /** @description The retention policy: `autogen`, or none. */
+                rp?: string;
+                /** @description The unit of times: `n`, `u`, `ms`, `s`, `m` or `h`. */
+                precision?: string;
+                /** @description `any`, `one`, `quorum` or `all`: checked, and all the same to one server. */
+                consistency?: string;
+                /** @description A user. */
+                u?: string;
+                /** @description The user's password or one of their tokens. */
+                p?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "text/plain": unknown;
+            };
+        };
+        responses: {
+            /** @description done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InfluxError"];
+                };
+            };
+        };
+    };
+    postApiV2Write: {
+        parameters: {
+            query: {
+                /** @description The database, which is a group, or `database/autogen`. */
+                bucket: string;
+                /** @description Not looked at. */
+                org?: string;
+                /** @description The unit of times: `ns`, `us`, `ms` or `s`. */
+                precision?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "text/plain": unknown;
+            };
+        };
+        responses: {
+            /** @description done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InfluxError"];
                 };
             };
         };
