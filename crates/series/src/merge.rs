@@ -141,8 +141,7 @@ impl<T> Merge<T> {
     /// Opens the chunks that may have points before or at the next one of those that are open; tells whether there were any.
     fn open_due(&mut self, opener: &mut impl Opener<More = T>) -> Result<bool, SeriesError> {
         let waiting_before = self.waiting.len();
-        loop {
-            let Some(next) = self.waiting.front() else { break };
+        while let Some(next) = self.waiting.front() {
             let times = self.cursors.iter().map(|cursor| cursor.open.points.times[self.row(cursor)]);
             let due = match self.order {
                 ScanOrder::Ascending => times.min().is_none_or(|time| next.first_time <= time),

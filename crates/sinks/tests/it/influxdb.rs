@@ -43,7 +43,7 @@ async fn every_text_comes_back_as_it_was() {
     let names = (texts(), texts(), texts(), texts(), texts());
     let number = std::sync::atomic::AtomicU32::new(0);
     tokio::task::block_in_place(|| {
-        runner.run(&names, |(measurement, tag, value, field, string)| {
+        let ran = runner.run(&names, |(measurement, tag, value, field, string)| {
             prop_assume!(tag != field);
             let number = number.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
             // Each in a measurement of its own.
@@ -71,7 +71,8 @@ async fn every_text_comes_back_as_it_was() {
             let rows = handle.block_on(influxql(&database, &ask));
             prop_assert_eq!(rows, vec![json!([1_700_000_000_000i64, string, value])], "{}", ask);
             Ok(())
-        })
+        });
+        ran.map_err(Box::new)
     })
     .unwrap();
 }
