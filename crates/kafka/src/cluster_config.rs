@@ -40,6 +40,7 @@ const DENIED: &[&str] = &[
     "plugin.library.paths",
     "allow.auto.create.topics",
     "statistics.interval.ms",
+    "fetch.wait.max.ms",
     "log.queue",
     "log_level",
     "check.crcs",
@@ -297,9 +298,14 @@ mod tests {
         };
         assert_eq!(with("fetch.max.bytes", "1000000"), Ok(()));
         assert_eq!(with("ssl.endpoint.identification.algorithm", "none"), Ok(()));
-        for denied in
-            ["isolation.level", "group.id", "plugin.library.paths", "ssl.ca.location", "sasl.kerberos.kinit.cmd"]
-        {
+        for denied in [
+            "isolation.level",
+            "fetch.wait.max.ms",
+            "group.id",
+            "plugin.library.paths",
+            "ssl.ca.location",
+            "sasl.kerberos.kinit.cmd",
+        ] {
             assert!(matches!(with(denied, "x"), Err(ConfigError::Denied(..))), "{denied}");
         }
         assert!(

@@ -8,7 +8,8 @@ use serde::Deserialize;
 
 /// How often a client tells them.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
-/// A fetch that finds nothing is answered within this time (`fetch.wait.max.ms` is 200).
+/// A fetch that finds nothing is answered within this time (`fetch.wait.max.ms` is 200; a cluster's properties cannot
+/// change it).
 const FETCH_TIME_MAX: Duration = Duration::from_millis(500);
 /// A broker that was not heard for so long does not count as there.
 const SILENCE_MAX: Duration = Duration::from_secs(3);
