@@ -18,13 +18,14 @@ one() {
     idle) bench/idle_daggers ;;
     lists) run bench_lists ;;
     chart) bench/chart ;;
+    sinks) scripts/with_influxdb.sh -- "${CARGO_TARGET_DIR:-target}/release/examples/bench_sinks" ;;
     kafka) scripts/kafka/with_kafka.sh -- "${CARGO_TARGET_DIR:-target}/release/examples/bench_kafka" ;;
-    *) echo "no benchmark is called $1; there are: tumble hop session memory idle lists chart codec log s2 series kafka" >&2; exit 2 ;;
+    *) echo "no benchmark is called $1; there are: tumble hop session memory idle lists chart codec log s2 series sinks kafka" >&2; exit 2 ;;
   esac
 }
 if [ "$name" = all ]; then
   failed=0
-  for each in tumble hop session memory idle lists chart codec log s2 series kafka; do one "$each" || failed=1; done
+  for each in tumble hop session memory idle lists chart codec log s2 series sinks kafka; do one "$each" || failed=1; done
   exit $failed
 fi
 one "$name"

@@ -13,6 +13,8 @@ trap finish EXIT
 # The tests make their accounts with this token.
 MILLRACE_ADMIN_TOKEN=$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')
 export MILLRACE_ADMIN_TOKEN
+# No test goes there: requests to it are answered in the browser.
+export MILLRACE_GRAFANA_URL=https://grafana.example.com
 target/release/millrace up --demo --data-dir "$work/data" --listen 127.0.0.1:0 >"$work/url" 2>"$work/log" &
 server=$!
 for _ in $(seq 300); do [ -s "$work/url" ] && break; sleep 0.1; done

@@ -9,6 +9,7 @@ mod daggers;
 mod dead_letters;
 mod events;
 mod functions;
+mod grafana;
 mod kafka_clusters;
 mod oidc;
 mod people;

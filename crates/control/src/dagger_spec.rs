@@ -5,9 +5,11 @@
 //! that is stored and shown. Whether the SQL is right is not judged here.
 
 mod document;
+mod external_sink;
 mod text;
 
 pub use document::DaggerDocument;
+pub use external_sink::{ExternalSinkSpec, ExternalSystem};
 
 use crate::error::ControlError;
 use crate::resource::Metadata;
@@ -133,6 +135,8 @@ pub enum SinkSpec {
         compression: Option<kafka::Compression>,
     },
     Log,
+    /// A server of somebody else's.
+    External(ExternalSinkSpec),
 }
 
 /// What a topic on a Kafka cluster holds after a crash.
@@ -169,6 +173,7 @@ impl SinkSpec {
             SinkSpec::Series { .. } => "series",
             SinkSpec::Topic { .. } => "topic",
             SinkSpec::Log => "log",
+            SinkSpec::External(external) => external.system.kind(),
         }
     }
 }

@@ -6,10 +6,15 @@ mod daggers;
 mod dead_letters;
 mod demo;
 mod diff;
+mod external_sinks;
 mod fork;
+mod grafana;
 mod idempotency;
+mod influx;
 mod kafka_clusters;
 mod launch;
+mod measurement_tables;
+mod measurements;
 mod people;
 mod preview;
 mod rate;
@@ -20,6 +25,7 @@ mod revisions;
 mod schemas;
 mod secrets;
 mod state;
+mod tags;
 mod tail;
 mod topics;
 mod validate;
@@ -31,7 +37,9 @@ pub use dead_letters::{DeadLetterQuery, DeadLetters};
 pub use demo::DemoOptions;
 pub use diff::{ColumnsDiff, DaggerDiff, SettingChange};
 pub use fork::PublishTo;
+pub use grafana::{GrafanaExport, SkippedDagger};
 pub use idempotency::{Answer, FirstAnswer, IdempotencyKey, idempotency_key};
+pub use influx::{InfluxRefusal, InfluxWrite};
 pub use launch::{RunningDagger, SinkStatus};
 pub use people::{GroupSpec, Invited};
 pub use preview::Preview;
@@ -55,6 +63,7 @@ use crate::resource::{GROUP_DEFAULT, Kind, Metadata};
 use crate::resource_db::ResourceDb;
 use crate::supervisor::{History, Supervisor};
 use crate::topic_router::TopicRouter;
+use ::sinks::AddressPolicy;
 use delivery::{DeadLetterLimits, DeadLetterStore};
 use flow::AcceptedLoss;
 use log::{EmbeddedLog, EmbeddedLogOptions};
@@ -78,12 +87,22 @@ pub struct PlatformOptions {
     pub database_url: Option<String>,
     /// Becomes a token of the first admin.
     pub admin_token: Option<String>,
+    /// Address of the Grafana that people use.
+    pub grafana_url: Option<String>,
+    /// Where sinks may connect to besides public addresses.
+    pub sink_addresses: AddressPolicy,
 }
 
 impl PlatformOptions {
     /// Embedded defaults in a directory.
     pub fn in_directory(data_dir: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), database_url: None, admin_token: None }
+        Self {
+            data_dir: data_dir.into(),
+            database_url: None,
+            admin_token: None,
+            grafana_url: None,
+            sink_addresses: AddressPolicy::default(),
+        }
     }
 }
 
@@ -94,6 +113,7 @@ pub struct Platform {
     access: AccessDb,
     logins: Logins,
     seal: Seal,
+    sink_addresses: AddressPolicy,
     clusters: Clusters,
     log: Arc<TopicRouter>,
     kafka_clusters: KafkaClusters,
@@ -107,8 +127,11 @@ pub struct Platform {
     /// What somebody decided about records that a dagger has lost, for its next start.
     accepted_losses: Mutex<HashMap<String, AcceptedLoss>>,
     events: Events,
+    grafana_url: Option<String>,
     /// Turns for ad hoc queries.
     queries: tokio::sync::Semaphore,
+    /// Turns for what comes by InfluxDB's API.
+    influx: influx::Turns,
     /// Turns for searching topics.
     scans: Arc<tokio::sync::Semaphore>,
     /// What runs beside requests until the server ends.
@@ -146,12 +169,14 @@ impl Platform {
         };
         let platform = Arc::new(Self {
             directory,
+            grafana_url: options.grafana_url.map(|url| url.trim_end_matches('/').to_owned()),
             accepted_losses: Mutex::default(),
             supervisor: Supervisor::new(History::start(database.clone(), events.clone())),
             events,
             access: AccessDb::new(database.clone()),
-            logins: Logins::default(),
+            logins: Logins::new()?,
             seal,
+            sink_addresses: options.sink_addresses,
             clusters: Clusters::default(),
             kafka_clusters: KafkaClusters::default(),
             database,
@@ -162,6 +187,7 @@ impl Platform {
             schemas: RwLock::new(Arc::new(schemas)),
             changes: tokio::sync::Mutex::new(()),
             queries: tokio::sync::Semaphore::new(ad_hoc_sql::QUERIES_AT_ONCE_MAX),
+            influx: influx::Turns::default(),
             scans: Arc::new(tokio::sync::Semaphore::new(tail::SCANS_AT_ONCE_MAX)),
             tasks: Mutex::new(Vec::new()),
         });
@@ -171,6 +197,7 @@ impl Platform {
         platform.connect_kafka_clusters().await?;
         platform.reconcile_topics().await?;
         platform.remove_leftovers().await?;
+        platform.adopt_measurements().await?;
         platform.supervise_all().await?;
         let keeping_house =
             [tokio::spawn(expire(platform.series.clone())), tokio::spawn(watch_memory(Arc::downgrade(&platform)))];

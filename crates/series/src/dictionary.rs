@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use storage::{Batch, Storage};
@@ -48,10 +49,19 @@ impl Dictionary<'_> {
     }
 
     /// Calls `each` with the number and the tags of every series of a measurement.
-    pub(crate) fn for_each(&self, measurement: u32, mut each: impl FnMut(u64, &[u8])) -> Result<(), SeriesError> {
-        let first = number_key(measurement, 0);
-        let last = number_key(measurement, u64::MAX);
-        for guard in self.storage.scan(space::SERIES, first..=last).map_err(storage_error)? {
+    pub(crate) fn for_each(&self, measurement: u32, each: impl FnMut(u64, &[u8])) -> Result<(), SeriesError> {
+        self.for_each_from(measurement, 0, each)
+    }
+
+    /// The same from a number on, in the order of numbers.
+    pub(crate) fn for_each_from(
+        &self,
+        measurement: u32,
+        first: u64,
+        mut each: impl FnMut(u64, &[u8]),
+    ) -> Result<(), SeriesError> {
+        let range = number_key(measurement, first)..=number_key(measurement, u64::MAX);
+        for guard in self.storage.scan(space::SERIES, range).map_err(storage_error)? {
             let (key, tags) = guard.into_inner().map_err(|error| read_error(&error))?;
             each(read_number(key.get(5..).unwrap_or_default())?, &tags);
         }
@@ -103,6 +113,11 @@ fn number_key(measurement: u32, series: u64) -> [u8; 13] {
     key[1..5].copy_from_slice(&measurement.to_be_bytes());
     key[5..].copy_from_slice(&series.to_be_bytes());
     key
+}
+
+/// The keys of a measurement's series by number; the values are their tags.
+pub(crate) fn number_range(measurement: u32) -> RangeInclusive<[u8; 13]> {
+    number_key(measurement, 0)..=number_key(measurement, u64::MAX)
 }
 
 fn read_number(bytes: &[u8]) -> Result<u64, SeriesError> {

@@ -16,6 +16,20 @@ pub enum SeriesError {
     NotATag { measurement: String, column: String },
 
     #[error(
+        "tag `{tag}` of measurement `{measurement}` tells points apart and names no series; ask for points instead"
+    )]
+    TagOfPoints { measurement: String, tag: String },
+
+    #[error("there is no {aggregate} of field `{field}` of measurement `{measurement}`, which is {stored}")]
+    InvalidAggregate { measurement: String, field: String, stored: FieldType, aggregate: &'static str },
+
+    #[error("windows over measurement `{measurement}` have to be longer than nothing")]
+    InvalidWindows { measurement: String },
+
+    #[error("measurement `{measurement}` exists already; drop it first, or choose another name")]
+    MeasurementExists { measurement: String },
+
+    #[error(
         "field `{field}` of measurement `{measurement}` is {stored}, but was written as {written}; \
          give the new column another name, or cast it in the query"
     )]

@@ -50,6 +50,8 @@ pub struct SeriesLimits {
     pub series_per_measurement_max: u64,
     /// Tag sets kept in memory, over all measurements.
     pub series_cached_max: usize,
+    /// Bytes in memory of points that are sealed together, into blocks of an eighth of it.
+    pub sealed_together_bytes: usize,
 }
 
 impl Default for SeriesLimits {
@@ -64,6 +66,7 @@ impl Default for SeriesLimits {
             field_text_bytes_max: 64 * 1_024,
             series_per_measurement_max: 1_000_000,
             series_cached_max: 200_000,
+            sealed_together_bytes: 32 * 1024 * 1024,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The store: one handle for writing, scanning and keeping house.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -10,15 +10,20 @@ use datafusion::catalog::TableProvider;
 use storage::{Storage, StorageOptions};
 
 use crate::catalog::{Catalog, Measurement, Writer, put_counters, put_shape};
+use crate::chunk::ChunkHead;
 use crate::dictionary::Dictionary;
 use crate::error::storage_error;
+use crate::migration::migrate;
 use crate::scan::SeriesScan;
 use crate::series_cache::SeriesCache;
-use crate::shape::Shape;
+use crate::series_tags::tag_values;
+use crate::shape::{Shape, check_name};
 use crate::table::SeriesTable;
+use crate::tag_table::{TagTable, up_to_date};
+use crate::windows::aggregate;
 use crate::{
-    Clock, FieldType, PointLayout, ScanRequest, SeriesError, SeriesLimits, SeriesOptions, WriteSummary, retention,
-    space, write,
+    Clock, FieldType, PointLayout, ScanRequest, SeriesError, SeriesLimits, SeriesOptions, SeriesTags, TagFilter,
+    WindowRequest, WriteSummary, retention, space, write,
 };
 
 /// Background threads of the storage engine: one flushes while another compacts.
@@ -38,11 +43,28 @@ pub(crate) struct Inner {
     pub clock: Clock,
     retention: Duration,
     pub keys_scanned: AtomicU64,
+    /// Bytes of tables of tags that are kept.
+    pub tag_table_bytes: Arc<AtomicUsize>,
+    /// Bytes of batches remembered, see [`crate::known_rows`].
+    pub known_rows_bytes: Arc<AtomicUsize>,
+    /// Held by the one who merges chunks.
+    pub compacting: Mutex<()>,
 }
 
 impl Inner {
     pub(crate) fn dictionary(&self) -> Dictionary<'_> {
         Dictionary { storage: &self.storage, cache: &self.series_cache }
+    }
+
+    /// The tags of a measurement's series, those of some chunks among them.
+    pub(crate) fn tag_table(
+        &self,
+        measurement: &Measurement,
+        chunks: &[Arc<ChunkHead>],
+    ) -> Result<Arc<TagTable>, SeriesError> {
+        let end = chunks.iter().map(|chunk| chunk.last_series.saturating_add(1)).max().unwrap_or(0);
+        let mut kept = measurement.tag_table.lock().unwrap_or_else(PoisonError::into_inner);
+        up_to_date(&mut kept, &self.dictionary(), measurement.id, end, &self.tag_table_bytes)
     }
 
     fn retention(&self, shape: &Shape) -> Duration {
@@ -103,7 +125,7 @@ impl SeriesStore {
             StorageOptions { spaces: space::ALL, cache_bytes: options.cache_bytes, worker_threads: STORAGE_THREADS };
         let storage = Storage::open(dir, storage_options).map_err(storage_error)?;
         let catalog = Catalog::load(&storage)?;
-        Ok(Self {
+        let store = Self {
             inner: Arc::new(Inner {
                 storage,
                 catalog,
@@ -112,8 +134,13 @@ impl SeriesStore {
                 clock: options.clock,
                 retention: options.retention,
                 keys_scanned: AtomicU64::new(0),
+                tag_table_bytes: Arc::new(AtomicUsize::new(0)),
+                known_rows_bytes: Arc::new(AtomicUsize::new(0)),
+                compacting: Mutex::new(()),
             }),
-        })
+        };
+        migrate(&store.inner)?;
+        Ok(store)
     }
 
     /// Rows of `batch` become points of `measurement`, which is made on first use; all of them at once or, on an error,
@@ -165,12 +192,34 @@ impl SeriesStore {
 
     pub(crate) fn find(&self, measurement: &str) -> Result<Arc<Measurement>, SeriesError> {
         let unknown = || SeriesError::UnknownMeasurement { measurement: measurement.to_owned() };
-        self.inner.catalog.get(measurement).ok_or_else(unknown)
+        let named = |found: &Arc<Measurement>| found.shape().name == measurement;
+        self.inner.catalog.get(measurement).filter(named).ok_or_else(unknown)
+    }
+
+    /// The tag sets of the series for which all `filters` hold, without reading points. A series whose points have all
+    /// expired is listed until it is taken off, see [`ExpireSummary::series`]. Tags whose name starts with `_` name no
+    /// series: they are not listed, and a filter on one is refused.
+    pub fn series(&self, measurement: &str, filters: &[TagFilter]) -> Result<SeriesTags, SeriesError> {
+        SeriesTags::new(&self.inner, &*self.find(measurement)?, filters)
+    }
+
+    /// The distinct values of a tag, sorted. Reads points only for a tag whose name
+    /// starts with `_`.
+    pub fn tag_values(&self, measurement: &str, tag: &str) -> Result<Vec<String>, SeriesError> {
+        tag_values(&self.inner, &*self.find(measurement)?, tag)
     }
 
     /// Points as they are now, in order of time.
     pub fn scan(&self, measurement: &str, request: &ScanRequest) -> Result<SeriesScan, SeriesError> {
         SeriesScan::new(self.inner.clone(), &*self.find(measurement)?, request, None)
+    }
+
+    /// Aggregates by windows of time and by tags. Columns of the result: the tags grouped by (`Utf8`, NULL where absent), `time`
+    /// (the window's start, microseconds), then one for each aggregate, named as in `mean(field)`: NULL where the points of
+    /// a group have no such field in the window, while a count is 0. Rows are in the order of groups, then of windows; there
+    /// are none for windows without points. More than 4 million aggregates are refused.
+    pub fn aggregate(&self, measurement: &str, request: &WindowRequest) -> Result<RecordBatch, SeriesError> {
+        aggregate(&self.inner, &*self.find(measurement)?, request)
     }
 
     /// The number of the last write to `measurement`; grows with every write, also over restarts. Cheap enough to be
@@ -201,6 +250,21 @@ impl SeriesStore {
         writer.dropped = true;
         self.inner.catalog.remove(&measurement, writer.counters.sequence);
         Ok(true)
+    }
+
+    /// Gives a measurement another name, with its points, columns, retention and sequence numbers. Refused if there is one
+    /// of that name. Scans that have begun go on.
+    pub fn rename_measurement(&self, from: &str, to: &str) -> Result<(), SeriesError> {
+        check_name("measurement", to, &self.inner.limits)?;
+        let measurement = self.find(from)?;
+        let mut writer = measurement.lock(&self.inner.storage)?;
+        if writer.dropped || measurement.shape().name != from {
+            return Err(SeriesError::UnknownMeasurement { measurement: from.to_owned() });
+        }
+        if from == to {
+            return Ok(());
+        }
+        self.inner.catalog.rename(&measurement, &mut writer, to, &self.inner.storage)
     }
 
     /// How long points of `measurement` are kept instead of the store's default; whole seconds, at least one.
@@ -238,6 +302,12 @@ impl SeriesStore {
     /// The measurement as a table of DataFusion: `time`, tags, fields, as they are known now.
     pub fn table_provider(&self, measurement: &str) -> Result<Arc<dyn TableProvider>, SeriesError> {
         Ok(Arc::new(SeriesTable::new(self.clone(), &*self.find(measurement)?)))
+    }
+
+    /// Makes a store in `dir`, which must not exist, with everything that was written before: a consistent copy, to be opened
+    /// in the place of this one. Writes go on meanwhile and are not in it.
+    pub fn backup_to(&self, dir: &Path) -> Result<(), SeriesError> {
+        self.inner.storage.copy_to(dir).map_err(storage_error)
     }
 
     /// Bytes on disk, journals included.

@@ -15,6 +15,9 @@ use crate::journal;
 /// threads report a full disk as a failure of their own only.
 const DISK_FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;
 
+/// Bytes of keys and values that a copy takes at a time.
+const COPIED_AT_ONCE_BYTES: usize = 8 * 1024 * 1024;
+
 /// Journals are replayed when the store is opened, so their size bounds the time that takes.
 const JOURNAL_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
@@ -98,6 +101,46 @@ impl Storage {
             self.broken.store(true, Ordering::Release);
             self.classify("sync", &error)
         })
+    }
+
+    /// Makes a store in `dir`, which must not exist, with everything that is here now; later writes do not show in it. What
+    /// is written meanwhile does not wait.
+    pub fn copy_to(&self, dir: &Path) -> Result<(), StorageError> {
+        let failed = |error: io::Error| StorageError::Failed { action: "copy", reason: error.to_string() };
+        if dir.exists() {
+            return Err(failed(io::Error::other(format!("{} exists already", dir.display()))));
+        }
+        let (snapshot, spaces) = {
+            let guard = self.read("copy")?;
+            let engine = opened(&guard, "copy")?;
+            (engine.database.snapshot(), engine.spaces.clone())
+        };
+        // Under another name until it is whole.
+        let unfinished = dir.with_extension("unfinished");
+        if unfinished.exists() {
+            std::fs::remove_dir_all(&unfinished).map_err(failed)?;
+        }
+        let copy = Self::open(&unfinished, self.options)?;
+        for (space, keyspace) in spaces.iter().enumerate() {
+            let (mut batch, mut bytes) = (copy.begin()?, 0);
+            for guard in snapshot.iter(keyspace) {
+                let (key, value) = guard.into_inner().map_err(|error| self.classify("copy", &error))?;
+                bytes += key.len() + value.len();
+                batch.put(space, &key, &value);
+                if bytes >= COPIED_AT_ONCE_BYTES {
+                    batch.commit()?;
+                    (batch, bytes) = (copy.begin()?, 0);
+                }
+            }
+            batch.commit()?;
+        }
+        copy.sync()?;
+        drop(copy);
+        std::fs::rename(&unfinished, dir).map_err(failed)?;
+        match dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            Some(parent) => std::fs::File::open(parent).and_then(|parent| parent.sync_all()).map_err(failed),
+            None => Ok(()),
+        }
     }
 
     pub fn disk_bytes(&self) -> Result<u64, StorageError> {

@@ -23,7 +23,7 @@ export interface FormState {
   labels: Record<string, string>
   streams: StreamDraft[]
   sql: string
-  sink: 'series' | 'topic' | 'log'
+  sink: 'series' | 'topic' | 'log' | 'others'
   measurement: string
   retention: string
   topic: string
@@ -49,13 +49,15 @@ export const emptyForm = (): FormState => ({
 export function formOf(dagger: Dagger, name: string): FormState {
   const { spec, metadata } = dagger
   const isClone = name !== metadata.name
-  const main = spec.sinks[0]
-  const sink = main?.kind === 'topic' || main?.kind === 'log' ? main.kind : 'series'
+  // Sinks that the form has no fields for are kept as they are written.
+  const main = spec.sinks.find((sink) => sink.kind === 'series' || sink.kind === 'topic' || sink.kind === 'log')
+  const others = spec.sinks.filter((sink) => sink !== main)
+  const sink = main?.kind === 'topic' || main?.kind === 'log' ? main.kind : main || isClone || others.length === 0 ? 'series' : 'others'
   return {
     ...emptyForm(), name, group: metadata.group, labels: { ...metadata.labels }, sql: spec.sql, sink,
     // A clone writes a measurement and reads with a consumer group of its own.
     measurement: isClone ? '' : main?.measurement ?? '', retention: main?.retention ?? '', topic: isClone ? '' : main?.topic ?? '', topicSchema: main?.schema ?? '', partitions: main?.partitions ? String(main.partitions) : '', keyColumns: main?.key?.join(', ') ?? '', place: sinkPlaceOf(main),
-    otherSinks: isClone ? [] : spec.sinks.slice(1), cluster: spec.cluster, parallelism: String(spec.parallelism), checkpoint: spec.checkpoint.interval,
+    otherSinks: isClone ? [] : others, cluster: spec.cluster, parallelism: String(spec.parallelism), checkpoint: spec.checkpoint.interval,
     streams: spec.streams.map((stream) => ({
       id: nextId++, schema: stream.schema ?? '', topics: stream.topics, table: stream.table, timestamp: stream.timestamp, consumerGroup: isClone ? '' : stream.consumerGroup, delay: stream.watermark.delay, interval: stream.watermark.interval, idle: stream.watermark.idle, startFrom: stream.startFrom, onBadRecord: stream.onBadRecord, late: stream.late,
     })),
@@ -78,7 +80,7 @@ export function toDraft(form: FormState, name = form.name): DaggerDraft {
     apiVersion: 'millrace/v1', kind: 'Dagger',
     metadata: { name, ...(form.group ? { group: form.group } : {}), ...(Object.keys(form.labels).length > 0 ? { labels: { ...form.labels } } : {}) },
     spec: {
-      streams, sql: form.sql, sinks: [sink, ...form.otherSinks], ...(form.cluster ? { cluster: form.cluster } : {}), ...(form.parallelism ? { parallelism: Number(form.parallelism) } : {}), ...(form.checkpoint ? { checkpoint: { interval: form.checkpoint } } : {}),
+      streams, sql: form.sql, sinks: form.sink === 'others' ? [...form.otherSinks] : [sink, ...form.otherSinks], ...(form.cluster ? { cluster: form.cluster } : {}), ...(form.parallelism ? { parallelism: Number(form.parallelism) } : {}), ...(form.checkpoint ? { checkpoint: { interval: form.checkpoint } } : {}),
     },
   }
 }

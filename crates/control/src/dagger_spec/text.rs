@@ -142,6 +142,7 @@ impl SinkSpec {
                 }
             }
             SinkSpec::Log => {}
+            SinkSpec::External(external) => external.put_json(&mut sink),
         }
         Value::Object(sink)
     }

@@ -3,6 +3,7 @@
 use super::{Follow, Platform};
 use crate::dagger_spec::{DaggerSpec, SinkSpec};
 use crate::error::ControlError;
+use crate::measurement_name::stored;
 use crate::resource::Kind;
 use bytes::Bytes;
 use series::{ScanOrder, ScanRequest, SeriesError, SeriesStore, TimeRange};
@@ -35,6 +36,7 @@ impl Platform {
         Ok(receiver)
     }
 
+    /// As it is named in the series store.
     async fn measurement_of(&self, name: &str) -> Result<String, ControlError> {
         let Some(resource) = self.db.get(Kind::Dagger, name).await? else {
             return Err(self.not_found(Kind::Dagger, name).await);
@@ -45,7 +47,7 @@ impl Platform {
             _ => None,
         });
         let measurement = spec.sinks.into_iter().find_map(|sink| match sink {
-            SinkSpec::Series { measurement, .. } => Some(measurement),
+            SinkSpec::Series { measurement, .. } => Some(stored(&resource.metadata.group, &measurement)),
             _ => None,
         });
         measurement.ok_or_else(|| {

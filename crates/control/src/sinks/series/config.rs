@@ -1,14 +1,12 @@
 //! Which column of a result is the time, which are tags, and which are fields.
 
-use crate::error::{ControlError, nearest};
+use crate::error::ControlError;
+use crate::sinks::point_columns::{ForSink, PointColumns};
 use arrow::datatypes::{DataType, Field, Schema};
 use series::PointLayout;
 use std::sync::Arc;
 
-/// Columns whose value is the point's time, the first that is there.
-const TIME_COLUMNS: [&str; 2] = ["window_timestamp", "rowtime"];
-const TAG_PREFIX: &str = "tag_";
-const LABEL_PREFIX: &str = "label_";
+const SINK: ForSink<'static> = ForSink { kind: "series", code: "series_sink_refused", tags: &[] };
 
 /// Whether a row of the result stands for a record, whose partition and offset then tell its point from the others'.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,23 +34,8 @@ impl SeriesConfig {
         key_columns: Option<&[usize]>,
         topics: usize,
     ) -> Result<Self, ControlError> {
-        let time = find_time(schema)?;
-        let mut layout = PointLayout { time, tags: Vec::new(), fields: Vec::new() };
-        for (index, field) in schema.fields().iter().enumerate() {
-            if index == time {
-                continue;
-            }
-            match tag_name(field.name()) {
-                Some(name) => layout.tags.push((index, name.to_owned())),
-                None if key_columns.is_some_and(|keys| keys.contains(&index)) => return Err(key_is_no_tag(field)),
-                None => layout.fields.push((index, field.name().clone())),
-            }
-        }
-        if layout.fields.is_empty() {
-            return Err(refused("no column is a field: a point has at least one value besides its time and its tags")
-                .with_hint("select a value as well, for example `count(1) AS num_of_bookings`"));
-        }
-        check_names(&layout)?;
+        let columns = PointColumns::new(SINK, schema, key_columns)?;
+        let mut layout = PointLayout { time: columns.time, tags: columns.tags, fields: columns.fields };
         let origin = match key_columns {
             Some(_) => SeriesOrigin::Window,
             None => {
@@ -80,63 +63,10 @@ impl SeriesConfig {
     }
 }
 
-fn tag_name(column: &str) -> Option<&str> {
-    if column.len() > TAG_PREFIX.len() && column.starts_with(TAG_PREFIX) {
-        return Some(column);
-    }
-    column.strip_prefix(LABEL_PREFIX).filter(|name| !name.is_empty())
-}
-
-fn find_time(schema: &Schema) -> Result<usize, ControlError> {
-    let found = TIME_COLUMNS.iter().find_map(|name| schema.index_of(name).ok());
-    let Some(index) = found else {
-        let names = schema.fields().iter().map(|field| field.name().as_str());
-        let hint = match nearest(TIME_COLUMNS[0], names) {
-            Some(near) => format!("name the column `{near}` `window_timestamp`"),
-            None => "select for example `TUMBLE_END(rowtime, INTERVAL '1' MINUTE) AS window_timestamp`, or `rowtime`"
-                .to_owned(),
-        };
-        return Err(refused("the result has no column `window_timestamp` or `rowtime`, which is the point's time")
-            .with_hint(hint));
-    };
-    let field = schema.field(index);
-    match field.data_type() {
-        DataType::Timestamp(..) => Ok(index),
-        other => Err(refused(format!("the column `{}` is the point's time, but has the type {other}", field.name()))
-            .with_hint("select a timestamp under this name")),
-    }
-}
-
-fn key_is_no_tag(field: &Field) -> ControlError {
-    let name = field.name();
-    refused(format!("the query groups by `{name}`, which is no tag, so that its groups would overwrite each other"))
-        .with_hint(format!("name the column `tag_{name}` or `label_{name}`"))
-}
-
-/// `label_x` and `x` would be two columns of one name.
-fn check_names(layout: &PointLayout) -> Result<(), ControlError> {
-    let names: Vec<&str> = layout.tags.iter().chain(&layout.fields).map(|(_, name)| name.as_str()).collect();
-    for (index, name) in names.iter().enumerate() {
-        if *name == "time" {
-            return Err(refused("a column would be stored as `time`, which is the name of the point's time")
-                .with_hint("name it differently"));
-        }
-        if names[..index].contains(name) {
-            return Err(
-                refused(format!("two columns would be stored as `{name}`")).with_hint("name one of them differently")
-            );
-        }
-    }
-    Ok(())
-}
-
-fn refused(detail: impl Into<String>) -> ControlError {
-    ControlError::invalid("series_sink_refused", format!("the sink `series` cannot take this query: {}", detail.into()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sinks::point_columns::TIME_COLUMNS;
     use arrow::datatypes::TimeUnit;
 
     fn schema(names: &[&str]) -> Schema {

@@ -1,0 +1,199 @@
+//! Points as the bytes of a chunk.
+//!
+//! Version, number of rows; the keys; sequence numbers and write times; the fields, each with its length so that it can be
+//! skipped. Keys are a grid (times x series with a mark for each that is there), or a column each. A field's numbers are
+//! in the order of the rows (time, then series), or series by series where that is a good deal smaller.
+
+use std::borrow::Cow;
+
+use hashbrown::HashMap;
+
+use super::points::{Field, Points, Texts, Values};
+use crate::numbers::{Floats, numbers_bits, put_numbers};
+use crate::varint::put_varint;
+
+pub(super) const VERSION: u8 = 1;
+pub(super) const GRID: u8 = 0;
+pub(super) const COLUMNS: u8 = 1;
+pub(super) const BY_ROW: u8 = 0;
+pub(super) const BY_SERIES: u8 = 1;
+pub(super) const EACH: u8 = 0;
+pub(super) const DICTIONARY: u8 = 1;
+pub(super) const FLOAT: u8 = 0;
+pub(super) const INTEGER: u8 = 1;
+pub(super) const BOOLEAN: u8 = 2;
+pub(super) const TEXT: u8 = 3;
+
+/// Cells of a grid for each row that is there, at most.
+const GRID_CELLS_PER_ROW_MAX: usize = 4;
+/// Below this many rows of each series, values are not tried series by series.
+const ROWS_OF_SERIES_MIN: usize = 4;
+
+pub(crate) fn encode(points: &Points) -> Vec<u8> {
+    let mut out = Vec::with_capacity(64 + points.rows() * 4);
+    out.push(VERSION);
+    put_varint(&mut out, points.rows() as u64);
+    put_varint(&mut out, points.series_list.len() as u64);
+    put_numbers(&mut out, &signed(&points.series_list));
+    put_keys(&mut out, points);
+    put_numbers(&mut out, &signed(&points.sequences));
+    put_numbers(&mut out, &signed(&points.written));
+    put_varint(&mut out, points.fields.len() as u64);
+    let by_series = (points.rows() >= points.series_list.len() * ROWS_OF_SERIES_MIN && points.series_list.len() > 1)
+        .then(|| rows_by_series(&points.series, points.series_list.len()));
+    let mut bytes = Vec::new();
+    for field in &points.fields {
+        bytes.clear();
+        put_field(&mut bytes, field, by_series.as_deref());
+        put_varint(&mut out, u64::from(field.number));
+        put_varint(&mut out, bytes.len() as u64);
+        out.extend_from_slice(&bytes);
+    }
+    out
+}
+
+fn signed(numbers: &[u64]) -> Vec<i64> {
+    numbers.iter().map(|number| *number as i64).collect()
+}
+
+/// The rows in the order of series, then time; `series` is where in the list that of each row is.
+pub(super) fn rows_by_series(series: &[u32], listed: usize) -> Vec<u32> {
+    let mut next = vec![0u32; listed + 1];
+    for index in series {
+        next[*index as usize + 1] += 1;
+    }
+    for index in 1..next.len() {
+        next[index] += next[index - 1];
+    }
+    let mut rows = vec![0; series.len()];
+    for (row, index) in series.iter().enumerate() {
+        let place = &mut next[*index as usize];
+        rows[*place as usize] = row as u32;
+        *place += 1;
+    }
+    rows
+}
+
+fn put_keys(out: &mut Vec<u8>, points: &Points) {
+    if let Some((times, marks)) = grid(points) {
+        out.push(GRID);
+        put_varint(out, times.len() as u64);
+        put_numbers(out, &times);
+        put_numbers(out, &marks);
+        return;
+    }
+    out.push(COLUMNS);
+    put_numbers(out, &points.times);
+    put_numbers(out, &points.series.iter().map(|index| i64::from(*index)).collect::<Vec<_>>());
+    out.push(u8::from(points.key_tags.is_some()));
+    if let Some(tags) = &points.key_tags {
+        put_texts(out, tags);
+    }
+}
+
+/// Distinct times, and for each of them and each series 1 if there is such a point; `None` if too few are there.
+fn grid(points: &Points) -> Option<(Vec<i64>, Vec<i64>)> {
+    if points.key_tags.is_some() {
+        return None;
+    }
+    let mut times = points.times.clone();
+    times.dedup();
+    let width = points.series_list.len();
+    let cells = times.len().checked_mul(width)?;
+    if cells > points.rows().saturating_mul(GRID_CELLS_PER_ROW_MAX) {
+        return None;
+    }
+    if cells == points.rows() {
+        return Some((times, vec![1; cells]));
+    }
+    let mut marks = vec![0; cells];
+    let mut line = 0;
+    for (time, series) in points.times.iter().zip(&points.series) {
+        while times[line] != *time {
+            line += 1;
+        }
+        marks[line * width + *series as usize] = 1;
+    }
+    Some((times, marks))
+}
+
+fn put_field(out: &mut Vec<u8>, field: &Field, by_series: Option<&[u32]>) {
+    let marks = field.present.as_ref().map(|present| present.iter().map(|has| i64::from(*has)).collect());
+    put_numbers(out, &marks.unwrap_or_else(|| vec![1; 1]));
+    match &field.values {
+        Values::Float(values) => {
+            out.push(FLOAT);
+            let floats = Floats::new(values);
+            let (order, rows) = choose_order(floats.integers(), by_series);
+            out.push(order);
+            match rows {
+                // Brought into the other order, then to integers again: exceptions are told by their place.
+                Some(rows) => Floats::new(&in_order(values, rows)).put(out),
+                None => floats.put(out),
+            }
+        }
+        Values::Integer(values) => {
+            out.push(INTEGER);
+            let (order, rows) = choose_order(values, by_series);
+            out.push(order);
+            put_numbers(out, &rows.map_or(Cow::Borrowed(values.as_slice()), |rows| in_order(values, rows).into()));
+        }
+        Values::Boolean(values) => {
+            out.push(BOOLEAN);
+            put_numbers(out, &values.iter().map(|value| i64::from(*value)).collect::<Vec<_>>());
+        }
+        Values::Text(texts) => {
+            out.push(TEXT);
+            put_texts(out, texts);
+        }
+    }
+}
+
+fn in_order<T: Copy>(values: &[T], rows: &[u32]) -> Vec<T> {
+    rows.iter().map(|row| values[*row as usize]).collect()
+}
+
+/// Series by series costs time when it is read, so it has to save a fifth.
+fn choose_order<'a>(integers: &[i64], by_series: Option<&'a [u32]>) -> (u8, Option<&'a [u32]>) {
+    if let Some(rows) = by_series {
+        let by_row = numbers_bits(integers);
+        if numbers_bits(&in_order(integers, rows)) * 5 < by_row * 4 {
+            return (BY_SERIES, Some(rows));
+        }
+    }
+    (BY_ROW, None)
+}
+
+/// Texts with a dictionary if at most half of them are distinct.
+fn put_texts(out: &mut Vec<u8>, texts: &Texts) {
+    let mut numbers: HashMap<&[u8], i64> = HashMap::new();
+    let mut distinct = Texts::new();
+    let mut indices = Vec::with_capacity(texts.len());
+    for row in 0..texts.len() {
+        let next = distinct.len() as i64;
+        let number = *numbers.entry(texts.get(row)).or_insert(next);
+        if number == next {
+            distinct.push(texts.get(row));
+            if distinct.len() > texts.len() / 2 + 1 {
+                break;
+            }
+        }
+        indices.push(number);
+    }
+    if indices.len() < texts.len() {
+        out.push(EACH);
+        put_each(out, texts);
+    } else {
+        out.push(DICTIONARY);
+        put_varint(out, distinct.len() as u64);
+        put_each(out, &distinct);
+        put_numbers(out, &indices);
+    }
+}
+
+fn put_each(out: &mut Vec<u8>, texts: &Texts) {
+    let lengths: Vec<i64> = texts.ends.windows(2).map(|ends| i64::from(ends[1] - ends[0])).collect();
+    put_numbers(out, &lengths);
+    put_varint(out, texts.bytes.len() as u64);
+    out.extend_from_slice(&texts.bytes);
+}
