@@ -5,6 +5,7 @@ mod apply;
 mod bounded;
 mod contexts;
 mod daggers;
+mod deep_sql;
 mod edits;
 mod exit_codes;
 mod external_sinks;
