@@ -15,6 +15,7 @@ use arrow::error::ArrowError;
 use crate::chunk::{Texts, Values};
 use crate::json_text::{put_json, scalar_text};
 use crate::point::Cell;
+use crate::request::time_in_nanos;
 use crate::{FieldType, PointLayout, SeriesError};
 
 /// The time of every row in its own unit.
@@ -30,22 +31,17 @@ pub(crate) enum TimeCell {
 }
 
 impl TimeColumn {
-    /// Microseconds; nanoseconds are rounded down.
-    pub(crate) fn micros(&self, row: usize) -> TimeCell {
+    pub(crate) fn nanos(&self, row: usize) -> TimeCell {
         if self.array.is_null(row) {
             return TimeCell::Missing;
         }
-        let micros = match self.unit {
-            TimeUnit::Second => self.array.as_primitive::<TimestampSecondType>().value(row).checked_mul(1_000_000),
-            TimeUnit::Millisecond => {
-                self.array.as_primitive::<TimestampMillisecondType>().value(row).checked_mul(1_000)
-            }
-            TimeUnit::Microsecond => Some(self.array.as_primitive::<TimestampMicrosecondType>().value(row)),
-            TimeUnit::Nanosecond => {
-                Some(self.array.as_primitive::<TimestampNanosecondType>().value(row).div_euclid(1_000))
-            }
+        let (value, nanos_per_unit) = match self.unit {
+            TimeUnit::Second => (self.array.as_primitive::<TimestampSecondType>().value(row), 1_000_000_000),
+            TimeUnit::Millisecond => (self.array.as_primitive::<TimestampMillisecondType>().value(row), 1_000_000),
+            TimeUnit::Microsecond => (self.array.as_primitive::<TimestampMicrosecondType>().value(row), 1_000),
+            TimeUnit::Nanosecond => (self.array.as_primitive::<TimestampNanosecondType>().value(row), 1),
         };
-        micros.map_or(TimeCell::OutOfRange, TimeCell::At)
+        time_in_nanos(value, nanos_per_unit).map_or(TimeCell::OutOfRange, TimeCell::At)
     }
 }
 

@@ -63,7 +63,11 @@ fn points_written_out_of_order_are_read_in_order() {
     for second in [5, 1, 9, 3, 7, 0, 8, 2, 6, 4] {
         write(&test.store, "m", &[(NEW_YEAR + second * SECOND, Some("a"), None, Some(second), None)]);
     }
-    write(&test.store, "m", &[(-SECOND, Some("a"), None, Some(-1), None), (i64::MIN, None, None, Some(-2), None)]);
+    write(
+        &test.store,
+        "m",
+        &[(-SECOND, Some("a"), None, Some(-1), None), (series::TIME_MIN, None, None, Some(-2), None)],
+    );
     let counts: Vec<String> = scan_all(&test.store, "m")
         .iter()
         .skip(1)
@@ -139,10 +143,10 @@ fn every_kind_of_column_finds_a_type() {
     let sum = Decimal128Array::from(vec![12_345]).with_precision_and_scale(20, 0).expect("a decimal");
     let price = Decimal128Array::from(vec![12_345]).with_precision_and_scale(20, 2).expect("a decimal");
     let columns: Vec<(&str, ArrayRef)> = vec![
-        ("at", Arc::new(TimestampNanosecondArray::from(vec![NEW_YEAR * 1_000 + 999]))),
+        ("at", Arc::new(TimestampNanosecondArray::from(vec![NEW_YEAR + 1]))),
         ("tag_number", Arc::new(Int32Array::from(vec![-7]))),
         ("tag_flag", Arc::new(BooleanArray::from(vec![true]))),
-        ("tag_day", Arc::new(TimestampMillisecondArray::from(vec![NEW_YEAR / 1_000]).with_timezone("+02:00"))),
+        ("tag_day", Arc::new(TimestampMillisecondArray::from(vec![NEW_YEAR / 1_000_000]).with_timezone("+02:00"))),
         ("int", Arc::new(Int32Array::from(vec![i32::MIN]))),
         ("unsigned", Arc::new(UInt64Array::from(vec![i64::MAX as u64]))),
         ("sum", Arc::new(sum)),
@@ -167,8 +171,10 @@ fn every_kind_of_column_finds_a_type() {
     assert_eq!(summary.written, 1);
     assert_eq!(
         scan_all(&test.store, "kinds"),
-        ["2024-01-01T00:00:00|-7|true|2024-01-01T00:00:00Z|-2147483648|9223372036854775807|12345|123.45|0.5|false|\
-          ü \"x\"|shared|/wA=|[1,null,3]|1970-01-01T00:00:01Z|"]
+        [
+            "2024-01-01T00:00:00.000000001|-7|true|2024-01-01T00:00:00Z|-2147483648|9223372036854775807|12345|123.45|0.5|false|\
+          ü \"x\"|shared|/wA=|[1,null,3]|1970-01-01T00:00:01Z|"
+        ]
     );
     let info = test.store.measurement("kinds").expect("is there");
     let types: Vec<(&str, FieldType)> =
@@ -226,7 +232,7 @@ fn what_is_known_of_a_measurement() {
     write(&test.store, "m", &[(2, Some("a"), None, Some(1), None)]);
     let before = test.store.measurement("m").expect("is there");
     assert_eq!((before.points_estimate, before.series, before.sequence), (3, 2, 2));
-    assert_eq!(before.last_write_micros, Some(NEW_YEAR + SECOND));
+    assert_eq!(before.last_write_nanos, Some(NEW_YEAR + SECOND));
     assert_eq!(before.tags, ["city", "kind"]);
     let test = test.reopen();
     assert_eq!(test.store.measurement("m"), Some(before));

@@ -113,7 +113,7 @@ async fn what_is_pushed_down_shows_in_the_plan() {
     .join("\n");
     assert!(
         plan.contains(
-            "SeriesScanExec: measurement=m, from=1704067201000000, city OneOf([\"b\"]), limit=5, newest first"
+            "SeriesScanExec: measurement=m, from=1704067201000000000, city OneOf([\"b\"]), limit=5, newest first"
         ),
         "{plan}"
     );
