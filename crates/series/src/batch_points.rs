@@ -153,6 +153,23 @@ impl<'a> BatchPoints<'a> {
         }
     }
 
+    /// Takes all rows at once if there is nothing to judge or look up of any: they are those of the last batch, with all
+    /// fields.
+    pub(crate) fn take_all(&mut self, writer: &mut Writer) -> bool {
+        let known = self.known.as_ref().filter(|_| self.whole && self.roles.key_tags.is_empty());
+        let series = known.and_then(|known| known.all(&self.series_tags, self.columns.rows));
+        let Some((series, times)) = series.and_then(|series| Some((series, self.columns.time.all_nanos()?))) else {
+            return false;
+        };
+        if let Some(used) = &mut writer.used_series {
+            used.extend(series);
+        }
+        self.series = series.to_vec();
+        self.rows = (0..self.columns.rows as u32).collect();
+        self.times = times;
+        true
+    }
+
     pub(crate) fn take_row(&mut self, row: usize, shape: &Shape, writer: &mut Writer) -> Result<(), RowError> {
         let time = match self.columns.time.nanos(row) {
             TimeCell::At(time) => time,

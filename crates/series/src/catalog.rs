@@ -47,6 +47,8 @@ pub(crate) struct Writer {
     pub used_series: Option<HashSet<u64>>,
     /// Not after a write that failed, nor after series were removed.
     pub known_rows: Option<KnownRows>,
+    /// The last fold left as many chunks that overlap as there were; nothing was sealed since.
+    pub fold_in_vain: bool,
     /// Number of the next new chunk.
     pub next_chunk: u64,
     /// Chunks that were retired, some of which are still read: those that were since this process began have a head.
@@ -63,6 +65,7 @@ impl Measurement {
             refusal: None,
             used_series: None,
             known_rows: None,
+            fold_in_vain: false,
             next_chunk: next_chunk(&heads, &garbage),
             garbage: garbage.into_iter().map(|id| (id, None)).collect(),
         };

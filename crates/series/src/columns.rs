@@ -35,13 +35,24 @@ impl TimeColumn {
         if self.array.is_null(row) {
             return TimeCell::Missing;
         }
-        let (value, nanos_per_unit) = match self.unit {
-            TimeUnit::Second => (self.array.as_primitive::<TimestampSecondType>().value(row), 1_000_000_000),
-            TimeUnit::Millisecond => (self.array.as_primitive::<TimestampMillisecondType>().value(row), 1_000_000),
-            TimeUnit::Microsecond => (self.array.as_primitive::<TimestampMicrosecondType>().value(row), 1_000),
-            TimeUnit::Nanosecond => (self.array.as_primitive::<TimestampNanosecondType>().value(row), 1),
-        };
-        time_in_nanos(value, nanos_per_unit).map_or(TimeCell::OutOfRange, TimeCell::At)
+        let (values, nanos_per_unit) = self.values();
+        time_in_nanos(values[row], nanos_per_unit).map_or(TimeCell::OutOfRange, TimeCell::At)
+    }
+
+    /// All of them; `None` if any is missing or out of range.
+    pub(crate) fn all_nanos(&self) -> Option<Vec<i64>> {
+        let (values, nanos_per_unit) = self.values();
+        let nanos = |value: &i64| time_in_nanos(*value, nanos_per_unit);
+        (self.array.null_count() == 0).then(|| values.iter().map(nanos).collect())?
+    }
+
+    fn values(&self) -> (&[i64], i64) {
+        match self.unit {
+            TimeUnit::Second => (self.array.as_primitive::<TimestampSecondType>().values(), 1_000_000_000),
+            TimeUnit::Millisecond => (self.array.as_primitive::<TimestampMillisecondType>().values(), 1_000_000),
+            TimeUnit::Microsecond => (self.array.as_primitive::<TimestampMicrosecondType>().values(), 1_000),
+            TimeUnit::Nanosecond => (self.array.as_primitive::<TimestampNanosecondType>().values(), 1),
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::catalog::{Measurement, Writer, put_counters};
 use crate::chunk::{ChunkHead, Points, Wanted, decode, delete_garbage, encode, put_chunk, read_chunk, retire_chunk};
 use crate::counters::Counters;
 use crate::error::storage_error;
-use crate::fold::overlapping;
+use crate::fold::{overlapping, overlaps};
 use crate::merge::{Merge, Open, Opener, Picked};
 use crate::points_builder::PointsBuilder;
 use crate::store::Inner;
@@ -66,24 +66,23 @@ pub(crate) fn compact(inner: &Inner, measurement: &Measurement, writer: &mut Wri
         let sealed = measurement.chunks().iter().filter(|chunk| chunk.sealed).map(|chunk| chunk.last_time).max();
         merge_chunks(inner, measurement, writer, due, seal, sealed)?;
         if seal == Seal::Sealed {
-            fold_some(inner, measurement, writer, true)?;
+            writer.fold_in_vain = false;
+            fold(inner, measurement, writer)?;
         }
     }
     Ok(())
 }
 
-/// Folds sealed chunks that overlap, if there are any. The caller holds the writer.
-pub(crate) fn fold_some(
-    inner: &Inner,
-    measurement: &Measurement,
-    writer: &mut Writer,
-    in_part: bool,
-) -> Result<(), SeriesError> {
-    let bytes_max = 2 * inner.limits.sealed_together_bytes as u64;
-    match overlapping(&measurement.chunks(), bytes_max, in_part) {
-        Some(due) => merge_chunks(inner, measurement, writer, due, Seal::Sealed, None),
-        None => Ok(()),
+/// Folds some sealed chunks that overlap, if there are any. The caller holds the writer.
+pub(crate) fn fold(inner: &Inner, measurement: &Measurement, writer: &mut Writer) -> Result<(), SeriesError> {
+    if writer.fold_in_vain {
+        return Ok(());
     }
+    let chunks = measurement.chunks();
+    let Some(due) = overlapping(&chunks, 2 * inner.limits.sealed_together_bytes as u64) else { return Ok(()) };
+    merge_chunks(inner, measurement, writer, due, Seal::Sealed, None)?;
+    writer.fold_in_vain = overlaps(&measurement.chunks()) >= overlaps(&chunks);
+    Ok(())
 }
 
 fn due(chunks: &[Arc<ChunkHead>], limits: &SeriesLimits) -> Option<(Vec<Arc<ChunkHead>>, Seal)> {

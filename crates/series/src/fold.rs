@@ -2,16 +2,22 @@
 //! sealed before: reading has to compare their points one by one.
 //!
 //! One fold rewrites no more than is sealed together twice. Where a chunk overlaps more than that, it is merged with the
-//! newest of them: late points gather until blocks of them are narrow enough.
+//! newest of them: late points gather until blocks of them are narrow enough. After a fold that was no progress there is
+//! none until more is sealed.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use crate::chunk::ChunkHead;
 
-/// Sealed chunks to be merged, of at most `bytes_max` in memory; none if no two overlap. With `in_part`, and where nothing
-/// smaller is left, also some that overlap others still when they are merged.
-pub(crate) fn overlapping(chunks: &[Arc<ChunkHead>], bytes_max: u64, in_part: bool) -> Option<Vec<Arc<ChunkHead>>> {
+/// How many pairs of sealed chunks overlap.
+pub(crate) fn overlaps(chunks: &[Arc<ChunkHead>]) -> usize {
+    pairs(chunks).values().map(Vec::len).sum::<usize>() / 2
+}
+
+/// Sealed chunks to be merged, of at most `bytes_max` in memory; none if no two overlap. Those are preferred that overlap
+/// nothing else, and of them the smallest.
+pub(crate) fn overlapping(chunks: &[Arc<ChunkHead>], bytes_max: u64) -> Option<Vec<Arc<ChunkHead>>> {
     let pairs = pairs(chunks);
     let weight = |places: &[usize]| places.iter().map(|place| chunks[*place].weight).sum::<u64>();
     let of = |places: Vec<usize>| places.into_iter().map(|place| chunks[place].clone()).collect();
@@ -19,10 +25,10 @@ pub(crate) fn overlapping(chunks: &[Arc<ChunkHead>], bytes_max: u64, in_part: bo
     if let Some((_, places)) = whole.filter(|(weight, _)| *weight <= bytes_max).min() {
         return Some(of(places));
     }
-    if !in_part {
-        return None;
-    }
-    let together = pairs.iter().map(|(place, others)| [others.as_slice(), &[*place]].concat());
+    // The one that overlaps the most of those that it overlaps is the broad one: it is done with then.
+    let degree = |place: &usize| pairs.get(place).map_or(0, Vec::len);
+    let broad = pairs.iter().filter(|(place, others)| others.iter().all(|other| degree(other) <= degree(place)));
+    let together = broad.map(|(place, others)| [others.as_slice(), &[*place]].concat());
     let fitting = together.filter(|places| weight(places) <= bytes_max).max_by_key(Vec::len);
     if fitting.is_some() {
         return fitting.map(of);
@@ -78,7 +84,13 @@ fn pairs(chunks: &[Arc<ChunkHead>]) -> BTreeMap<usize, Vec<usize>> {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
+    use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, TimestampNanosecondArray};
+    use arrow::datatypes::{Int64Type, TimestampNanosecondType};
+
     use super::*;
+    use crate::{PointLayout, ScanRequest, SeriesLimits, SeriesOptions, SeriesStore};
 
     fn chunk(id: u64, (first_time, last_time): (i64, i64), sealed: bool) -> Arc<ChunkHead> {
         Arc::new(ChunkHead {
@@ -106,11 +118,12 @@ mod tests {
     fn the_smallest_that_is_then_done_with_goes_first() {
         let mut chunks: Vec<_> = (0..10).map(|id| chunk(id, (id as i64 * 10, id as i64 * 10 + 9), true)).collect();
         chunks.push(chunk(10, (35, 38), false));
-        assert_eq!(ids(overlapping(&chunks, 100, true)), [0; 0]);
+        assert_eq!(ids(overlapping(&chunks, 100)), [0; 0]);
         chunks.push(chunk(11, (15, 38), true));
-        assert_eq!(ids(overlapping(&chunks, 40, false)), [1, 2, 3, 11]);
+        assert_eq!(ids(overlapping(&chunks, 40)), [1, 2, 3, 11]);
         chunks.push(chunk(12, (52, 61), true));
-        assert_eq!(ids(overlapping(&chunks, 40, false)), [5, 6, 12]);
+        assert_eq!(ids(overlapping(&chunks, 40)), [5, 6, 12]);
+        assert_eq!(overlaps(&chunks), 5);
     }
 
     #[test]
@@ -118,9 +131,57 @@ mod tests {
         let mut chunks: Vec<_> = (0..10).map(|id| chunk(id, (id as i64 * 10, id as i64 * 10 + 9), true)).collect();
         chunks.push(chunk(10, (5, 95), true));
         chunks.push(chunk(11, (5, 95), true));
-        assert_eq!(ids(overlapping(&chunks, 100, false)), [0; 0]);
-        assert_eq!(ids(overlapping(&chunks, 25, true)), [10, 11]);
-        chunks.push(chunk(12, (25, 55), true));
-        assert_eq!(ids(overlapping(&chunks, 70, true)), [2, 3, 4, 5, 10, 11, 12]);
+        assert_eq!(ids(overlapping(&chunks, 25)), [10, 11]);
+        chunks.push(chunk(12, (200, 300), true));
+        chunks.extend((13..16).map(|id| chunk(id, (200 + id as i64, 200 + id as i64), true)));
+        assert_eq!(ids(overlapping(&chunks, 40)), [12, 13, 14, 15]);
+    }
+
+    const SECOND: i64 = 1_000_000_000;
+    const SERIES: i64 = 50;
+
+    fn write(store: &SeriesStore, times: Range<i64>, value: i64) {
+        for time in times {
+            let columns: [(&str, ArrayRef); 3] = [
+                ("time", Arc::new(TimestampNanosecondArray::from(vec![time * SECOND; SERIES as usize]))),
+                ("host", Arc::new(Int64Array::from_iter_values(0..SERIES))),
+                ("value", Arc::new(Int64Array::from(vec![value; SERIES as usize]))),
+            ];
+            let batch = RecordBatch::try_from_iter(columns).expect("a batch");
+            let layout = PointLayout { time: 0, tags: vec![(1, "host".into())], fields: vec![(2, "value".into())] };
+            store.write("m", &batch, &layout).expect("writes");
+        }
+    }
+
+    #[test]
+    fn late_points_are_folded_into_what_was_sealed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let limits = SeriesLimits { sealed_together_bytes: 64 * 1024, ..SeriesLimits::default() };
+        let options = SeriesOptions { limits, clock: Arc::new(|| SECOND), ..SeriesOptions::default() };
+        let store = SeriesStore::open(dir.path(), options).expect("opens");
+        write(&store, 0..200, 1);
+        write(&store, 30..60, 2);
+        write(&store, 200..260, 3);
+        let measurement = store.find("m").expect("is there");
+        for _ in 0..50 {
+            store.expire().expect("keeps house");
+        }
+        assert_eq!(overlaps(&measurement.chunks()), 0);
+        assert!(measurement.chunks().iter().filter(|chunk| chunk.sealed).count() > 30);
+        let rows: u64 = measurement.chunks().iter().map(|chunk| chunk.rows).sum();
+        assert!(rows < 260 * SERIES as u64 + 30 * SERIES as u64, "{rows} rows: some are there twice");
+        let mut row = 0;
+        for batch in store.scan("m", &ScanRequest::default()).expect("scans") {
+            let batch = batch.expect("reads");
+            let times = batch.column(0).as_primitive::<TimestampNanosecondType>();
+            let values = batch.column(2).as_primitive::<Int64Type>();
+            for (time, value) in times.values().iter().zip(values.values()) {
+                let second = row / SERIES;
+                let expected = if second >= 200 { 3 } else { 1 + i64::from((30..60).contains(&second)) };
+                assert_eq!((*time, *value), (second * SECOND, expected));
+                row += 1;
+            }
+        }
+        assert_eq!(row, 260 * SERIES);
     }
 }

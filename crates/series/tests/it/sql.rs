@@ -63,6 +63,8 @@ async fn time_ranges_are_pushed_down() {
     )
     .await;
     check(&test, "SELECT count(*) FROM m WHERE time = TIMESTAMP '2024-01-01T00:00:07'", 3, &["3"]).await;
+    check(&test, "SELECT count(*) FROM m WHERE time > TIMESTAMP '2024-01-01T00:09:58.999999999'", 3, &["3"]).await;
+    check(&test, "SELECT count(*) FROM m WHERE time = TIMESTAMP '2024-01-01T00:00:07.000000001'", 0, &["0"]).await;
     check(&test, "SELECT count(*) FROM m WHERE time > now() - INTERVAL '15 minutes'", 0, &["0"]).await;
     check(&test, "SELECT count(*) FROM m WHERE time < TIMESTAMP '2023-01-01T00:00:00'", 0, &["0"]).await;
 }
