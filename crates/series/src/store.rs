@@ -243,13 +243,14 @@ impl SeriesStore {
     }
 
     /// Forgets the measurement at once; its disk space is freed by the next [`Self::expire`]. `false` if there is none.
-    pub fn drop_measurement(&self, measurement: &str) -> Result<bool, SeriesError> {
-        let Some(measurement) = self.inner.catalog.get(measurement) else { return Ok(false) };
+    pub fn drop_measurement(&self, name: &str) -> Result<bool, SeriesError> {
+        let Some(measurement) = self.inner.catalog.get(name) else { return Ok(false) };
         let mut writer = measurement.lock(&self.inner.storage)?;
-        if writer.dropped {
+        let mut shape = (*measurement.shape()).clone();
+        // Dropped or renamed between looking it up and locking it.
+        if writer.dropped || shape.name != name {
             return Ok(false);
         }
-        let mut shape = (*measurement.shape()).clone();
         shape.dropped = true;
         self.store_shape(&measurement, &mut writer, shape)?;
         writer.dropped = true;
@@ -272,11 +273,14 @@ impl SeriesStore {
         self.inner.catalog.rename(&measurement, &mut writer, to, &self.inner.storage)
     }
 
-    /// How long points of `measurement` are kept instead of the store's default; whole seconds, at least one.
-    pub fn set_retention(&self, measurement: &str, retention: Duration) -> Result<(), SeriesError> {
-        let measurement = self.find(measurement)?;
+    /// How long points of a measurement are kept instead of the store's default; whole seconds, at least one.
+    pub fn set_retention(&self, name: &str, retention: Duration) -> Result<(), SeriesError> {
+        let measurement = self.find(name)?;
         let mut writer = measurement.lock(&self.inner.storage)?;
         let mut shape = (*measurement.shape()).clone();
+        if writer.dropped || shape.name != name {
+            return Err(SeriesError::UnknownMeasurement { measurement: name.to_owned() });
+        }
         shape.retention_seconds = Some(retention.as_secs().max(1));
         self.store_shape(&measurement, &mut writer, shape)
     }
