@@ -119,7 +119,7 @@ impl Storage {
             (engine.database.snapshot(), engine.spaces.clone())
         };
         // Under another name until it is whole.
-        let mut unfinished = dir.as_os_str().to_owned();
+        let mut unfinished = dir.components().collect::<PathBuf>().into_os_string();
         unfinished.push(".unfinished");
         let unfinished = PathBuf::from(unfinished);
         let marker = unfinished.join(UNFINISHED_COPY);
