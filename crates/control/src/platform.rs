@@ -221,8 +221,8 @@ impl Platform {
         self.log.embedded().close().await;
         let (series, dead_letters) = (self.series.clone(), self.dead_letters.clone());
         tokio::task::spawn_blocking(move || {
-            series.sync()?;
-            dead_letters.sync()?;
+            series.sync(series.sync_point())?;
+            dead_letters.sync(dead_letters.sync_point())?;
             Ok::<_, ControlError>(())
         })
         .await??;
