@@ -2,6 +2,7 @@
 
 mod access;
 mod apply;
+mod backup;
 mod bounded;
 mod contexts;
 mod daggers;
