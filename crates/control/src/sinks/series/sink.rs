@@ -27,9 +27,10 @@ impl SeriesSink {
         store: SeriesStore,
         config: SeriesConfig,
         result: &SchemaRef,
-        retention: Option<Duration>,
+        retention: Duration,
         counters: Arc<SinkCounters>,
     ) -> Self {
+        let retention = Some(retention);
         let schema = Arc::new(config.written_schema(result));
         let unflushed = store.sync_point();
         Self { store, config, schema, retention, counters, unflushed }
