@@ -234,6 +234,7 @@ fn run_ours(dir: &Path, series: usize) -> Result<Measured, Box<dyn Error>> {
     eprintln!("ours: the slowest write took {slowest:.3} s");
     let store = SeriesStore::open(dir, options)?;
     let bytes = store.disk_bytes()? as f64;
+    eprintln!("ours: {bytes} bytes, {} of them journals", journal_bytes(dir)?);
     let (chart_seconds, answer) = measure_ours(&store, &chart().1)?;
     let (mut panel_seconds, mut answers) = (Vec::new(), vec![answer]);
     for (_, request) in panels() {
@@ -242,6 +243,18 @@ fn run_ours(dir: &Path, series: usize) -> Result<Measured, Box<dyn Error>> {
         answers.push(answer);
     }
     Ok(Measured { write_seconds, bytes, chart_seconds, panel_seconds, answers })
+}
+
+/// Of what the storage engine does not know to be in its sorted files yet.
+fn journal_bytes(dir: &Path) -> Result<u64, Box<dyn Error>> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.path().extension().is_some_and(|extension| extension == "jnl") {
+            bytes += entry.metadata()?.len();
+        }
+    }
+    Ok(bytes)
 }
 
 fn measure_ours(store: &SeriesStore, request: &WindowRequest) -> Result<(f64, (usize, f64)), Box<dyn Error>> {
