@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, StringArray};
+use arrow::array::{Array, ArrayRef, StringArray};
 
 use crate::answer::{ResultSeries, StatementChunk};
 use crate::ast::{Measurement, Select, Show, Source, Statement};
@@ -39,7 +39,10 @@ impl Iterator for Run<'_> {
             let statement_id = self.next;
             self.next += 1;
             match self.answer(&self.statements[statement_id]) {
-                Ok(Answer::Whole(series)) => self.waiting.extend(chunks(statement_id, series, &self.options)),
+                Ok(Answer::Whole(series)) => {
+                    self.keep(&series);
+                    self.waiting.extend(chunks(statement_id, series, &self.options));
+                }
                 Ok(Answer::Parts(stream)) => {
                     self.stream = Some((statement_id, stream));
                     self.next_part();
@@ -55,6 +58,16 @@ impl Iterator for Run<'_> {
 }
 
 impl Run<'_> {
+    /// An answer in one piece is kept beside those of the other statements, so these may hold less.
+    fn keep(&mut self, series: &[ResultSeries]) {
+        let max = &mut self.options.limits.memory_bytes_max;
+        if *max > 0 && self.options.chunk_rows.is_none() {
+            let bytes =
+                |one: &ResultSeries| one.values.iter().map(|column| column.get_array_memory_size()).sum::<usize>();
+            *max = max.saturating_sub(series.iter().map(bytes).sum()).max(1);
+        }
+    }
+
     fn next_part(&mut self) {
         let Some((statement_id, stream)) = &mut self.stream else { return };
         let statement_id = *statement_id;

@@ -9,6 +9,7 @@ mod input;
 mod join;
 mod level;
 mod plan;
+mod pushed;
 mod raw;
 mod sequence;
 mod source;

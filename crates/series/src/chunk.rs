@@ -9,6 +9,7 @@
 
 mod decode;
 mod encode;
+mod order;
 mod points;
 
 use std::sync::Arc;

@@ -3,14 +3,17 @@
 //! Chunks that are not sealed are in classes by weight, each class four times the one below. When a class has eight, it
 //! and those below it become one chunk; when all of them together are heavy enough they are sealed: cut into blocks, by
 //! time where series have many points and by series where they have few. Points from before what is sealed already stay
-//! apart, so that a late point does not make a block span weeks. A chunk and what it replaces change places in one atomic
-//! step; what was replaced is deleted once nobody reads it.
+//! apart, so that a late point does not make a block span weeks. Sealed blocks that overlap are folded, see
+//! [`crate::fold`]. A chunk and what it replaces change places in one atomic step; what was replaced is deleted once nobody
+//! reads it.
 
 use std::sync::Arc;
 
-use crate::catalog::{Counters, Measurement, Writer, put_counters};
+use crate::catalog::{Measurement, Writer, put_counters};
 use crate::chunk::{ChunkHead, Points, Wanted, decode, delete_garbage, encode, put_chunk, read_chunk, retire_chunk};
+use crate::counters::Counters;
 use crate::error::storage_error;
+use crate::fold::{overlapping, overlaps};
 use crate::merge::{Merge, Open, Opener, Picked};
 use crate::points_builder::PointsBuilder;
 use crate::store::Inner;
@@ -60,10 +63,25 @@ pub(crate) enum Seal {
 /// Merges what has become due. The caller holds the writer.
 pub(crate) fn compact(inner: &Inner, measurement: &Measurement, writer: &mut Writer) -> Result<(), SeriesError> {
     while let Some((due, seal)) = due(&measurement.chunks(), &inner.limits) {
-        // One at a time: it takes memory for all that is merged.
-        let _turn = inner.compacting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        merge_chunks(inner, measurement, writer, due, seal)?;
+        let sealed = measurement.chunks().iter().filter(|chunk| chunk.sealed).map(|chunk| chunk.last_time).max();
+        merge_chunks(inner, measurement, writer, due, seal, sealed)?;
+        if seal == Seal::Sealed {
+            writer.fold_in_vain = false;
+            fold(inner, measurement, writer)?;
+        }
     }
+    Ok(())
+}
+
+/// Folds some sealed chunks that overlap, if there are any. The caller holds the writer.
+pub(crate) fn fold(inner: &Inner, measurement: &Measurement, writer: &mut Writer) -> Result<(), SeriesError> {
+    if writer.fold_in_vain {
+        return Ok(());
+    }
+    let chunks = measurement.chunks();
+    let Some(due) = overlapping(&chunks, 2 * inner.limits.sealed_together_bytes as u64) else { return Ok(()) };
+    merge_chunks(inner, measurement, writer, due, Seal::Sealed, None)?;
+    writer.fold_in_vain = overlaps(&measurement.chunks()) >= overlaps(&chunks);
     Ok(())
 }
 
@@ -94,8 +112,10 @@ fn merge_chunks(
     writer: &mut Writer,
     due: Vec<Arc<ChunkHead>>,
     seal: Seal,
+    sealed_until: Option<i64>,
 ) -> Result<(), SeriesError> {
-    let sealed_until = measurement.chunks().iter().filter(|chunk| chunk.sealed).map(|chunk| chunk.last_time).max();
+    // One at a time: it takes memory for all that is merged.
+    let _turn = inner.compacting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let rows_before: u64 = due.iter().map(|chunk| chunk.rows).sum();
     let mut opener = WholeChunks { inner, measurement: measurement.id, range: TimeRange::ALL };
     let mut merge = Merge::new(due.clone(), ScanOrder::Ascending);
@@ -122,7 +142,7 @@ fn merge_chunks(
     replace(inner, measurement, writer, counters, Change { retired: due, made })
 }
 
-/// Cuts merged points into what they are kept as.
+/// Cuts merged points into what they are kept as. Those up to `sealed_until` are late.
 fn put_apart(
     points: Points,
     seal: Seal,

@@ -33,6 +33,7 @@ const STORAGE_THREADS: usize = 2;
 #[derive(Clone)]
 pub struct SeriesStore {
     pub(crate) inner: Arc<Inner>,
+    points_left_out: u64,
 }
 
 pub(crate) struct Inner {
@@ -71,8 +72,8 @@ impl Inner {
         shape.retention_seconds.map_or(self.retention, Duration::from_secs)
     }
 
-    pub(crate) fn retention_micros(&self, shape: &Shape) -> i64 {
-        i64::try_from(self.retention(shape).as_micros()).unwrap_or(i64::MAX)
+    pub(crate) fn retention_nanos(&self, shape: &Shape) -> i64 {
+        i64::try_from(self.retention(shape).as_nanos()).unwrap_or(i64::MAX)
     }
 }
 
@@ -92,8 +93,8 @@ pub struct MeasurementInfo {
     pub points_estimate: u64,
     /// Distinct sets of tags, those whose name starts with `_` not counted.
     pub series: u64,
-    /// Microseconds since 1970; `None` when nothing was written yet.
-    pub last_write_micros: Option<i64>,
+    /// Nanoseconds since 1970; `None` when nothing was written yet.
+    pub last_write_nanos: Option<i64>,
     pub retention: Duration,
     /// See [`SeriesStore::sequence`].
     pub sequence: u64,
@@ -125,22 +126,26 @@ impl SeriesStore {
             StorageOptions { spaces: space::ALL, cache_bytes: options.cache_bytes, worker_threads: STORAGE_THREADS };
         let storage = Storage::open(dir, storage_options).map_err(storage_error)?;
         let catalog = Catalog::load(&storage)?;
-        let store = Self {
-            inner: Arc::new(Inner {
-                storage,
-                catalog,
-                series_cache: SeriesCache::new(options.limits.series_cached_max),
-                limits: options.limits,
-                clock: options.clock,
-                retention: options.retention,
-                keys_scanned: AtomicU64::new(0),
-                tag_table_bytes: Arc::new(AtomicUsize::new(0)),
-                known_rows_bytes: Arc::new(AtomicUsize::new(0)),
-                compacting: Mutex::new(()),
-            }),
-        };
-        migrate(&store.inner)?;
-        Ok(store)
+        let inner = Arc::new(Inner {
+            storage,
+            catalog,
+            series_cache: SeriesCache::new(options.limits.series_cached_max),
+            limits: options.limits,
+            clock: options.clock,
+            retention: options.retention,
+            keys_scanned: AtomicU64::new(0),
+            tag_table_bytes: Arc::new(AtomicUsize::new(0)),
+            known_rows_bytes: Arc::new(AtomicUsize::new(0)),
+            compacting: Mutex::new(()),
+        });
+        let points_left_out = migrate(&inner)?;
+        Ok(Self { inner, points_left_out })
+    }
+
+    /// Points of an earlier version, which kept microseconds, that were left out when this was opened: before 1677 or after
+    /// 2262, which nanoseconds cannot tell.
+    pub fn points_left_out(&self) -> u64 {
+        self.points_left_out
     }
 
     /// Rows of `batch` become points of `measurement`, which is made on first use; all of them at once or, on an error,
@@ -184,7 +189,7 @@ impl SeriesStore {
                 .collect(),
             points_estimate: counters.points,
             series: counters.series,
-            last_write_micros: (counters.last_write != 0).then_some(counters.last_write),
+            last_write_nanos: (counters.last_write != 0).then_some(counters.last_write),
             retention: self.inner.retention(&shape),
             sequence: counters.sequence,
         }
@@ -215,11 +220,21 @@ impl SeriesStore {
     }
 
     /// Aggregates by windows of time and by tags. Columns of the result: the tags grouped by (`Utf8`, NULL where absent), `time`
-    /// (the window's start, microseconds), then one for each aggregate, named as in `mean(field)`: NULL where the points of
+    /// (the window's start, nanoseconds), then one for each aggregate, named as in `mean(field)`: NULL where the points of
     /// a group have no such field in the window, while a count is 0. Rows are in the order of groups, then of windows; there
     /// are none for windows without points. More than 4 million aggregates are refused.
     pub fn aggregate(&self, measurement: &str, request: &WindowRequest) -> Result<RecordBatch, SeriesError> {
-        aggregate(&self.inner, &*self.find(measurement)?, request)
+        self.aggregate_while(measurement, request, &|| true)
+    }
+
+    /// The same as long as `go_on` says so, which is asked before each chunk; then it is [`SeriesError::Stopped`].
+    pub fn aggregate_while(
+        &self,
+        measurement: &str,
+        request: &WindowRequest,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<RecordBatch, SeriesError> {
+        aggregate(&self.inner, &*self.find(measurement)?, request, go_on)
     }
 
     /// The number of the last write to `measurement`; grows with every write, also over restarts. Cheap enough to be

@@ -7,10 +7,11 @@ use crate::measurement_name::stored;
 use crate::platform::Platform;
 use crate::platform::people::GroupSpec;
 use crate::resource::Kind;
+use arrow::record_batch::RecordBatch;
 use influxql::{
     Batches, Database, Databases, MeasurementShape, QueryError, RetentionPolicy, SeriesDatabase, StatementChunk, TagSet,
 };
-use series::{ScanRequest, TagFilter};
+use series::{ScanRequest, TagFilter, WindowRequest};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -168,6 +169,11 @@ impl Database for GroupDatabase {
     fn scan(&self, measurement: &str, request: &ScanRequest) -> Result<Batches, QueryError> {
         let (batches, watch) = (self.series.scan(measurement, request)?, self.watch.clone());
         Ok(Box::new(batches.map(move |batch| watch.check().and(batch))))
+    }
+
+    fn aggregate(&self, measurement: &str, request: &WindowRequest) -> Result<Option<RecordBatch>, QueryError> {
+        let found = self.series.aggregate_while(measurement, request, &|| self.watch.check().is_ok());
+        self.watch.check().and(found)
     }
 
     /// A dagger that still writes it makes it again.
