@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError};
 
 use crate::catalog::{Measurement, Writer, put_counters};
 use crate::chunk::{ChunkHead, decode_series_list, delete_chunk, load_heads, read_chunk};
-use crate::compaction::{Change, Seal, WholeChunks, fold_some, replace};
+use crate::compaction::{Change, Seal, WholeChunks, fold, replace};
 use crate::counters::Counters;
 use crate::dictionary::{self, measurement_ranges, start_tags_key};
 use crate::error::{read_error, storage_error};
@@ -41,7 +41,7 @@ pub(crate) fn expire(inner: &Inner) -> Result<ExpireSummary, SeriesError> {
         if measurement.counters().next_expiry <= now {
             expire_measurement(inner, &measurement, now, &mut summary)?;
         }
-        fold(inner, &measurement)?;
+        fold_sealed(inner, &measurement)?;
         delete_retired(inner, &measurement)?;
     }
     Ok(summary)
@@ -158,9 +158,9 @@ fn expire_chunk(
 }
 
 /// Folds sealed chunks that overlap, some at a time.
-fn fold(inner: &Inner, measurement: &Measurement) -> Result<(), SeriesError> {
+fn fold_sealed(inner: &Inner, measurement: &Measurement) -> Result<(), SeriesError> {
     let mut writer = measurement.lock(&inner.storage)?;
-    if writer.dropped { Ok(()) } else { fold_some(inner, measurement, &mut writer, false) }
+    if writer.dropped { Ok(()) } else { fold(inner, measurement, &mut writer) }
 }
 
 /// Deletes chunks that were retired and that nobody reads any more.

@@ -54,7 +54,9 @@ fn write_locked(
     let mut rows = BatchPoints::new(inner, measurement, columns, &roles, writer);
     let mut summary =
         WriteSummary { rows: columns.rows as u64, sequence: writer.counters.sequence, ..WriteSummary::default() };
-    for row in 0..columns.rows {
+    let judged = if rows.take_all(writer) { 0 } else { columns.rows };
+    summary.written = (columns.rows - judged) as u64;
+    for row in 0..judged {
         match rows.take_row(row, &shape, writer) {
             Ok(()) => summary.written += 1,
             Err(RowError::Refused(reason, message)) => summary.skip(row, reason, || message),
