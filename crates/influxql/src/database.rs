@@ -40,6 +40,9 @@ pub struct RetentionPolicy {
 /// Names and values of the tags of one series, in the order of the names; absent tags are not in it.
 pub type TagSet = Vec<(String, String)>;
 
+/// What is done with one series; an error ends it.
+pub type TakeSeries<'a> = &'a mut dyn FnMut(TagSet) -> Result<(), QueryError>;
+
 /// Points as batches: `time` as `Timestamp(Nanosecond)`, then what was asked for.
 pub type Batches = Box<dyn Iterator<Item = Result<RecordBatch, QueryError>> + Send>;
 
@@ -53,8 +56,8 @@ pub trait Database: Send + Sync {
 
     fn retention_policies(&self) -> Result<Vec<RetentionPolicy>, QueryError>;
 
-    /// The tag sets of a measurement for which all `filters` hold. Times are not considered, as in InfluxDB.
-    fn series(&self, measurement: &str, filters: &[TagFilter]) -> Result<Vec<TagSet>, QueryError>;
+    /// Gives `take` the tag sets of a measurement for which all `filters` hold. Times are not considered, as in InfluxDB.
+    fn series(&self, measurement: &str, filters: &[TagFilter], take: TakeSeries<'_>) -> Result<(), QueryError>;
 
     /// The values of a tag, in their order.
     fn tag_values(&self, measurement: &str, tag: &str) -> Result<Vec<String>, QueryError>;
@@ -121,14 +124,13 @@ impl Database for SeriesDatabase {
         Ok(vec![RetentionPolicy::only()])
     }
 
-    fn series(&self, measurement: &str, filters: &[TagFilter]) -> Result<Vec<TagSet>, QueryError> {
-        let mut found = Vec::new();
+    fn series(&self, measurement: &str, filters: &[TagFilter], take: TakeSeries<'_>) -> Result<(), QueryError> {
         for tags in self.store.series(&self.stored(measurement), filters)? {
             let mut tags: TagSet = tags?;
             tags.sort();
-            found.push(tags);
+            take(tags)?;
         }
-        Ok(found)
+        Ok(())
     }
 
     fn tag_values(&self, measurement: &str, tag: &str) -> Result<Vec<String>, QueryError> {

@@ -8,7 +8,7 @@ use arrow::array::{Array, ArrayRef, StringArray};
 use crate::answer::{ResultSeries, StatementChunk};
 use crate::ast::{Measurement, Select, Show, Source, Statement};
 use crate::parse::statement_text;
-use crate::select::{Answer, Stream, select};
+use crate::select::{Answer, Budget, Stream, select};
 use crate::{Databases, QueryError, QueryOptions, show};
 
 /// Answers statements, each when it is pulled. After one that fails the others are not run.
@@ -110,6 +110,7 @@ impl Run<'_> {
 
     fn answer_whole(&self, statement: &Statement) -> Result<Vec<ResultSeries>, QueryError> {
         let (databases, options) = (self.databases, &self.options);
+        let budget = &Budget::new(&options.limits);
         match statement {
             Statement::Select(_) => Ok(Vec::new()),
             Statement::Explain { .. } => Err(not_offered("EXPLAIN")),
@@ -118,17 +119,19 @@ impl Run<'_> {
                 Ok(vec![text_series("databases", &["name"], vec![names])])
             }
             Statement::ShowMeasurements(show) => show::measurements(&self.with_database(show), databases),
-            Statement::ShowSeries(show) => show::series(&self.with_database(show), databases),
-            Statement::ShowTagKeys(show) => show::tag_keys(&self.with_database(show), databases, options.now_nanos),
+            Statement::ShowSeries(show) => show::series(&self.with_database(show), databases, budget),
+            Statement::ShowTagKeys(show) => {
+                show::tag_keys(&self.with_database(show), databases, options.now_nanos, budget)
+            }
             Statement::ShowTagValues(show, keys) => {
-                show::tag_values(&self.with_database(show), keys, databases, options.now_nanos)
+                show::tag_values(&self.with_database(show), keys, databases, options.now_nanos, budget)
             }
             Statement::ShowFieldKeys(show) => show::field_keys(&self.with_database(show), databases),
             Statement::ShowRetentionPolicies { database } => {
                 show::retention_policies(&self.database_or_default(database), databases)
             }
             Statement::ShowCardinality { counted, exact, show } => {
-                show::cardinality(counted, *exact, &self.with_database(show), databases)
+                show::cardinality(counted, *exact, &self.with_database(show), databases, budget)
             }
             Statement::CreateDatabase { name, .. } => {
                 self.check_may_write(statement)?;

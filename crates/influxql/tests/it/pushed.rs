@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampSecondArray};
 use influxql::{
     Batches, Database, Databases, MeasurementShape, Precision, QueryError, QueryLimits, QueryOptions, RetentionPolicy,
-    SeriesDatabase, StatementChunk, TagSet, parse, run, write_json,
+    SeriesDatabase, StatementChunk, TakeSeries, parse, run, write_json,
 };
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
@@ -64,8 +64,8 @@ impl Database for CountingDatabase {
         self.series.retention_policies()
     }
 
-    fn series(&self, measurement: &str, filters: &[TagFilter]) -> Result<Vec<TagSet>, QueryError> {
-        self.series.series(measurement, filters)
+    fn series(&self, measurement: &str, filters: &[TagFilter], take: TakeSeries<'_>) -> Result<(), QueryError> {
+        self.series.series(measurement, filters, take)
     }
 
     fn tag_values(&self, measurement: &str, tag: &str) -> Result<Vec<String>, QueryError> {

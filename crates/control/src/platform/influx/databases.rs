@@ -9,7 +9,8 @@ use crate::platform::people::GroupSpec;
 use crate::resource::Kind;
 use arrow::record_batch::RecordBatch;
 use influxql::{
-    Batches, Database, Databases, MeasurementShape, QueryError, RetentionPolicy, SeriesDatabase, StatementChunk, TagSet,
+    Batches, Database, Databases, MeasurementShape, QueryError, RetentionPolicy, SeriesDatabase, StatementChunk,
+    TakeSeries,
 };
 use series::{ScanRequest, TagFilter, WindowRequest};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +20,9 @@ use tokio::sync::mpsc;
 
 /// For all statements of one request.
 const QUERY_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Series listed before it is asked again whether anybody waits for them.
+const SERIES_BETWEEN_CHECKS: usize = 4_096;
 
 pub(super) type Answers = mpsc::Sender<Result<StatementChunk, InfluxRefusal>>;
 
@@ -156,9 +160,15 @@ impl Database for GroupDatabase {
         self.series.retention_policies()
     }
 
-    fn series(&self, measurement: &str, filters: &[TagFilter]) -> Result<Vec<TagSet>, QueryError> {
-        self.watch.check()?;
-        self.series.series(measurement, filters)
+    fn series(&self, measurement: &str, filters: &[TagFilter], take: TakeSeries<'_>) -> Result<(), QueryError> {
+        let mut found = 0_usize;
+        self.series.series(measurement, filters, &mut |tags| {
+            if found % SERIES_BETWEEN_CHECKS == 0 {
+                self.watch.check()?;
+            }
+            found += 1;
+            take(tags)
+        })
     }
 
     fn tag_values(&self, measurement: &str, tag: &str) -> Result<Vec<String>, QueryError> {
