@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(table.positions(&[900]), [Some(3)]);
         assert_eq!((table.value(1, 2), table.value(2, 0), table.value(0, 7)), (Some("x"), None, None));
         assert_eq!(table.values(0), ["a", "b"]);
-        let judged = |tag, test| table.judge(&[TagCondition { tag, test }]);
+        let judged = |tag, test| table.judge(&[TagCondition::new(tag, &test)]);
         assert_eq!(judged(0, TagTest::OneOf(vec!["a".into()])), [true, false, false, true]);
         assert_eq!(judged(2, TagTest::Absent), [true, false, true, false]);
         assert_eq!(judged(7, TagTest::Absent), [true; 4]);
