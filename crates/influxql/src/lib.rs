@@ -27,7 +27,9 @@ mod types;
 
 pub use answer::{CsvWriter, JsonOptions, ResultSeries, StatementChunk, write_csv_error, write_json, write_json_error};
 pub use ast::Statement;
-pub use database::{Batches, Database, Databases, MeasurementShape, RetentionPolicy, SeriesDatabase, TagSet};
+pub use database::{
+    Batches, Database, Databases, MeasurementShape, RetentionPolicy, SeriesDatabase, TagSet, TakeSeries,
+};
 pub use options::{Precision, QueryError, QueryLimits, QueryOptions};
 pub use parse::{ParseError, parse};
 pub use run::{Run, run};

@@ -12,6 +12,7 @@ mod exit_codes;
 mod external_sinks;
 mod get;
 mod grafana;
+mod influx_limits;
 mod influx_query;
 mod influx_write;
 mod lifecycle;
