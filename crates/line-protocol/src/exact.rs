@@ -1,6 +1,6 @@
 //! Any line, step by step as InfluxDB 1.6 does it (`parsePoint` in `models/points.go`), so that it is taken or refused for
-//! the same reason. Two things are stricter: text behind a closing quote is refused instead of being put into the value,
-//! and so is a key that its own escapes hide.
+//! the same reason. One thing is stricter: of text behind a closing quote (`a="x"y`) InfluxDB loses the last byte; here the
+//! line is refused.
 
 use crate::line::{KEY_BYTES_MAX, Line, Malformed, skip_blanks};
 use crate::number::{begins_number, parse_value, scan_boolean, scan_number};
@@ -142,8 +142,13 @@ fn walk_fields<'a>(
             return Err(Malformed::new(at, "missing field key"));
         }
         let value = field_value(&fields[key_end + 1..]);
-        let parsed = parse_value(value).filter(|_| !closes_early(value));
-        let Some(parsed) = parsed else { return Err(Malformed::new(at + key_end + 1, "invalid field format")) };
+        let Some(parsed) = parse_value(value) else {
+            let (place, reason) = match behind_quote(value) {
+                Some(place) => (place, "text behind a closing quote"),
+                None => (0, "invalid field format"),
+            };
+            return Err(Malformed::new(at + key_end + 1 + place, reason));
+        };
         line.fields.push((key, parsed));
         at += key_end + 1 + value.len() + 1;
     }
@@ -171,19 +176,19 @@ fn field_value(fields: &[u8]) -> &[u8] {
     &fields[..i.min(fields.len())]
 }
 
-/// A quoted value with more quotes inside of it: `"a"b"c"`.
-fn closes_early(value: &[u8]) -> bool {
-    let [b'"', text @ .., b'"'] = value else { return false };
+/// What follows the first closing quote of a quoted value; quotes inside of it are taken as InfluxDB takes them.
+fn behind_quote(value: &[u8]) -> Option<usize> {
+    let text = value.strip_prefix(b"\"")?;
     let mut i = 0;
     while let Some(&byte) = text.get(i) {
         match byte {
             b'\\' if matches!(text.get(i + 1), Some(b'"' | b'\\')) => i += 1,
-            b'"' => return true,
+            b'"' => return Some(i + 2),
             _ => {}
         }
         i += 1;
     }
-    false
+    None
 }
 
 fn scan_time(bytes: &[u8], fields_end: usize, precision: Precision) -> Result<Option<i64>, Malformed> {
