@@ -20,5 +20,5 @@ if [ "$(cat "$python/wanted" 2>/dev/null)" != "$wanted" ]; then
   echo "$wanted" >"$python/wanted"
 fi
 for test in ${*:-malformed telegraf grafana libraries shell}; do
-  scripts/with_influxdb.sh -- "$python/bin/python" "tests/influx/$test.py"
+  scripts/influxdb.sh -- "$python/bin/python" "tests/influx/$test.py"
 done
