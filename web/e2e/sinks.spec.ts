@@ -70,7 +70,7 @@ async function clean(page: Page) {
 }
 
 test.beforeAll(async () => {
-  if (!INFLUX || !VICTORIA) throw new Error('no servers to write to: run `scripts/influxdb.sh scripts/victoria_metrics.sh scripts/e2e.sh sinks.spec.ts`')
+  if (!INFLUX || !VICTORIA) throw new Error('no servers to write to: run `scripts/influxdb.sh -- scripts/victoria_metrics.sh -- scripts/e2e.sh sinks.spec.ts`')
   for (const database of [DATABASE, TAKEN]) await influxql('influx', '', `CREATE DATABASE ${database}`)
   const influx = await request.newContext({ baseURL: INFLUX, storageState: NOBODY })
   expect((await influx.post('/write', { params: { db: TAKEN }, data: `${MEASUREMENT} drivers=1.5` })).status()).toBe(204)
