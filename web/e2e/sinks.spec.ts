@@ -40,11 +40,18 @@ async function influxql(server: 'millrace' | 'influx', database: string, query: 
 /** By time and tags. */
 type Points = Record<string, number>
 
+function points(all: [key: string, value: number][]): Points {
+  const found = Object.fromEntries(all)
+  // Nothing is there twice.
+  expect(Object.keys(found)).toHaveLength(all.length)
+  return found
+}
+
 async function pointsOf(server: 'millrace' | 'influx', database: string): Promise<Points> {
   const { results } = await influxql(server, database, `SELECT drivers, driver_status, s2id FROM ${MEASUREMENT}`)
   const { columns, values } = results[0]?.series?.[0] ?? { columns: [], values: [] }
   const at = (row: (string | number | null)[], name: string) => row[columns.indexOf(name)]
-  return Object.fromEntries(values.map((row) => [`${at(row, 'time')} ${at(row, 'driver_status')} ${at(row, 's2id')}`, Number(at(row, 'drivers'))]))
+  return points(values.map((row) => [`${at(row, 'time')} ${at(row, 'driver_status')} ${at(row, 's2id')}`, Number(at(row, 'drivers'))]))
 }
 
 async function pointsOfVictoria(): Promise<Points> {
@@ -54,7 +61,7 @@ async function pointsOfVictoria(): Promise<Points> {
   expect(answer.ok()).toBe(true)
   const series = (await answer.text()).split('\n').filter(Boolean).map((line) => JSON.parse(line) as { metric: Record<string, string>; values: number[]; timestamps: number[] })
   await context.dispose()
-  return Object.fromEntries(series.flatMap(({ metric, values, timestamps }) => timestamps.map((time, index) => [`${time} ${metric.driver_status} ${metric.s2id}`, values[index] ?? NaN])))
+  return points(series.flatMap(({ metric, values, timestamps }) => timestamps.map((time, index) => [`${time} ${metric.driver_status} ${metric.s2id}`, values[index] ?? NaN])))
 }
 
 async function write(page: Page, where: ReturnType<Page['locator']>, text: string) {
@@ -77,11 +84,11 @@ test.beforeAll(async () => {
   await influx.dispose()
 })
 
-test.afterAll(() => remove(`daggers/${NAME}`, `secrets/${NAME}-influx`))
+test.afterAll(() => remove(`daggers/${NAME}`, `daggers/${NAME}_only`, `secrets/${NAME}-influx`))
 
 test('the same dagger into series, InfluxDB and VictoriaMetrics, with equal points', async ({ page }) => {
-  const database = () => place(page, 2).getByLabel('Database')
-  const address = () => place(page, 2).getByLabel('Address')
+  const database = () => place(page, 2).getByLabel('Database', { exact: true })
+  const address = () => place(page, 2).getByLabel('Address', { exact: true })
   const deploy = () => page.getByRole('button', { name: 'Deploy' }).click()
 
   await test.step('the form: three places', async () => {
@@ -99,7 +106,7 @@ test('the same dagger into series, InfluxDB and VictoriaMetrics, with equal poin
     await expect(page.locator('[data-checks="ok"]')).toBeVisible()
     await page.getByRole('button', { name: 'Write to another place too' }).click()
     await place(page, 3).getByRole('radio', { name: /VictoriaMetrics/ }).check()
-    await place(page, 3).getByLabel('Address').fill(VICTORIA)
+    await place(page, 3).getByLabel('Address', { exact: true }).fill(VICTORIA)
     await place(page, 3).getByLabel('Measurement').fill(MEASUREMENT)
   })
 
@@ -206,9 +213,9 @@ for (const [width, height] of [[1440, 900], [390, 844]] as const) {
       await page.goto('/daggers/new?topic=driver-location-ping')
       await expect(page.locator('[data-checks="ok"]')).toBeVisible()
       await page.getByRole('button', { name: 'Write to another place too' }).click()
-      await place(page, 2).getByLabel('Address').fill('http://10.0.0.1:8086')
-      await place(page, 2).getByLabel('Database').fill('daggers')
-      await expect(place(page, 2).getByLabel('Address')).toHaveAccessibleDescription(/private address/)
+      await place(page, 2).getByLabel('Address', { exact: true }).fill('http://10.0.0.1:8086')
+      await place(page, 2).getByLabel('Database', { exact: true }).fill('daggers')
+      await expect(place(page, 2).getByLabel('Address', { exact: true })).toHaveAccessibleDescription(/private address/)
       await page.getByRole('button', { name: 'Write to another place too' }).click()
       await place(page, 3).getByRole('radio', { name: /Prometheus/ }).check()
       await place(page, 3).scrollIntoViewIfNeeded()
@@ -225,7 +232,7 @@ test('a dagger without a series says where its result goes', async ({ page }) =>
   expect(made.ok(), await made.text()).toBe(true)
   await server.dispose()
   await page.goto(`/daggers/${NAME}_only`)
-  await expect(page.getByText(`This dagger writes to VictoriaMetrics ${VICTORIA.replace('http://', '')}`)).toBeVisible()
+  await expect(page.getByText(`This dagger writes to VictoriaMetrics at ${VICTORIA.replace('http://', '')}`)).toBeVisible()
   await shot(page, 'only')
   await page.getByRole('link', { name: 'Add a series' }).click()
   await expect(place(page, 1).getByRole('radio', { name: /VictoriaMetrics/ })).toBeChecked()
@@ -235,5 +242,4 @@ test('a dagger without a series says where its result goes', async ({ page }) =>
   await page.getByRole('dialog').getByRole('button', { name: 'Deploy' }).click()
   await expect(page).toHaveURL(new RegExp(`/daggers/${NAME}_only$`))
   await expect(page.locator('header.head').locator('[data-state="running"]')).toBeVisible()
-  await remove(`daggers/${NAME}_only`)
 })

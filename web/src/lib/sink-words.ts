@@ -19,9 +19,16 @@ export const kindOf = ({ kind, version }: Named) => [t.form.places[kind]?.[0] ??
 /** What is written there: a measurement, a topic. */
 export const targetOf = (sink: SinkSpec) => sink.topic ?? sink.measurement ?? ''
 
+const hostOf = (sink: SinkSpec) => (sink.url ?? '').replace(/^https?:\/\//, '').replace(/\/+$/, '')
+
 /** Where a server of somebody else's is, without its scheme: `daggers at influx:8086`. */
 export function serverOf(sink: SinkSpec): string {
-  const host = (sink.url ?? '').replace(/^https?:\/\//, '').replace(/\/+$/, '')
   const within = sink.database ?? sink.bucket
-  return !isExternal(sink.kind) ? '' : within ? t.form.sinkTo(within, host) : host
+  return !isExternal(sink.kind) ? '' : within ? t.form.sinkTo(within, hostOf(sink)) : hostOf(sink)
+}
+
+/** What it is and where: `InfluxDB 1 daggers at influx:8086`, `Topic counts`. */
+export function placeOf(sink: SinkSpec): string {
+  const what = [kindOf(sink), isExternal(sink.kind) ? sink.database ?? sink.bucket : targetOf(sink)].filter(Boolean).join(' ')
+  return isExternal(sink.kind) ? t.form.sinkTo(what, hostOf(sink)) : what
 }
