@@ -131,7 +131,9 @@ test('the same dagger into series, InfluxDB and VictoriaMetrics, with equal poin
     await expect(database()).toHaveAttribute('aria-invalid', 'false')
     await deploy()
     await expect(place(page, 2).getByText(/the field `drivers` would be written as integer.* as float/i)).toBeVisible()
+    await expect(page.getByRole('alert')).toContainText('Place 2: The field `drivers`')
     await database().fill(DATABASE)
+    await expect(page.getByRole('alert')).toHaveCount(0)
   })
 
   await test.step('the password is a secret, which the dagger only names', async () => {
