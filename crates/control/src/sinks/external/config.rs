@@ -2,7 +2,7 @@
 
 use crate::dagger_spec::{ExternalSinkSpec, ExternalSystem};
 use crate::error::ControlError;
-use crate::sinks::point_columns::{ForSink, PointColumns};
+use crate::sinks::point_columns::{ForSink, PointColumns, RecordMarks};
 use ::sinks::influx::{FieldTypes, InfluxApi, InfluxConfig, InfluxSink};
 use ::sinks::line_protocol::{Dialect, TopicTag};
 use ::sinks::prometheus::{PrometheusConfig, PrometheusSink, SampleEncoder};
@@ -40,8 +40,8 @@ pub struct Query<'a> {
     pub schema: &'a SchemaRef,
     /// The columns that it groups by; `None` when a row stands for a record.
     pub key_columns: Option<&'a [usize]>,
-    /// How many topics it reads.
-    pub topics: usize,
+    /// For rows that stand for records.
+    pub marks: RecordMarks,
 }
 
 impl ExternalSinkConfig {
@@ -62,7 +62,7 @@ impl ExternalSinkConfig {
         let layout = PointLayout { time: columns.time, tags: columns.tags, fields: columns.fields };
         let of_records = match query.key_columns {
             Some(_) => None,
-            None if query.topics > 1 => Some(TopicTag::Yes),
+            None if query.marks.topics > 1 => Some(TopicTag::Yes),
             None => Some(TopicTag::No),
         };
         if of_records.is_some() && influx_api(&spec.system).is_none() {
