@@ -47,9 +47,6 @@ impl Platform {
         spec: &DaggerSpec,
         planned: &PlannedDagger,
     ) -> Result<(), ControlError> {
-        if !spec.sinks.iter().any(|sink| matches!(sink, SinkSpec::External(_))) {
-            return Ok(());
-        }
         for (index, sink) in self.plan_sinks(of, spec, planned).await?.iter().enumerate() {
             if let PlannedSink::External(config) = sink {
                 check_field_types(config, &place(index)).await?;

@@ -7,6 +7,7 @@ mod contexts;
 mod daggers;
 mod edits;
 mod exit_codes;
+mod external_servers;
 mod external_sinks;
 mod get;
 mod grafana;

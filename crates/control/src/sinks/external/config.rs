@@ -59,6 +59,9 @@ impl ExternalSinkConfig {
         let endpoint = Endpoint::parse(&spec.url, &http.addresses)
             .map_err(|error| at(format!("`url`: {}", error.detail)).with_hint(error.hint))?;
         let columns = PointColumns::new(sink, query.schema, query.key_columns)?;
+        if query.key_columns.is_none() {
+            columns.check_added(sink, &["_partition", "_topic", "_row"])?;
+        }
         let layout = PointLayout { time: columns.time, tags: columns.tags, fields: columns.fields };
         let of_records = match query.key_columns {
             Some(_) => None,
