@@ -338,10 +338,15 @@ async fn what_the_server_refuses_is_seen_when_deploying_or_becomes_dead_letters(
     let missing =
         platform.apply_dagger(&Actor::server(), &sums("sums", &json!([influx(&influxdb(), "nowhere")]))).await;
     assert!(missing.err().unwrap().detail.contains("no such database"));
+    let mut short = influx(&influxdb(), &database);
+    short["retentionPolicy"] = json!("short");
+    let missing = platform.apply_dagger(&Actor::server(), &sums("sums", &json!([short]))).await.err().unwrap();
+    assert!(missing.detail.contains("has no such retention policy"), "{missing}");
     // Nobody can be asked, so it is deployed.
     let mut server = in_front_of(&influxdb()).await;
     server.go_down().await;
-    platform.apply_dagger(&Actor::server(), &sums("sums", &json!([influx(&server.url(), &database)]))).await.unwrap();
+    let document = sums("sums", &json!([influx(&server.url(), &database)]));
+    platform.apply_dagger(&Actor::server(), &document).await.unwrap();
     for second in 0..=10 {
         publish_second(&platform, second).await;
     }
@@ -362,6 +367,12 @@ async fn what_the_server_refuses_is_seen_when_deploying_or_becomes_dead_letters(
     let again = platform.replay_dead_letters(&Caller::server(), None, &query).await.unwrap_err();
     assert!(again.detail.contains("it is refused again: "), "{again}");
     influxql(&database, "DROP MEASUREMENT sums").await;
+    // Nor is it written to another sink in its place.
+    let victoria = json!({ "kind": "victoriaMetrics", "url": victoria_metrics(), "measurement": "sums" });
+    platform.apply_dagger(&Actor::server(), &sums("sums", &json!([victoria]))).await.unwrap();
+    let gone = platform.replay_dead_letters(&Caller::server(), None, &query).await.unwrap_err();
+    assert_eq!(gone.code, "external_sink_gone", "{gone}");
+    platform.apply_dagger(&Actor::server(), &document).await.unwrap();
     assert_eq!(platform.replay_dead_letters(&Caller::server(), None, &query).await.unwrap(), 20);
     assert_eq!(influxql(&database, "SELECT amount FROM sums").await.len(), 20);
     let kept = DeadLetterQuery { state: Some("kept".to_owned()), ..query };
