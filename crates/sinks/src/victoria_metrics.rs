@@ -53,15 +53,15 @@ impl VictoriaMetricsSink {
         })
     }
 
-    async fn settings(&self) -> ServerSettings {
+    async fn settings(&self) -> Result<ServerSettings, CallError> {
         let mut known = self.settings.lock().await;
         if known.ask_at.is_none_or(|ask_at| ask_at <= Instant::now()) {
-            let said = settings::ask(&self.http, &self.config).await;
+            let said = settings::ask(&self.http, &self.config).await?;
             let wait = if said.is_some() { SETTINGS_AGE_MAX } else { QUESTION_INTERVAL };
             known.said = said.unwrap_or(known.said);
             known.ask_at = Some(Instant::now() + wait);
         }
-        known.said
+        Ok(known.said)
     }
 }
 
@@ -72,7 +72,7 @@ impl Destination for VictoriaMetricsSink {
     }
 
     async fn deliver(&self, batch: &EncodedBatch) -> Result<Answer, CallError> {
-        let settings = self.settings().await;
+        let settings = self.settings().await?;
         let errors = dropped::dropped(batch, &settings, self.precision, chrono::Utc::now().timestamp_millis());
         let lines = match errors.is_empty() {
             true => batch.bytes(),

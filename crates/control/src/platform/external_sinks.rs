@@ -8,7 +8,7 @@ use crate::dagger_spec::{DaggerSpec, ExternalSinkSpec, SinkSpec};
 use crate::error::ControlError;
 use crate::resource::{Kind, Metadata};
 use crate::sinks::RecordMarks;
-use crate::sinks::external::{ExternalSinkConfig, Query, check_field_types, has_line};
+use crate::sinks::external::{ExternalSinkConfig, Query, check_field_types, has_line, is_of};
 use ::sinks::HttpOptions;
 use async_trait::async_trait;
 use delivery::{
@@ -47,9 +47,6 @@ impl Platform {
         spec: &DaggerSpec,
         planned: &PlannedDagger,
     ) -> Result<(), ControlError> {
-        if !spec.sinks.iter().any(|sink| matches!(sink, SinkSpec::External(_))) {
-            return Ok(());
-        }
         for (index, sink) in self.plan_sinks(of, spec, planned).await?.iter().enumerate() {
             if let PlannedSink::External(config) = sink {
                 check_field_types(config, &place(index)).await?;
@@ -71,7 +68,10 @@ impl Platform {
         let (mut written, mut still_refused) = (0, None);
         for (index, letters) in by_sink {
             let index = index as usize;
-            let Some(SinkSpec::External(sink)) = spec.sinks.get(index) else { return Err(no_such_sink(dagger, index)) };
+            let sink = match spec.sinks.get(index) {
+                Some(SinkSpec::External(sink)) if letters.iter().all(|letter| is_of(letter, sink)) => sink,
+                _ => return Err(no_such_sink(dagger, index)),
+            };
             let config = self.plan_external_sink(&resource.metadata, index, sink, &planned, marks).await?;
             let (of_sink, reason) = self.write_rows_again(&config, letters).await?;
             written += of_sink;

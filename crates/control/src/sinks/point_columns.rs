@@ -88,6 +88,16 @@ impl PointColumns {
         Ok(columns)
     }
 
+    /// Refuses columns that are named like the tags that points of records get.
+    pub fn check_added(&self, sink: ForSink<'_>, added: &[&str]) -> Result<(), ControlError> {
+        let mut names = self.tags.iter().chain(&self.fields).map(|(_, name)| name.as_str());
+        names.find(|name| added.contains(name)).map_or(Ok(()), |name| {
+            Err(sink
+                .refused(format!("`{name}` is the name of a tag that points of records get by themselves"))
+                .with_hint("leave the column out, or name it differently"))
+        })
+    }
+
     /// `label_x` and `x` would be two columns of one name.
     fn check_names(&self, sink: ForSink<'_>) -> Result<(), ControlError> {
         let names: Vec<&str> = self.tags.iter().chain(&self.fields).map(|(_, name)| name.as_str()).collect();

@@ -9,6 +9,7 @@ mod daggers;
 mod deep_sql;
 mod edits;
 mod exit_codes;
+mod external_servers;
 mod external_sinks;
 mod get;
 mod grafana;

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use delivery::CallError;
+
 use super::{VictoriaMetricsConfig, request};
 use crate::{Http, HttpOptions};
 
@@ -26,15 +28,18 @@ impl VictoriaMetricsConfig {
     /// What the server says of itself; nothing if it cannot be asked.
     pub async fn server_settings(&self, http: &HttpOptions) -> ServerSettings {
         let Ok(http) = Http::new(http, self.credential.clone()) else { return ServerSettings::default() };
-        ask(&http, self).await.unwrap_or_default()
+        ask(&http, self).await.ok().flatten().unwrap_or_default()
     }
 }
 
-/// `None` if the server has not answered the question.
-pub(super) async fn ask(http: &Http, config: &VictoriaMetricsConfig) -> Option<ServerSettings> {
-    match http.get(request::flags_url(config)).await {
-        Ok(reply) if reply.status.is_success() => Some(read(&reply.text())),
-        _ => None,
+/// `None` if the server does not say: it keeps its flags for others, or is a `vminsert`, whose storage has them. An error when
+/// it could not be given anything either.
+pub(super) async fn ask(http: &Http, config: &VictoriaMetricsConfig) -> Result<Option<ServerSettings>, CallError> {
+    let reply = http.get(request::flags_url(config)).await?;
+    match reply.status.as_u16() {
+        200..=299 => Ok(Some(read(&reply.text()))),
+        429 | 500..=599 => Err(reply.error()),
+        _ => Ok(None),
     }
 }
 

@@ -35,6 +35,9 @@ impl SeriesConfig {
         marks: RecordMarks,
     ) -> Result<Self, ControlError> {
         let columns = PointColumns::new(SINK, schema, key_columns)?;
+        if key_columns.is_none() {
+            columns.check_added(SINK, &["_partition", "_offset", "_topic", "_row"])?;
+        }
         let mut layout = PointLayout { time: columns.time, tags: columns.tags, fields: columns.fields };
         let origin = match key_columns {
             Some(_) => SeriesOrigin::Window,
@@ -121,6 +124,7 @@ mod tests {
             (&["tag_a", "window_timestamp"], Some(&[0]), "no column is a field"),
             (&["label_n", "n", "window_timestamp"], Some(&[0]), "two columns would be stored as `n`"),
             (&["time", "window_timestamp"], Some(&[]), "stored as `time`"),
+            (&["_offset", "rowtime"], None, "`_offset` is the name of a tag"),
         ] {
             let error = SeriesConfig::new("m", &schema(names), keys, ONE).unwrap_err();
             assert!(error.detail.contains(detail), "{names:?}: {error}");
