@@ -133,8 +133,11 @@ impl Run<'_> {
             Statement::ShowCardinality { counted, exact, show } => {
                 show::cardinality(counted, *exact, &self.with_database(show), databases, budget)
             }
-            Statement::CreateDatabase { name, .. } => {
+            Statement::CreateDatabase { name, kept_for, .. } => {
                 self.check_may_write(statement)?;
+                if *kept_for != 0 {
+                    return Err(not_offered("a DURATION of a database"));
+                }
                 databases.create(name)?;
                 Ok(Vec::new())
             }

@@ -48,10 +48,10 @@ impl TimeColumn {
 
     fn values(&self) -> (&[i64], i64) {
         match self.unit {
-            TimeUnit::Second => (self.array.as_primitive::<TimestampSecondType>().values(), 1_000_000_000),
-            TimeUnit::Millisecond => (self.array.as_primitive::<TimestampMillisecondType>().values(), 1_000_000),
-            TimeUnit::Microsecond => (self.array.as_primitive::<TimestampMicrosecondType>().values(), 1_000),
-            TimeUnit::Nanosecond => (self.array.as_primitive::<TimestampNanosecondType>().values(), 1),
+            TimeUnit::Second => (&self.array.as_primitive::<TimestampSecondType>().values()[..], 1_000_000_000),
+            TimeUnit::Millisecond => (&self.array.as_primitive::<TimestampMillisecondType>().values()[..], 1_000_000),
+            TimeUnit::Microsecond => (&self.array.as_primitive::<TimestampMicrosecondType>().values()[..], 1_000),
+            TimeUnit::Nanosecond => (&self.array.as_primitive::<TimestampNanosecondType>().values()[..], 1),
         }
     }
 }

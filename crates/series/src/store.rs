@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
-use storage::{Storage, StorageOptions};
+use storage::{Storage, StorageOptions, SyncPoint};
 
 use crate::catalog::{Catalog, Measurement, Writer, put_counters, put_shape};
 use crate::chunk::ChunkHead;
@@ -162,10 +162,15 @@ impl SeriesStore {
         write::write(&self.inner, measurement, batch, layout)
     }
 
-    /// Everything written so far survives `kill -9` and power loss once this has returned. After an error, take what was
-    /// written since the last success as lost and write it again.
-    pub fn sync(&self) -> Result<(), SeriesError> {
-        self.inner.storage.sync().map_err(storage_error)
+    /// To be taken before the first of the writes that a [`Self::sync`] is to bring to disk.
+    pub fn sync_point(&self) -> SyncPoint {
+        self.inner.storage.sync_point()
+    }
+
+    /// Everything written since `point` survives `kill -9` and power loss once this has returned. After an error, of this
+    /// call or of another's since `point`, take it as lost and write it again.
+    pub fn sync(&self, point: SyncPoint) -> Result<(), SeriesError> {
+        self.inner.storage.sync(point).map_err(storage_error)
     }
 
     /// All measurements in the order of their names.
@@ -253,13 +258,14 @@ impl SeriesStore {
     }
 
     /// Forgets the measurement at once; its disk space is freed by the next [`Self::expire`]. `false` if there is none.
-    pub fn drop_measurement(&self, measurement: &str) -> Result<bool, SeriesError> {
-        let Some(measurement) = self.inner.catalog.get(measurement) else { return Ok(false) };
+    pub fn drop_measurement(&self, name: &str) -> Result<bool, SeriesError> {
+        let Some(measurement) = self.inner.catalog.get(name) else { return Ok(false) };
         let mut writer = measurement.lock(&self.inner.storage)?;
-        if writer.dropped {
+        let mut shape = (*measurement.shape()).clone();
+        // Dropped or renamed between looking it up and locking it.
+        if writer.dropped || shape.name != name {
             return Ok(false);
         }
-        let mut shape = (*measurement.shape()).clone();
         shape.dropped = true;
         self.store_shape(&measurement, &mut writer, shape)?;
         writer.dropped = true;
@@ -282,11 +288,14 @@ impl SeriesStore {
         self.inner.catalog.rename(&measurement, &mut writer, to, &self.inner.storage)
     }
 
-    /// How long points of `measurement` are kept instead of the store's default; whole seconds, at least one.
-    pub fn set_retention(&self, measurement: &str, retention: Duration) -> Result<(), SeriesError> {
-        let measurement = self.find(measurement)?;
+    /// How long points of a measurement are kept instead of the store's default; whole seconds, at least one.
+    pub fn set_retention(&self, name: &str, retention: Duration) -> Result<(), SeriesError> {
+        let measurement = self.find(name)?;
         let mut writer = measurement.lock(&self.inner.storage)?;
         let mut shape = (*measurement.shape()).clone();
+        if writer.dropped || shape.name != name {
+            return Err(SeriesError::UnknownMeasurement { measurement: name.to_owned() });
+        }
         shape.retention_seconds = Some(retention.as_secs().max(1));
         self.store_shape(&measurement, &mut writer, shape)
     }

@@ -4,7 +4,7 @@ use super::Platform;
 use super::tags::{SeriesCount, series_max};
 use crate::access::Actor;
 use crate::dagger_plan::{self, FutureCheck, PlannedDagger, millis};
-use crate::dagger_spec::{DaggerSpec, Delivery, SinkSpec, StartFrom};
+use crate::dagger_spec::{DaggerSpec, Delivery, SERIES_RETENTION, SinkSpec, StartFrom};
 use crate::duration::format_duration;
 use crate::error::ControlError;
 use crate::measurement_name::stored;
@@ -90,7 +90,7 @@ type OpenedSinks = (Vec<Box<dyn Sink>>, Vec<SinkStatus>);
 
 /// A sink that has been checked against the query.
 pub(super) enum PlannedSink {
-    Series { config: SeriesConfig, retention: Option<Duration> },
+    Series { config: SeriesConfig, retention: Duration },
     Topic(TopicSinkConfig),
     Kafka { cluster: String, options: WriterOptions, config: TopicSinkConfig },
     Log(LogConfig),
@@ -144,7 +144,7 @@ impl Platform {
                 SinkSpec::Series { measurement, retention } => {
                     let keys = planned.plan.key_columns.as_deref();
                     let config = SeriesConfig::new(measurement, schema, keys, topics)?;
-                    PlannedSink::Series { config, retention: *retention }
+                    PlannedSink::Series { config, retention: retention.unwrap_or(SERIES_RETENTION) }
                 }
                 SinkSpec::Topic { topic, schema: message, key, headers, cluster, delivery, compression, .. } => {
                     let message_name = message.clone().unwrap_or_else(|| generated_message_name(topic));

@@ -199,7 +199,7 @@ fn run_ours(dir: &Path, series: usize) -> Result<Measured, Box<dyn Error>> {
         generated += processor_seconds(ClockId::ThreadCPUTime) - before;
         let before = Instant::now();
         store.write("bench/m", &batch, &layout)?;
-        store.sync()?;
+        store.sync(store.sync_point())?;
         slowest = slowest.max(before.elapsed().as_secs_f64());
     }
     store.expire()?;
@@ -208,6 +208,7 @@ fn run_ours(dir: &Path, series: usize) -> Result<Measured, Box<dyn Error>> {
     eprintln!("ours: the slowest write took {slowest:.3} s");
     let store = SeriesStore::open(dir, options)?;
     let bytes = store.disk_bytes()? as f64;
+    eprintln!("ours: {bytes} bytes, {} of them journals", journal_bytes(dir)?);
     let (chart_seconds, answer) = measure_ours(&store, &chart())?;
     let (mut panel_seconds, mut answers) = (Vec::new(), vec![answer]);
     for statement in panels() {
@@ -216,6 +217,18 @@ fn run_ours(dir: &Path, series: usize) -> Result<Measured, Box<dyn Error>> {
         answers.push(answer);
     }
     Ok(Measured { write_seconds, bytes, chart_seconds, panel_seconds, answers })
+}
+
+/// Of what the storage engine does not know to be in its sorted files yet.
+fn journal_bytes(dir: &Path) -> Result<u64, Box<dyn Error>> {
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.path().extension().is_some_and(|extension| extension == "jnl") {
+            bytes += entry.metadata()?.len();
+        }
+    }
+    Ok(bytes)
 }
 
 /// The databases of the one who asks.

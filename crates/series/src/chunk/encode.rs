@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use hashbrown::HashMap;
 
+use super::ROWS_MAX;
 use super::order::put_ordered;
 use super::points::{Field, Points, Texts, Values};
 use crate::floats::Floats;
@@ -82,7 +83,7 @@ fn grid(points: &Points) -> Option<(Vec<i64>, Vec<i64>)> {
     times.dedup();
     let width = points.series_list.len();
     let cells = times.len().checked_mul(width)?;
-    if cells > points.rows().saturating_mul(GRID_CELLS_PER_ROW_MAX) {
+    if cells > points.rows().saturating_mul(GRID_CELLS_PER_ROW_MAX).min(ROWS_MAX) {
         return None;
     }
     if cells == points.rows() {

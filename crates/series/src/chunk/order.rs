@@ -212,7 +212,9 @@ mod tests {
     }
 
     fn random(row: usize) -> i64 {
-        ((row as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as i64
+        let mixed = (row as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        ((mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB) >> 32) as i64
     }
 
     #[test]
