@@ -23,9 +23,9 @@ fi
 
 cargo fmt --all --check
 (cd web && npm run --silent check && npm run --silent test)
-scripts/kafka/with_kafka.sh --quick --secure --acl -- scripts/with_influxdb.sh -- scripts/victoria_metrics.sh -- \
+scripts/kafka/with_kafka.sh --quick --secure --acl -- scripts/influxdb.sh -- scripts/victoria_metrics.sh -- \
   scripts/prometheus.sh -- scripts/tests_with_kafka.sh
-scripts/influxdb.sh target/release/examples/beside_influxdb
+scripts/influxdb.sh -- target/release/examples/beside_influxdb
 CODEC_TESTEE=$PWD/target/release/examples/conformance_testee tests/conformance/run.sh
 tests/independent/run.sh
 tests/oidc/run.sh

@@ -53,7 +53,7 @@ def first_generation(server):
         except influxdb.exceptions.InfluxDBClientError as error:
             note((error.code, error.content))
     try:
-        client.write_points([{"measurement": "trips", "fields": {"n": 1.5}}])
+        client.write_points([{"measurement": "trips", "time": "2023-11-14T22:13:22Z", "fields": {"n": 1.5}}])
         note("taken")
     except influxdb.exceptions.InfluxDBClientError as error:
         note((error.code, error.content))

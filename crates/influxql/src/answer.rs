@@ -2,6 +2,7 @@
 
 mod csv;
 mod json;
+mod message_pack;
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use arrow::array::ArrayRef;
 
 pub use csv::{CsvWriter, write_csv_error};
 pub use json::{JsonOptions, write_json, write_json_error};
+pub use message_pack::{write_message_pack, write_message_pack_error};
 
 /// A part of the answer to one statement; statements without `chunk_rows` are answered in one part.
 #[derive(Clone, Debug, Default)]

@@ -74,7 +74,9 @@ pub fn parse(
         let end = line_end(body, start);
         let first = skip_blanks(&body[..end], start);
         if first < end && body[first] != b'#' {
-            parser.push(first, end, &mut line);
+            // A newline behind a backslash does not end the line, and is no part of it when it is the last of it.
+            let text_end = end - usize::from(body[end - 1] == b'\n');
+            parser.push(first, text_end, &mut line);
         }
         start = end + 1;
     }

@@ -1,5 +1,5 @@
 //! How fast rows become lines and samples on one core, and how fast a courier brings lines to a real InfluxDB 1:
-//! `scripts/with_influxdb.sh -- target/release/examples/bench_sinks`.
+//! `scripts/influxdb.sh -- target/release/examples/bench_sinks`.
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray, TimestampMillisecondArray};
 use arrow::record_batch::RecordBatch;

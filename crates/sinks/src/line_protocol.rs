@@ -18,7 +18,7 @@ use delivery::EncodedBatchBuilder;
 use crate::{Encoded, FieldKind, LayoutError, PointLayout, Precision, RowEncoder, RowOrigin};
 pub(crate) use cells::texts;
 use cells::{Cells, field_cells, tag_cells, time_cells};
-use escape::{Backslash, Unsayable, put_measurement, put_name};
+use escape::{Backslash, Unsayable, put_field_name, put_measurement, put_tag_name};
 
 /// Records that end in the same nanosecond would be one point, so the offset goes there.
 const NANOS_PER_MILLI: i64 = 1_000_000;
@@ -41,6 +41,8 @@ impl Dialect {
         }
     }
 }
+
+type PutName = fn(&mut Vec<u8>, &str, Backslash) -> Result<(), Unsayable>;
 
 /// Encodes the rows of one query for one measurement.
 #[derive(Clone, Debug)]
@@ -86,19 +88,19 @@ impl LineEncoder {
         let mut name = Vec::new();
         put_measurement(&mut name, measurement, dialect.backslash())
             .map_err(|error| unsayable("the measurement", measurement, error))?;
-        let written = |columns: &[(usize, String)], what, before: &str| {
+        let written = |columns: &[(usize, String)], what, before: &str, put: PutName| {
             let mut written = Vec::with_capacity(columns.len());
             for (column, name) in columns {
                 let mut bytes = before.as_bytes().to_vec();
-                put_name(&mut bytes, name, dialect.backslash()).map_err(|error| unsayable(what, name, error))?;
+                put(&mut bytes, name, dialect.backslash()).map_err(|error| unsayable(what, name, error))?;
                 bytes.push(b'=');
                 written.push((*column, bytes));
             }
             Ok(written)
         };
-        let mut tags = written(&layout.tags, "the tag", ",")?;
+        let mut tags = written(&layout.tags, "the tag", ",", put_tag_name)?;
         tags.sort_by(|one, other| one.1.cmp(&other.1));
-        let fields = written(&layout.fields, "the field", "")?;
+        let fields = written(&layout.fields, "the field", "", put_field_name)?;
         Ok(Self { layout, precision, kinds, measurement: name, tags, fields, of_records, dialect })
     }
 

@@ -1,4 +1,4 @@
-//! `/query`: statements of InfluxQL, answered in InfluxDB's JSON or CSV.
+//! `/query`: statements of InfluxQL, answered in InfluxDB's JSON, CSV or MessagePack.
 
 use super::answer::Form;
 use super::write::status;
@@ -11,7 +11,9 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use control::InfluxRefusal;
-use influxql::{CsvWriter, JsonOptions, Precision, QueryLimits, QueryOptions, StatementChunk, write_json};
+use influxql::{
+    CsvWriter, JsonOptions, Precision, QueryLimits, QueryOptions, StatementChunk, write_json, write_message_pack,
+};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -172,6 +174,8 @@ fn chunks(
 enum AnswerWriter {
     Json(JsonOptions),
     Csv(CsvWriter),
+    /// Times in this unit.
+    MessagePack(Option<Precision>),
 }
 
 impl AnswerWriter {
@@ -179,6 +183,7 @@ impl AnswerWriter {
         match form {
             Form::Json { is_pretty } => Self::Json(JsonOptions { epoch, pretty: is_pretty }),
             Form::Csv => Self::Csv(CsvWriter::new(epoch)),
+            Form::MessagePack => Self::MessagePack(epoch),
         }
     }
 
@@ -187,6 +192,7 @@ impl AnswerWriter {
         match self {
             Self::Json(options) => write_json(&mut out, parts, *options)?,
             Self::Csv(writer) => writer.write(&mut out, parts)?,
+            Self::MessagePack(epoch) => write_message_pack(&mut out, parts, *epoch)?,
         }
         Ok(out.0)
     }

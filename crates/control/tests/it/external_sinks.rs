@@ -21,7 +21,7 @@ fn variable(name: &str, script: &str) -> String {
 }
 
 fn influxdb() -> String {
-    variable("MILLRACE_INFLUXDB_URL", "with_influxdb.sh")
+    variable("MILLRACE_INFLUXDB_URL", "influxdb.sh")
 }
 
 fn victoria_metrics() -> String {

@@ -198,8 +198,9 @@ fn run_ours(dir: &Path, series: usize) -> Result<Measured, Box<dyn Error>> {
         let batch = generator.batch(time)?;
         generated += processor_seconds(ClockId::ThreadCPUTime) - before;
         let before = Instant::now();
+        let point = store.sync_point();
         store.write("bench/m", &batch, &layout)?;
-        store.sync(store.sync_point())?;
+        store.sync(point)?;
         slowest = slowest.max(before.elapsed().as_secs_f64());
     }
     store.expire()?;

@@ -1,4 +1,4 @@
-//! `scripts/influxdb.sh target/release/examples/beside_influxdb`: the same points and the same statements
+//! `scripts/influxdb.sh -- target/release/examples/beside_influxdb`: the same points and the same statements
 //! given to InfluxDB 1.6 and to Millrace; the answers must be equal. Words after it choose the statements that contain one.
 //!
 //! Numbers are compared exactly, but for means and what is made of them: InfluxDB takes the mean of each series first,

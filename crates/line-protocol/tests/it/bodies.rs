@@ -200,3 +200,21 @@ fn limits_refuse_lines_and_no_more() {
         assert_eq!((points.rows, points.refused, points.refusal.as_deref()), (rows, 1, Some(words)), "{body}");
     }
 }
+
+#[test]
+fn quotes_inside_of_quotes_are_text_as_in_influxdb() {
+    let points = read("m a=\"say \"hi\" now\",b=1i 1\nm a=\"x\"\\\",b=2i 2\n");
+    check(
+        &points,
+        0,
+        "m",
+        &[
+            "+-------------------------------+--------------+---+",
+            "| time                          | a            | b |",
+            "+-------------------------------+--------------+---+",
+            "| 1970-01-01T00:00:00.000000001 | say \"hi\" now | 1 |",
+            "| 1970-01-01T00:00:00.000000002 | x\"\\          | 2 |",
+            "+-------------------------------+--------------+---+",
+        ],
+    );
+}

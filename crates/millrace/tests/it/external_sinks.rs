@@ -15,7 +15,7 @@ const ROUNDS: usize = 5;
 /// `HOST:PORT`
 fn influxdb() -> String {
     let url = std::env::var("MILLRACE_INFLUXDB_URL")
-        .expect("MILLRACE_INFLUXDB_URL is not set: run the tests within `scripts/with_influxdb.sh -- cargo test ...`");
+        .expect("MILLRACE_INFLUXDB_URL is not set: run the tests within `scripts/influxdb.sh -- cargo test ...`");
     url.trim_start_matches("http://").to_owned()
 }
 

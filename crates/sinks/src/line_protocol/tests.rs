@@ -126,6 +126,9 @@ fn names_that_cannot_be_said_are_refused_before_there_are_rows() {
         ("m\\", "i", "the measurement `m\\\\` has a backslash before"),
         ("#m", "i", "begins with `#`"),
         ("m", "a\\,b", "has a backslash before"),
+        ("\tm", "i", "the measurement `\\tm` begins with a tab"),
+        ("\0m", "i", "begins with a tab or a zero byte"),
+        ("m", "\ta", "the field `\\ta` begins with a tab"),
         ("m", "a\nb", "the field `a\\nb` has a line feed"),
     ] {
         let error = encoder(measurement, &one(field), None).unwrap_err();
