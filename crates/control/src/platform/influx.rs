@@ -28,7 +28,7 @@ const QUERIES_AT_ONCE_MAX: usize = 8;
 /// Bytes that one statement may hold.
 const QUERY_MEMORY_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// Parts of an answer that wait to be sent.
-const ANSWERS_QUEUED_MAX: usize = 2;
+const ANSWERS_QUEUED_MAX: usize = 1;
 const WAIT_MAX: Duration = Duration::from_secs(30);
 /// Rows that are written in one step.
 const WRITE_ROWS_MAX: usize = 16_384;
@@ -37,14 +37,11 @@ const ATTEMPTS_MAX: usize = 3;
 /// Points left out that are told in detail.
 const LEFT_OUT_TOLD_MAX: usize = 100;
 
-/// One `/write`.
-pub struct InfluxWrite {
-    pub database: String,
-    /// Empty is the database's own.
-    pub retention_policy: String,
-    pub precision: Precision,
-    /// Line protocol.
-    pub body: Bytes,
+/// Somebody who may write to a database, before the body of their request is looked at.
+pub struct InfluxWriter {
+    store: SeriesStore,
+    turns: Turns,
+    group: String,
 }
 
 /// Why a request by InfluxDB's API is not (wholly) done, in InfluxDB's words where it has them.
@@ -135,7 +132,8 @@ impl Platform {
         let turn = turn(&self.influx.queries).await?;
         let (sender, receiver) = mpsc::channel(ANSWERS_QUEUED_MAX);
         let (platform, handle) = (Arc::clone(self), tokio::runtime::Handle::current());
-        tokio::task::spawn_blocking(move || {
+        let failed = sender.clone();
+        let worker = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             let databases = GroupDatabases::new(platform, caller, handle, sender.clone());
             for answer in influxql::run(statements, options, &databases) {
@@ -146,14 +144,25 @@ impl Platform {
                 }
             }
         });
+        // An answer that ends in the middle must not look whole.
+        tokio::spawn(async move {
+            if let Err(error) = worker.await {
+                let _ = failed.send(Err(InfluxRefusal::from(ControlError::from(error)))).await;
+            }
+        });
         Ok(receiver)
     }
 
-    /// Writes the points of one request into the measurements of a group. What is answered `Ok` or `Partial` is on disk.
-    pub async fn influx_write(&self, caller: &Caller, request: InfluxWrite) -> Result<(), InfluxRefusal> {
-        let group = &request.database;
+    /// Finds out whether points may be written into the measurements of a group; an empty retention policy is the database's
+    /// own.
+    pub async fn influx_writer(
+        &self,
+        caller: &Caller,
+        group: &str,
+        retention_policy: &str,
+    ) -> Result<InfluxWriter, InfluxRefusal> {
         if self.db.get(Kind::Group, group).await?.is_none() {
-            return Err(InfluxRefusal::NoDatabase(group.clone()));
+            return Err(InfluxRefusal::NoDatabase(group.to_owned()));
         }
         if !caller.may(Permission::WriteRecords, group) {
             return Err(InfluxRefusal::Forbidden(format!(
@@ -161,18 +170,45 @@ impl Platform {
                 caller.user
             )));
         }
-        if !["", RETENTION_POLICY].contains(&request.retention_policy.as_str()) {
-            return Err(InfluxRefusal::NoRetentionPolicy(request.retention_policy));
+        if !["", RETENTION_POLICY].contains(&retention_policy) {
+            return Err(InfluxRefusal::NoRetentionPolicy(retention_policy.to_owned()));
         }
-        let turn = turn(&self.influx.writes).await?;
-        let (store, turns) = (self.series.clone(), self.influx.clone());
+        Ok(InfluxWriter { store: self.series.clone(), turns: self.influx.clone(), group: group.to_owned() })
+    }
+}
+
+impl InfluxWriter {
+    /// Writes the points of one body of line protocol. What is answered `Ok` or `Partial` is on disk. `unpack` is called when
+    /// it is this request's turn, so that not many bodies are held unpacked.
+    pub async fn write<E: From<InfluxRefusal> + Send + 'static>(
+        self,
+        precision: Precision,
+        unpack: impl FnOnce() -> Result<Bytes, E> + Send + 'static,
+    ) -> Result<(), E> {
+        let Self { store, turns, group } = self;
+        let turn = turn(&turns.writes).await?;
         let written = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            let written = write(&store, &request)?;
+            let written = write(&store, &group, precision, &unpack()?)?;
             turns.sync(&store).map_err(refusal)?;
-            Ok::<_, InfluxRefusal>(written)
+            Ok::<_, E>(written)
         });
-        match written.await.map_err(ControlError::from)?? {
+        let written = written.await.map_err(ControlError::from).map_err(InfluxRefusal::from)??;
+        Ok(written.told()?)
+    }
+}
+
+/// What became of a body.
+struct Written {
+    rows: u64,
+    left_out: LeftOut,
+    /// Lines that are no points.
+    malformed: Option<String>,
+}
+
+impl Written {
+    fn told(self) -> Result<(), InfluxRefusal> {
+        match self {
             Written { rows: 0, left_out: LeftOut { count: 0, .. }, malformed: Some(reason) } => {
                 Err(InfluxRefusal::Invalid(reason))
             }
@@ -184,14 +220,6 @@ impl Platform {
             }
         }
     }
-}
-
-/// What became of a body.
-struct Written {
-    rows: u64,
-    left_out: LeftOut,
-    /// Lines that are no points.
-    malformed: Option<String>,
 }
 
 /// Points that were not taken.
@@ -210,17 +238,14 @@ impl LeftOut {
     }
 }
 
-fn write(store: &SeriesStore, request: &InfluxWrite) -> Result<Written, InfluxRefusal> {
-    let group = &request.database;
+fn write(store: &SeriesStore, group: &str, precision: Precision, body: &[u8]) -> Result<Written, InfluxRefusal> {
     let mut limits = ParseLimits::default();
     limits.measurement_bytes_max -= group.len() + 1;
-    let options = ParseOptions { precision: request.precision, now_nanos: now_nanos(), limits };
+    let options = ParseOptions { precision, now_nanos: now_nanos(), limits };
     let mut attempt = 1;
     loop {
-        let points = line_protocol::parse(&request.body, &options, &|name| store.measurement(&stored(group, name)))
-            .map_err(|error| InfluxRefusal::Internal(error.to_string()))?;
-        match write_points(store, group, &request.body, &points) {
-            Ok((rows, left_out)) => return Ok(Written { rows, left_out, malformed: points.malformed_text() }),
+        match write_points(store, group, body, &options) {
+            Ok(written) => return Ok(written),
             // Somebody has made a tag or a field between our look and our write.
             Err(SeriesError::FieldTypeChanged { .. } | SeriesError::NameTaken { .. }) if attempt < ATTEMPTS_MAX => {
                 attempt += 1;
@@ -231,14 +256,18 @@ fn write(store: &SeriesStore, request: &InfluxWrite) -> Result<Written, InfluxRe
 }
 
 /// What was written before an error is written again by the next attempt, to the same points.
-fn write_points(store: &SeriesStore, group: &str, body: &[u8], points: &Points) -> Result<(u64, LeftOut), SeriesError> {
+fn write_points(store: &SeriesStore, group: &str, body: &[u8], options: &ParseOptions) -> Result<Written, SeriesError> {
+    let (mut rows, mut skipped) = (0, LeftOut::default());
+    let known = |name: &str| store.measurement(&stored(group, name));
+    let points = line_protocol::parse_in_parts(body, options, &known, &mut |part| {
+        rows += write_measurement(store, group, body, &part, &mut skipped)?;
+        Ok::<_, SeriesError>(())
+    })?;
     let mut left_out = LeftOut::default();
     left_out.add(points.refused as u64, || points.refusal.clone().unwrap_or_default());
-    let mut rows = 0;
-    for measurement in &points.measurements {
-        rows += write_measurement(store, group, body, measurement, &mut left_out)?;
-    }
-    Ok((rows, left_out))
+    left_out.count += skipped.count;
+    left_out.reasons.append(&mut skipped.reasons);
+    Ok(Written { rows, left_out, malformed: points.malformed_text() })
 }
 
 fn write_measurement(
