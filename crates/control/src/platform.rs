@@ -157,6 +157,12 @@ impl Platform {
             Ok::<_, ControlError>((log, series, dead_letters))
         })
         .await??;
+        if series.points_left_out() > 0 {
+            tracing::warn!(
+                points = series.points_left_out(),
+                "left out points of an earlier version whose time is before 1677 or after 2262: times are kept in nanoseconds"
+            );
+        }
         for cut in log.tails_cut() {
             tracing::warn!(
                 topic = %cut.topic, partition = cut.partition, offset = cut.offset, bytes = cut.bytes,

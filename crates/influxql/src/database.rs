@@ -40,7 +40,7 @@ pub struct RetentionPolicy {
 /// Names and values of the tags of one series, in the order of the names; absent tags are not in it.
 pub type TagSet = Vec<(String, String)>;
 
-/// Points as batches: `time` as `Timestamp(Microsecond)`, then what was asked for.
+/// Points as batches: `time` as `Timestamp(Nanosecond)`, then what was asked for.
 pub type Batches = Box<dyn Iterator<Item = Result<RecordBatch, QueryError>> + Send>;
 
 /// One database: a set of measurements.

@@ -10,6 +10,7 @@ use storage::{Batch, Storage};
 
 use crate::change_log::ChangeLog;
 use crate::chunk::{ChunkHead, Chunks, load_heads};
+use crate::counters::{self, Counters};
 use crate::error::{read_error, storage_error};
 use crate::known_rows::KnownRows;
 use crate::shape::{Shape, check_name};
@@ -21,61 +22,6 @@ const SHAPE_PREFIX: u8 = b'm';
 const COUNTERS_PREFIX: u8 = b'c';
 /// What outlives measurements that are gone: next number, highest sequence number.
 const FLOOR_KEY: &[u8] = b"f";
-
-/// What is counted per measurement; written with every batch of points.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Counters {
-    pub points: u64,
-    pub series: u64,
-    /// Number of the next new series.
-    pub next_series: u64,
-    pub sequence: u64,
-    /// Microseconds; 0 before the first write.
-    pub last_write: i64,
-    /// No point is later than this.
-    pub newest_time: i64,
-    /// Nothing is due to expire before this, microseconds.
-    pub next_expiry: i64,
-}
-
-impl Counters {
-    fn to_bytes(self) -> [u8; 56] {
-        let mut bytes = [0; 56];
-        let numbers = [
-            self.points,
-            self.series,
-            self.next_series,
-            self.sequence,
-            self.last_write as u64,
-            self.newest_time as u64,
-            self.next_expiry as u64,
-        ];
-        for (slot, number) in bytes.chunks_exact_mut(8).zip(numbers) {
-            slot.copy_from_slice(&number.to_le_bytes());
-        }
-        bytes
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let mut numbers = [0; 7];
-        if bytes.len() != 56 {
-            return None;
-        }
-        for (number, slot) in numbers.iter_mut().zip(bytes.chunks_exact(8)) {
-            *number = u64::from_le_bytes(slot.try_into().ok()?);
-        }
-        let [points, series, next_series, sequence, last_write, newest_time, next_expiry] = numbers;
-        Some(Self {
-            points,
-            series,
-            next_series,
-            sequence,
-            last_write: last_write as i64,
-            newest_time: newest_time as i64,
-            next_expiry: next_expiry as i64,
-        })
-    }
-}
 
 /// One measurement in memory.
 pub(crate) struct Measurement {
@@ -101,6 +47,8 @@ pub(crate) struct Writer {
     pub used_series: Option<HashSet<u64>>,
     /// Not after a write that failed, nor after series were removed.
     pub known_rows: Option<KnownRows>,
+    /// The last fold left as many chunks that overlap as there were; nothing was sealed since.
+    pub fold_in_vain: bool,
     /// Number of the next new chunk.
     pub next_chunk: u64,
     /// Chunks that were retired, some of which are still read: those that were since this process began have a head.
@@ -117,6 +65,7 @@ impl Measurement {
             refusal: None,
             used_series: None,
             known_rows: None,
+            fold_in_vain: false,
             next_chunk: next_chunk(&heads, &garbage),
             garbage: garbage.into_iter().map(|id| (id, None)).collect(),
         };
@@ -403,9 +352,7 @@ fn read_floor(storage: &Storage) -> Result<(u32, u64), SeriesError> {
 
 fn read_counters(storage: &Storage, id: u32) -> Result<Counters, SeriesError> {
     let stored = storage.get(space::CATALOG, &key(COUNTERS_PREFIX, id)).map_err(storage_error)?;
-    stored
-        .and_then(|value| Counters::from_bytes(&value))
-        .ok_or_else(|| corrupt("a measurement's counters are missing or broken"))
+    counters::read(stored.as_deref())
 }
 
 pub(crate) fn put_shape(batch: &mut Batch<'_>, id: u32, shape: &Shape) -> Result<(), SeriesError> {

@@ -9,6 +9,7 @@
 
 mod decode;
 mod encode;
+mod order;
 mod points;
 
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use crate::error::{read_error, storage_error};
 use crate::varint::{put_varint, take_varint, unzigzag, zigzag};
 use crate::{SeriesError, TimeRange, space};
 
-/// Rows of one chunk, at most.
+/// Rows of one chunk, and cells of its grid, at most: so much memory is taken on the word of stored bytes.
 pub(crate) const ROWS_MAX: usize = 1 << 22;
 
 const HEAD: u8 = b'c';
@@ -263,6 +264,27 @@ mod tests {
         check(&points(60, |time, series| (time / 1_000_000 + series as i64) % 17 == 0, false));
         check(&points(60, |_, _| true, true));
         check(&points(18, |time, series| time == 17_000_000 && series == 8, false));
+    }
+
+    #[test]
+    fn a_grid_that_would_be_too_large_is_none() {
+        let (times, series_of_all) = (4_400, 1_000u64);
+        let keys: Vec<(i64, u64)> = (0..times)
+            .flat_map(|time| (0..series_of_all).map(move |series| (time, series)))
+            .filter(|(time, series)| (*time as u64 + series) % 4 == 0)
+            .collect();
+        assert!(times as usize * series_of_all as usize > ROWS_MAX && keys.len() < ROWS_MAX);
+        let (series_list, series) = list_series(&keys.iter().map(|(_, series)| *series).collect::<Vec<_>>());
+        let points = Points {
+            times: keys.iter().map(|(time, _)| *time).collect(),
+            series_list,
+            series,
+            sequences: vec![1; keys.len()],
+            written: vec![1; keys.len()],
+            ..Points::default()
+        };
+        let everything = Wanted { range: TimeRange::ALL, fields: None, written: true };
+        assert!(decode(&encode(&points), everything) == Some(points));
     }
 
     #[test]

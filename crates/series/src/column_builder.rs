@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
-};
+use arrow::array::{ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, StringBuilder, TimestampNanosecondBuilder};
 use arrow::datatypes::DataType;
 
 use crate::ScanOrder;
@@ -14,7 +12,7 @@ use crate::merge::{Picked, Piece};
 const TEXT_BYTES_GUESSED: usize = 12;
 
 pub(crate) enum ColumnBuilder {
-    Time(TimestampMicrosecondBuilder),
+    Time(TimestampNanosecondBuilder),
     Float(Float64Builder),
     Integer(Int64Builder),
     Boolean(BooleanBuilder),
@@ -24,7 +22,7 @@ pub(crate) enum ColumnBuilder {
 impl ColumnBuilder {
     pub(crate) fn new(data_type: &DataType, rows: usize) -> Self {
         match data_type {
-            DataType::Timestamp(..) => Self::Time(TimestampMicrosecondBuilder::with_capacity(rows)),
+            DataType::Timestamp(..) => Self::Time(TimestampNanosecondBuilder::with_capacity(rows)),
             DataType::Float64 => Self::Float(Float64Builder::with_capacity(rows)),
             DataType::Int64 => Self::Integer(Int64Builder::with_capacity(rows)),
             DataType::Boolean => Self::Boolean(BooleanBuilder::with_capacity(rows)),

@@ -15,6 +15,7 @@ use arrow::error::ArrowError;
 use crate::chunk::{Texts, Values};
 use crate::json_text::{put_json, scalar_text};
 use crate::point::Cell;
+use crate::request::time_in_nanos;
 use crate::{FieldType, PointLayout, SeriesError};
 
 /// The time of every row in its own unit.
@@ -30,22 +31,28 @@ pub(crate) enum TimeCell {
 }
 
 impl TimeColumn {
-    /// Microseconds; nanoseconds are rounded down.
-    pub(crate) fn micros(&self, row: usize) -> TimeCell {
+    pub(crate) fn nanos(&self, row: usize) -> TimeCell {
         if self.array.is_null(row) {
             return TimeCell::Missing;
         }
-        let micros = match self.unit {
-            TimeUnit::Second => self.array.as_primitive::<TimestampSecondType>().value(row).checked_mul(1_000_000),
-            TimeUnit::Millisecond => {
-                self.array.as_primitive::<TimestampMillisecondType>().value(row).checked_mul(1_000)
-            }
-            TimeUnit::Microsecond => Some(self.array.as_primitive::<TimestampMicrosecondType>().value(row)),
-            TimeUnit::Nanosecond => {
-                Some(self.array.as_primitive::<TimestampNanosecondType>().value(row).div_euclid(1_000))
-            }
-        };
-        micros.map_or(TimeCell::OutOfRange, TimeCell::At)
+        let (values, nanos_per_unit) = self.values();
+        time_in_nanos(values[row], nanos_per_unit).map_or(TimeCell::OutOfRange, TimeCell::At)
+    }
+
+    /// All of them; `None` if any is missing or out of range.
+    pub(crate) fn all_nanos(&self) -> Option<Vec<i64>> {
+        let (values, nanos_per_unit) = self.values();
+        let nanos = |value: &i64| time_in_nanos(*value, nanos_per_unit);
+        (self.array.null_count() == 0).then(|| values.iter().map(nanos).collect())?
+    }
+
+    fn values(&self) -> (&[i64], i64) {
+        match self.unit {
+            TimeUnit::Second => (&self.array.as_primitive::<TimestampSecondType>().values()[..], 1_000_000_000),
+            TimeUnit::Millisecond => (&self.array.as_primitive::<TimestampMillisecondType>().values()[..], 1_000_000),
+            TimeUnit::Microsecond => (&self.array.as_primitive::<TimestampMicrosecondType>().values()[..], 1_000),
+            TimeUnit::Nanosecond => (&self.array.as_primitive::<TimestampNanosecondType>().values()[..], 1),
+        }
     }
 }
 

@@ -1,16 +1,21 @@
 //! Merging chunks into larger ones, so that reading opens few.
 //!
 //! Chunks that are not sealed are in classes by weight, each class four times the one below. When a class has eight, it
-//! and those below it become one chunk; when all of them together are heavy enough they are sealed: cut into blocks, by
+//! and those below it become one chunk, unless that were nearly enough to be sealed; when all of them together are heavy enough they are sealed: cut into blocks, by
 //! time where series have many points and by series where they have few. Points from before what is sealed already stay
-//! apart, so that a late point does not make a block span weeks. A chunk and what it replaces change places in one atomic
-//! step; what was replaced is deleted once nobody reads it.
+//! apart, so that a late point does not make a block span weeks. Sealed blocks that overlap are folded, see
+//! [`crate::fold`]. A chunk and what it replaces change places in one atomic step; what was replaced is deleted once nobody
+//! reads it.
 
 use std::sync::Arc;
 
-use crate::catalog::{Counters, Measurement, Writer, put_counters};
-use crate::chunk::{ChunkHead, Points, Wanted, decode, delete_garbage, encode, put_chunk, read_chunk, retire_chunk};
+use crate::catalog::{Measurement, Writer, put_counters};
+use crate::chunk::{
+    ChunkHead, Points, ROWS_MAX, Wanted, decode, delete_garbage, encode, put_chunk, read_chunk, retire_chunk,
+};
+use crate::counters::Counters;
 use crate::error::storage_error;
+use crate::fold::{overlapping, overlaps};
 use crate::merge::{Merge, Open, Opener, Picked};
 use crate::points_builder::PointsBuilder;
 use crate::store::Inner;
@@ -18,6 +23,8 @@ use crate::{ScanOrder, SeriesError, SeriesLimits, TimeRange};
 
 /// Chunks of one class that are merged.
 const CHUNKS_OF_CLASS: usize = 8;
+/// Chunks are merged into others that are not sealed up to one part in so many of what is sealed together.
+const MERGED_BEFORE_SEALING: u64 = 4;
 /// Blocks that are sealed together.
 const BLOCKS_TOGETHER: usize = 8;
 /// Late points stay apart until they are this many blocks.
@@ -60,10 +67,25 @@ pub(crate) enum Seal {
 /// Merges what has become due. The caller holds the writer.
 pub(crate) fn compact(inner: &Inner, measurement: &Measurement, writer: &mut Writer) -> Result<(), SeriesError> {
     while let Some((due, seal)) = due(&measurement.chunks(), &inner.limits) {
-        // One at a time: it takes memory for all that is merged.
-        let _turn = inner.compacting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        merge_chunks(inner, measurement, writer, due, seal)?;
+        let sealed = measurement.chunks().iter().filter(|chunk| chunk.sealed).map(|chunk| chunk.last_time).max();
+        merge_chunks(inner, measurement, writer, due, seal, sealed)?;
+        if seal == Seal::Sealed {
+            writer.fold_in_vain = false;
+            fold(inner, measurement, writer)?;
+        }
     }
+    Ok(())
+}
+
+/// Folds some sealed chunks that overlap, if there are any. The caller holds the writer.
+pub(crate) fn fold(inner: &Inner, measurement: &Measurement, writer: &mut Writer) -> Result<(), SeriesError> {
+    if writer.fold_in_vain {
+        return Ok(());
+    }
+    let chunks = measurement.chunks();
+    let Some(due) = overlapping(&chunks, 2 * inner.limits.sealed_together_bytes as u64) else { return Ok(()) };
+    merge_chunks(inner, measurement, writer, due, Seal::Sealed, None)?;
+    writer.fold_in_vain = overlaps(&measurement.chunks()) >= overlaps(&chunks);
     Ok(())
 }
 
@@ -76,9 +98,16 @@ fn due(chunks: &[Arc<ChunkHead>], limits: &SeriesLimits) -> Option<(Vec<Arc<Chun
     if open.len() < CHUNKS_OF_CLASS {
         return None;
     }
-    let mut classes = [0usize; 33];
-    open.iter().for_each(|chunk| classes[class(chunk)] += 1);
-    let class_due = classes.iter().rposition(|count| *count >= CHUNKS_OF_CLASS)?;
+    let mut classes = [(0usize, 0u64); 33];
+    for chunk in &open {
+        let (count, weight) = &mut classes[class(chunk)];
+        (*count, *weight) = (*count + 1, *weight + chunk.weight);
+    }
+    let weight_up_to = |class: usize| classes[..=class].iter().map(|(_, weight)| weight).sum::<u64>();
+    // What is nearly enough to be sealed waits for that: it is merged once less.
+    let weight_max = limits.sealed_together_bytes as u64 / MERGED_BEFORE_SEALING;
+    let is_due = |class: &usize| classes[*class].0 >= CHUNKS_OF_CLASS && weight_up_to(*class) <= weight_max;
+    let class_due = (0..classes.len()).rev().find(is_due)?;
     let due = open.into_iter().filter(|chunk| class(chunk) <= class_due);
     Some((due.cloned().collect(), Seal::Open))
 }
@@ -94,8 +123,10 @@ fn merge_chunks(
     writer: &mut Writer,
     due: Vec<Arc<ChunkHead>>,
     seal: Seal,
+    sealed_until: Option<i64>,
 ) -> Result<(), SeriesError> {
-    let sealed_until = measurement.chunks().iter().filter(|chunk| chunk.sealed).map(|chunk| chunk.last_time).max();
+    // One at a time: it takes memory for all that is merged.
+    let _turn = inner.compacting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let rows_before: u64 = due.iter().map(|chunk| chunk.rows).sum();
     let mut opener = WholeChunks { inner, measurement: measurement.id, range: TimeRange::ALL };
     let mut merge = Merge::new(due.clone(), ScanOrder::Ascending);
@@ -122,7 +153,7 @@ fn merge_chunks(
     replace(inner, measurement, writer, counters, Change { retired: due, made })
 }
 
-/// Cuts merged points into what they are kept as.
+/// Cuts merged points into what they are kept as. Those up to `sealed_until` are late.
 fn put_apart(
     points: Points,
     seal: Seal,
@@ -134,7 +165,7 @@ fn put_apart(
         return;
     }
     if seal == Seal::Open {
-        made.push((points, Seal::Open));
+        made.extend(cut_by_rows(points, ROWS_MAX).into_iter().map(|part| (part, Seal::Open)));
         return;
     }
     let late_rows = sealed_until.map_or(0, |until| points.times.partition_point(|time| *time <= until));
@@ -158,6 +189,20 @@ pub(crate) fn block_bytes(limits: &SeriesLimits) -> usize {
 
 /// Cuts points into blocks.
 pub(crate) fn cut(points: Points, block_bytes: usize) -> Vec<Points> {
+    let blocks = cut_by_weight(points, block_bytes);
+    blocks.into_iter().flat_map(|block| cut_by_rows(block, ROWS_MAX)).collect()
+}
+
+/// Points of one time, or of one series, may be more than fit into a chunk.
+fn cut_by_rows(points: Points, rows_max: usize) -> Vec<Points> {
+    if points.rows() <= rows_max {
+        return vec![points];
+    }
+    let rows: Vec<u32> = (0..points.rows() as u32).collect();
+    rows.chunks(rows_max).map(|rows| points.select(rows)).collect()
+}
+
+fn cut_by_weight(points: Points, block_bytes: usize) -> Vec<Points> {
     let parts = points.weight().div_ceil(block_bytes).min(points.rows());
     if parts <= 1 {
         return vec![points];
@@ -266,6 +311,27 @@ mod tests {
             }
         }
         assert_eq!(cut(points(3, 3), 1 << 20).len(), 1);
+        let whole = points(3, 5);
+        let parts = cut_by_rows(whole.clone(), 4);
+        assert_eq!(parts.iter().map(Points::rows).collect::<Vec<_>>(), [4, 4, 4, 3]);
+        let keys = |points: &Points| (0..points.rows()).map(|row| format!("{:?}", points.key(row))).collect::<Vec<_>>();
+        assert_eq!(parts.iter().flat_map(keys).collect::<Vec<_>>(), keys(&whole));
+    }
+
+    #[test]
+    fn what_is_nearly_enough_to_be_sealed_is_not_merged_before() {
+        let limits = SeriesLimits { sealed_together_bytes: 32_000, ..SeriesLimits::default() };
+        let chunks = |weights: &[u64]| -> Vec<Arc<ChunkHead>> {
+            let head = |weight: &u64| ChunkHead { weight: *weight, ..heads(&[points(1, 1)])[0] };
+            weights.iter().map(|weight| Arc::new(ChunkHead { sealed: false, ..head(weight) })).collect()
+        };
+        let found = |weights: &[u64]| due(&chunks(weights), &limits).map(|(due, seal)| (due.len(), seal));
+        assert_eq!(found(&[100; 7]), None);
+        assert_eq!(found(&[100; 8]), Some((8, Seal::Open)));
+        assert_eq!(found(&[2_000; 15]), None);
+        let small_ones_too = [[2_000; 8], [10; 8]].concat();
+        assert_eq!(found(&small_ones_too), Some((8, Seal::Open)));
+        assert_eq!(found(&[2_000; 16]), Some((16, Seal::Sealed)));
     }
 
     #[test]

@@ -57,6 +57,15 @@ impl KnownRows {
         self.tags.iter().map(|(tag, _)| tag).eq(tags.iter().map(|(tag, _)| tag))
     }
 
+    /// The series of all rows, if they are the same as those of the last batch and none was refused. Compares columns as a
+    /// whole.
+    pub(crate) fn all(&self, tags: &[(u32, StringArray)], rows: usize) -> Option<&[u64]> {
+        let same = self.series.len() == rows
+            && self.tags.iter().zip(tags).all(|((_, last), (_, now))| is_same_column(last, now))
+            && !self.series.contains(&NO_SERIES);
+        same.then_some(&self.series)
+    }
+
     /// The series of a row, if the same row of the last batch had the same tags.
     #[inline]
     pub(crate) fn series(&self, tags: &[(u32, StringArray)], row: usize) -> Option<u64> {
@@ -66,6 +75,11 @@ impl KnownRows {
         });
         same.then_some(series)
     }
+}
+
+/// `false` also where only the bytes behind the values differ.
+fn is_same_column(a: &StringArray, b: &StringArray) -> bool {
+    a.value_offsets() == b.value_offsets() && a.value_data() == b.value_data() && a.nulls() == b.nulls()
 }
 
 #[cfg(test)]
@@ -83,10 +97,14 @@ mod tests {
         assert!(known.has_columns(&last) && !known.has_columns(&last[..1]));
         let found = |tags: &[(u32, StringArray)]| [0, 1, 2].map(|row| known.series(tags, row));
         assert_eq!(found(&last), [Some(7), Some(8), None], "the third was refused");
+        assert_eq!((known.all(&last, 3), known.all(&last, 2)), (None, None));
+        let whole = KnownRows::new(last.clone(), &[0, 1, 2], &[7, 8, 9], &used).expect("is small");
+        assert_eq!(whole.all(&last, 3), Some([7, 8, 9].as_slice()));
+        assert_eq!(whole.all(&columns([Some("x"), None, Some("z")], [Some("1"), None, None]), 3), None);
         let absent = columns([Some("x"), Some(""), Some("z")], [Some("2"), Some(""), None]);
         assert_eq!(found(&absent), [None, None, None], "absent is not empty");
         assert!(used.load(Ordering::Relaxed) > 0);
-        drop(known);
+        drop((known, whole));
         assert_eq!(used.load(Ordering::Relaxed), 0);
     }
 

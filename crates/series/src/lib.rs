@@ -6,14 +6,19 @@
 //! A point is identified by (measurement, tags, time): writing it again overwrites it field by field; fields that are
 //! not written again stay, as in InfluxDB.
 
+mod batch_points;
+mod bit_packing;
 mod catalog;
 mod change_log;
 mod chunk;
 mod column_builder;
 mod columns;
 mod compaction;
+mod counters;
 mod dictionary;
 mod error;
+mod floats;
+mod fold;
 mod json_text;
 mod known_rows;
 mod layout;
@@ -43,7 +48,7 @@ mod write;
 pub use error::SeriesError;
 pub use layout::{FieldType, PointLayout, SkipReason, SkippedRow, WriteSummary};
 pub use options::{Clock, SeriesLimits, SeriesOptions};
-pub use request::{ScanOrder, ScanRequest, TagFilter, TagTest, TimeRange};
+pub use request::{ScanOrder, ScanRequest, TIME_MAX, TIME_MIN, TagFilter, TagTest, TimeRange};
 pub use scan::SeriesScan;
 pub use series_tags::SeriesTags;
 pub use store::{Changes, ExpireSummary, FieldInfo, MeasurementInfo, SeriesStore};

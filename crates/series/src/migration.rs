@@ -1,10 +1,11 @@
-//! Points that earlier versions kept one by one become chunks when the store is opened.
+//! Points that earlier versions kept one by one, with times in microseconds, become chunks when the store is opened.
 
-use crate::catalog::Measurement;
+use crate::catalog::{Measurement, put_counters};
 use crate::chunk::{ChunkHead, Field, Points, Texts, Values, encode, list_series, put_chunk};
 use crate::compaction::compact;
 use crate::error::{read_error, storage_error};
 use crate::point::{Cell, PointHead, PointKey, key_after, key_at, take_cell};
+use crate::request::time_in_nanos;
 use crate::store::Inner;
 use crate::{SeriesError, space};
 
@@ -12,20 +13,26 @@ use crate::{SeriesError, space};
 const POINTS_PER_CHUNK: usize = 64 * 1024;
 /// Bytes of points that become one chunk.
 const BYTES_PER_CHUNK: usize = 16 * 1024 * 1024;
+const NANOS_PER_UNIT: i64 = 1_000;
 
-/// Moves the points of every measurement; goes on where it was interrupted.
-pub(crate) fn migrate(inner: &Inner) -> Result<(), SeriesError> {
+/// Moves the points of every measurement; goes on where it was interrupted. Returns how many were left out: their times
+/// cannot be told in nanoseconds.
+pub(crate) fn migrate(inner: &Inner) -> Result<u64, SeriesError> {
     if inner.storage.scan(space::POINTS, key_at(0, i64::MIN)..).map_err(storage_error)?.next().is_none() {
-        return Ok(());
+        return Ok(0);
     }
+    let mut left_out = 0;
     for measurement in inner.catalog.all() {
-        while move_some(inner, &measurement)? {}
+        while let Some(more) = move_some(inner, &measurement)? {
+            left_out += more;
+        }
     }
-    Ok(())
+    Ok(left_out)
 }
 
-/// Makes a chunk of the first points there are, in one atomic step; `false` if there are none.
-fn move_some(inner: &Inner, measurement: &Measurement) -> Result<bool, SeriesError> {
+/// Makes a chunk of the first points there are, in one atomic step; returns how many were left out, `None` if there are no
+/// points.
+fn move_some(inner: &Inner, measurement: &Measurement) -> Result<Option<u64>, SeriesError> {
     let mut writer = measurement.lock(&inner.storage)?;
     let (mut gathered, mut keys, mut bytes) = (Gathered::default(), Vec::new(), 0);
     let range = key_at(measurement.id, i64::MIN)..key_after(measurement.id);
@@ -41,20 +48,33 @@ fn move_some(inner: &Inner, measurement: &Measurement) -> Result<bool, SeriesErr
             break;
         }
     }
+    if keys.is_empty() {
+        return Ok(None);
+    }
+    let left_out = gathered.left_out;
+    let mut counters = writer.counters;
+    counters.points = counters.points.saturating_sub(left_out);
     let points = gathered.finish();
-    let Some(head) = ChunkHead::of(writer.next_chunk, &points, false) else { return Ok(false) };
+    let head = ChunkHead::of(writer.next_chunk, &points, false);
     let mut batch = inner.storage.begin().map_err(storage_error)?;
-    put_chunk(&mut batch, measurement.id, &head, &encode(&points));
+    if let Some(head) = &head {
+        put_chunk(&mut batch, measurement.id, head, &encode(&points));
+    }
     for key in &keys {
         batch.delete(space::POINTS, key);
     }
+    put_counters(&mut batch, measurement.id, counters);
     batch.commit().map_err(storage_error)?;
-    writer.next_chunk += 1;
-    let mut chunks = measurement.chunks().to_vec();
-    chunks.push(head.into());
-    measurement.set_chunks(chunks.into());
-    compact(inner, measurement, &mut writer)?;
-    Ok(true)
+    writer.counters = counters;
+    measurement.publish(counters);
+    if let Some(head) = head {
+        writer.next_chunk += 1;
+        let mut chunks = measurement.chunks().to_vec();
+        chunks.push(head.into());
+        measurement.set_chunks(chunks.into());
+        compact(inner, measurement, &mut writer)?;
+    }
+    Ok(Some(left_out))
 }
 
 #[derive(Default)]
@@ -62,6 +82,7 @@ struct Gathered {
     points: Points,
     series: Vec<u64>,
     key_tags: Texts,
+    left_out: u64,
 }
 
 impl Gathered {
@@ -69,11 +90,15 @@ impl Gathered {
         let key = PointKey::read(key)?;
         let mut cells = value;
         let head = PointHead::take(&mut cells)?;
+        let Some(time) = time_in_nanos(key.time, NANOS_PER_UNIT) else {
+            self.left_out += 1;
+            return Some(());
+        };
         let before = self.points.rows();
         if before == 0 {
             self.key_tags = Texts::new();
         }
-        self.points.times.push(key.time);
+        self.points.times.push(time);
         self.series.push(key.series);
         self.key_tags.push(key.key_tags);
         self.points.sequences.push(head.sequence);
@@ -122,7 +147,7 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, TimestampMicrosecondArray};
-    use arrow::datatypes::{Float64Type, Int64Type};
+    use arrow::datatypes::{Float64Type, Int64Type, TimestampNanosecondType};
 
     use super::*;
     use crate::point::{put_cell, put_key};
@@ -141,9 +166,11 @@ mod tests {
         store.write("m", &RecordBatch::try_from_iter(columns).expect("a batch"), &layout).expect("writes");
         let mut batch = store.inner.storage.begin().expect("begins");
         // Series 0 is the one without tags. A point that is there already was written later.
-        for time in 0..100_000 {
+        for time in 0..=100_000 {
             let (mut key, mut value) = (Vec::new(), Vec::new());
-            put_key(&mut key, 0, time, 0, b"");
+            // The last one in the year 33658.
+            let time_kept = if time < 100_000 { time } else { 1_000_000_000_000_000_000 };
+            put_key(&mut key, 0, time_kept, 0, b"");
             PointHead { sequence: 0, write_seconds: 7 }.put(&mut value);
             put_cell(&mut value, 0, Cell::Integer(time));
             if time % 3 == 0 {
@@ -153,17 +180,19 @@ mod tests {
         }
         batch.commit().expect("commits");
         drop(store);
-        for _ in 0..2 {
+        for left_out in [1, 0] {
             let store = SeriesStore::open(dir.path(), SeriesOptions::default()).expect("opens");
+            assert_eq!(store.points_left_out(), left_out);
             let mut time = 0;
             for batch in store.scan("m", &ScanRequest::default()).expect("scans") {
                 let batch = batch.expect("reads");
+                let times = batch.column(0).as_primitive::<TimestampNanosecondType>();
                 let counts = batch.column(1).as_primitive::<Int64Type>();
                 let shares = batch.column(2).as_primitive::<Float64Type>();
                 for row in 0..batch.num_rows() {
                     let expected = if time == 5 { (-1, Some(0.5)) } else { (time, share_of(time)) };
                     let share = shares.is_valid(row).then(|| shares.value(row));
-                    assert_eq!((counts.value(row), share), expected);
+                    assert_eq!((times.value(row), counts.value(row), share), (time * 1_000, expected.0, expected.1));
                     time += 1;
                 }
             }

@@ -1,14 +1,14 @@
-//! Columns of numbers as few bytes that are read fast, any stretch of them without the rest.
+//! Columns of integers as few bytes that are read fast, any stretch of them without the rest.
 //!
-//! Integers: a constant; a line (equal steps, such as regular times); or blocks of 256, each with the bits that its widest
-//! value needs above the block's least (frame of reference), of the values themselves or of their differences, whichever
-//! is smaller. Floats: as integers times a power of ten where that is exact (the idea of ALP, Afroozeh and Boncz, 2023),
-//! with the few that are not kept beside; else by their bits in the order of their values.
+//! A constant; a line (equal steps, such as regular times); or blocks of 256, each with the bits that its widest value needs
+//! above the block's least, of the values themselves or of their differences, whichever is smaller. Times have their
+//! greatest common divisor taken out, so that a finer unit than they are in costs nothing.
 //!
 //! How many numbers there are is known to whoever reads them. Readers return `None` for bytes that are no such column.
 
 use std::ops::Range;
 
+use crate::bit_packing::Frame;
 use crate::varint::{put_varint, take_varint, unzigzag, zigzag};
 
 const BLOCK: usize = 256;
@@ -17,38 +17,8 @@ const CONSTANT: u8 = 0;
 const LINE: u8 = 1;
 const PLAIN: u8 = 2;
 const DIFFERENCES: u8 = 3;
-
-const DECIMAL: u8 = 0;
-const ORDERED_BITS: u8 = 1;
-
-/// Ten to this power is the finest decimal that is tried.
-const DECIMALS_MAX: usize = 15;
-const POWERS_OF_TEN: [f64; DECIMALS_MAX + 1] =
-    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
-/// Adding and taking it off again rounds a float to an integer.
-const ROUNDING: f64 = 6_755_399_441_055_744.0;
-/// Integers up to here are exact while they are rounded that way.
-const ROUNDED_MAX: f64 = 2_251_799_813_685_248.0;
-const FLOATS_SAMPLED: usize = 256;
-
-/// Bits that are needed for all of a block, and its least value.
-#[derive(Clone, Copy)]
-struct Frame {
-    least: i64,
-    width: u32,
-}
-
-fn frame(values: impl Iterator<Item = i64>) -> Frame {
-    let (mut least, mut most) = (i64::MAX, i64::MIN);
-    for value in values {
-        least = least.min(value);
-        most = most.max(value);
-    }
-    if least > most {
-        return Frame { least: 0, width: 0 };
-    }
-    Frame { least, width: 64 - (most.wrapping_sub(least) as u64).leading_zeros() }
-}
+/// Only of times: first, divisor, and a column of how many times the divisor each is after the first.
+const DIVIDED: u8 = 4;
 
 fn differences(block: &[i64]) -> impl Iterator<Item = i64> {
     block.windows(2).map(|pair| pair[1].wrapping_sub(pair[0]))
@@ -56,11 +26,11 @@ fn differences(block: &[i64]) -> impl Iterator<Item = i64> {
 
 /// Bits that a column takes, heads of blocks included, in each of the two ways.
 fn bits_plain(values: &[i64]) -> usize {
-    values.chunks(BLOCK).map(|block| 40 + frame(block.iter().copied()).width as usize * block.len()).sum()
+    values.chunks(BLOCK).map(|block| 40 + Frame::of(block.iter().copied()).width as usize * block.len()).sum()
 }
 
 fn bits_of_differences(values: &[i64]) -> usize {
-    values.chunks(BLOCK).map(|block| 72 + frame(differences(block)).width as usize * block.len()).sum()
+    values.chunks(BLOCK).map(|block| 72 + Frame::of(differences(block)).width as usize * block.len()).sum()
 }
 
 /// Bits that [`put_numbers`] takes, about.
@@ -88,7 +58,7 @@ pub(crate) fn put_numbers(out: &mut Vec<u8>, values: &[i64]) {
     out.push(if plain { PLAIN } else { DIFFERENCES });
     let frames: Vec<Frame> = values
         .chunks(BLOCK)
-        .map(|block| if plain { frame(block.iter().copied()) } else { frame(differences(block)) })
+        .map(|block| if plain { Frame::of(block.iter().copied()) } else { Frame::of(differences(block)) })
         .collect();
     for (block, frame) in values.chunks(BLOCK).zip(&frames) {
         out.push(frame.width as u8);
@@ -98,52 +68,12 @@ pub(crate) fn put_numbers(out: &mut Vec<u8>, values: &[i64]) {
         }
     }
     for (block, frame) in values.chunks(BLOCK).zip(&frames) {
-        let above = |value: i64| value.wrapping_sub(frame.least) as u64;
         if plain {
-            pack(out, frame.width, block.iter().map(|value| above(*value)));
+            frame.pack(out, block.iter().copied());
         } else {
-            pack(out, frame.width, differences(block).map(above));
+            frame.pack(out, differences(block));
         }
     }
-}
-
-fn pack(out: &mut Vec<u8>, width: u32, values: impl Iterator<Item = u64>) {
-    if width == 0 {
-        return;
-    }
-    let (mut gathered, mut bits) = (0u128, 0);
-    for value in values {
-        gathered |= u128::from(value) << bits;
-        bits += width;
-        if bits >= 64 {
-            out.extend_from_slice(&(gathered as u64).to_le_bytes());
-            gathered >>= 64;
-            bits -= 64;
-        }
-    }
-    out.extend_from_slice(&(gathered as u64).to_le_bytes()[..(bits as usize).div_ceil(8)]);
-}
-
-/// Number `index` of what [`pack`] has put into `bytes`; what is missing at the end is zero.
-#[inline(always)]
-fn unpack(bytes: &[u8], width: u32, index: usize) -> u64 {
-    let bit = index * width as usize;
-    let (byte, shift) = (bit / 8, bit % 8);
-    if width <= 56
-        && let Some(word) = bytes.get(byte..byte + 8)
-    {
-        let word = u64::from_le_bytes([word[0], word[1], word[2], word[3], word[4], word[5], word[6], word[7]]);
-        return (word >> shift) & ((1 << width) - 1);
-    }
-    let mut word = [0; 16];
-    let rest = bytes.get(byte..).unwrap_or_default();
-    let length = rest.len().min(16);
-    word[..length].copy_from_slice(&rest[..length]);
-    (u128::from_le_bytes(word) >> shift) as u64 & (u64::MAX >> (64 - width))
-}
-
-fn packed_bytes(count: usize, width: u32) -> usize {
-    (count * width as usize).div_ceil(8)
 }
 
 /// Appends the numbers `wanted` of a column of `rows` to `out`, made into what is stored there by `convert`. Takes the
@@ -185,7 +115,7 @@ pub(crate) fn take_numbers<T>(
             for (number, (frame, first)) in blocks.into_iter().enumerate() {
                 let start = number * BLOCK;
                 let length = BLOCK.min(rows - start);
-                let size = packed_bytes(if plain { length } else { length - 1 }, frame.width);
+                let size = frame.packed_bytes(if plain { length } else { length - 1 });
                 if size > bytes.len() {
                     return None;
                 }
@@ -193,7 +123,7 @@ pub(crate) fn take_numbers<T>(
                 let until = wanted.end.clamp(start, start + length) - start;
                 if from < until {
                     if plain {
-                        take_plain(bytes, frame, from..until, out, &convert);
+                        out.extend(frame.unpack(bytes, from..until).map(&convert));
                     } else {
                         take_differences(bytes, frame, first, from..until, out, &convert);
                     }
@@ -206,15 +136,6 @@ pub(crate) fn take_numbers<T>(
     Some(())
 }
 
-fn take_plain<T>(bytes: &[u8], frame: Frame, wanted: Range<usize>, out: &mut Vec<T>, convert: &impl Fn(i64) -> T) {
-    let Frame { least, width } = frame;
-    if width == 0 {
-        out.extend(wanted.map(|_| convert(least)));
-    } else {
-        out.extend(wanted.map(|index| convert(least.wrapping_add(unpack(bytes, width, index) as i64))));
-    }
-}
-
 fn take_differences<T>(
     bytes: &[u8],
     frame: Frame,
@@ -223,125 +144,53 @@ fn take_differences<T>(
     out: &mut Vec<T>,
     convert: &impl Fn(i64) -> T,
 ) {
-    let step = |index: usize| {
-        let above = if frame.width == 0 { 0 } else { unpack(bytes, frame.width, index) as i64 };
-        frame.least.wrapping_add(above)
-    };
-    let mut value = first;
-    for index in 0..wanted.start {
-        value = value.wrapping_add(step(index));
-    }
+    let mut value = frame.unpack(bytes, 0..wanted.start).fold(first, i64::wrapping_add);
     out.push(convert(value));
-    for index in wanted.start..wanted.end - 1 {
-        value = value.wrapping_add(step(index));
+    for step in frame.unpack(bytes, wanted.start..wanted.end - 1) {
+        value = value.wrapping_add(step);
         out.push(convert(value));
     }
 }
 
-/// A float as an integer times ten to the power of minus `decimals`; `None` if that is not exact.
-#[inline(always)]
-fn decimal(value: f64, decimals: usize) -> Option<i64> {
-    let scaled = value * POWERS_OF_TEN[decimals];
-    let rounded = (scaled + ROUNDING) - ROUNDING;
-    let exact = rounded.abs() < ROUNDED_MAX && (rounded / POWERS_OF_TEN[decimals]).to_bits() == value.to_bits();
-    exact.then_some(rounded as i64)
-}
-
-/// Whether a number of decimals is exact for nearly all values, judged by some of them.
-fn fits(values: &[f64], decimals: usize) -> bool {
-    let step = values.len().div_ceil(FLOATS_SAMPLED).max(1);
-    let sampled = values.len().div_ceil(step);
-    let odd = values.iter().step_by(step).filter(|value| decimal(**value, decimals).is_none()).count();
-    odd * 16 <= sampled
-}
-
-/// Floats brought to integers, and how.
-pub(crate) enum Floats {
-    Decimal { decimals: usize, integers: Vec<i64>, exceptions: Vec<(usize, u64)> },
-    OrderedBits(Vec<i64>),
-}
-
-impl Floats {
-    pub(crate) fn new(values: &[f64]) -> Self {
-        for decimals in (0..=DECIMALS_MAX).filter(|decimals| fits(values, *decimals)) {
-            let (mut integers, mut exceptions) = (Vec::with_capacity(values.len()), Vec::new());
-            let mut last = 0;
-            for (row, value) in values.iter().enumerate() {
-                match decimal(*value, decimals) {
-                    Some(integer) => last = integer,
-                    None => exceptions.push((row, value.to_bits())),
-                }
-                integers.push(last);
-                if exceptions.len() * 8 > values.len() {
-                    break;
-                }
-            }
-            if exceptions.len() * 8 <= values.len() {
-                return Self::Decimal { decimals, integers, exceptions };
-            }
-        }
-        Self::OrderedBits(values.iter().map(|value| ordered_bits(*value)).collect())
-    }
-
-    pub(crate) fn integers(&self) -> &[i64] {
-        match self {
-            Self::Decimal { integers, .. } | Self::OrderedBits(integers) => integers,
+/// Ascending times.
+pub(crate) fn put_times(out: &mut Vec<u8>, times: &[i64]) {
+    let first = times.first().copied().unwrap_or(0);
+    let after_first = |time: &i64| time.wrapping_sub(first) as u64;
+    let mut divisor = 0;
+    for time in times {
+        divisor = greatest_common_divisor(after_first(time), divisor);
+        if divisor == 1 {
+            break;
         }
     }
-
-    pub(crate) fn put(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Decimal { decimals, exceptions, .. } => {
-                out.extend_from_slice(&[DECIMAL, *decimals as u8]);
-                put_varint(out, exceptions.len() as u64);
-                for (row, bits) in exceptions {
-                    put_varint(out, *row as u64);
-                    out.extend_from_slice(&bits.to_le_bytes());
-                }
-            }
-            Self::OrderedBits(_) => out.push(ORDERED_BITS),
-        }
-        put_numbers(out, self.integers());
+    if divisor <= 1 {
+        return put_numbers(out, times);
     }
+    out.push(DIVIDED);
+    put_varint(out, zigzag(first));
+    put_varint(out, divisor);
+    put_numbers(out, &times.iter().map(|time| (after_first(time) / divisor) as i64).collect::<Vec<_>>());
 }
 
-pub(crate) fn take_floats(bytes: &mut &[u8], rows: usize, wanted: Range<usize>, out: &mut Vec<f64>) -> Option<()> {
-    let (kind, rest) = bytes.split_first()?;
-    *bytes = rest;
-    match *kind {
-        DECIMAL => {
-            let (decimals, rest) = bytes.split_first()?;
+/// All times of a column of `rows`.
+pub(crate) fn take_times(bytes: &mut &[u8], rows: usize) -> Option<Vec<i64>> {
+    let mut times = Vec::new();
+    match bytes.split_first()? {
+        (&DIVIDED, rest) => {
             *bytes = rest;
-            let power = *POWERS_OF_TEN.get(usize::from(*decimals))?;
-            let mut exceptions = Vec::new();
-            for _ in 0..take_varint(bytes)? {
-                let row = usize::try_from(take_varint(bytes)?).ok()?;
-                let (bits, rest) = bytes.split_first_chunk::<8>()?;
-                *bytes = rest;
-                exceptions.push((row, f64::from_le_bytes(*bits)));
-            }
-            let start = out.len();
-            take_numbers(bytes, rows, wanted.clone(), out, |integer| integer as f64 / power)?;
-            for (row, value) in exceptions {
-                if wanted.contains(&row) {
-                    *out.get_mut(start + row - wanted.start)? = value;
-                }
-            }
-            Some(())
+            let (first, divisor) = (unzigzag(take_varint(bytes)?), take_varint(bytes)? as i64);
+            take_numbers(bytes, rows, 0..rows, &mut times, |count| first.wrapping_add(divisor.wrapping_mul(count)))?;
         }
-        ORDERED_BITS => take_numbers(bytes, rows, wanted, out, from_ordered_bits),
-        _ => None,
+        _ => take_numbers(bytes, rows, 0..rows, &mut times, |time| time)?,
     }
+    Some(times)
 }
 
-/// Bits whose order as integers is the order of the floats.
-fn ordered_bits(value: f64) -> i64 {
-    let bits = value.to_bits() as i64;
-    bits ^ (((bits >> 63) as u64) >> 1) as i64
-}
-
-fn from_ordered_bits(ordered: i64) -> f64 {
-    f64::from_bits((ordered ^ (((ordered >> 63) as u64) >> 1) as i64) as u64)
+fn greatest_common_divisor(mut a: u64, mut b: u64) -> u64 {
+    while b > 0 {
+        (a, b) = (b, a % b);
+    }
+    a
 }
 
 #[cfg(test)]
@@ -360,18 +209,6 @@ mod tests {
         size
     }
 
-    fn check_floats(values: &[f64]) -> usize {
-        let mut bytes = Vec::new();
-        Floats::new(values).put(&mut bytes);
-        for wanted in [0..values.len(), values.len() / 3..values.len() / 2] {
-            let mut found = Vec::new();
-            take_floats(&mut bytes.as_slice(), values.len(), wanted.clone(), &mut found).expect("whole");
-            let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
-            assert_eq!(bits(&found), bits(&values[wanted]));
-        }
-        bytes.len()
-    }
-
     #[test]
     fn regular_numbers_cost_nothing() {
         let regular: Vec<i64> = (0..10_000).map(|row| 1_704_067_200_000_000 + row * 60_000_000).collect();
@@ -383,18 +220,27 @@ mod tests {
         assert!(check(&small, 0..10_000) < 10_000, "seven bits each");
     }
 
+    fn check_times(times: &[i64]) -> usize {
+        let mut bytes = Vec::new();
+        put_times(&mut bytes, times);
+        let mut left = bytes.as_slice();
+        assert_eq!(take_times(&mut left, times.len()).as_deref(), Some(times));
+        assert!(left.is_empty());
+        bytes.len()
+    }
+
     #[test]
-    fn decimals_are_small_and_odd_floats_survive() {
-        let prices: Vec<f64> = (0..10_000).map(|row| f64::from(row * 7_919 % 5_000) / 100.0).collect();
-        assert!(check_floats(&prices) < 17_500, "13 bits each");
-        let mut odd = prices;
-        odd[5] = f64::NAN;
-        odd[500] = -0.0;
-        odd[9_999] = f64::INFINITY;
-        assert!(check_floats(&odd) < 17_600);
-        check_floats(&(1..1_000).map(|row| 1.0 / f64::from(row)).collect::<Vec<_>>());
-        check_floats(&[f64::MIN, f64::MAX, f64::MIN_POSITIVE, -f64::NAN, 1e300]);
-        check_floats(&[]);
+    fn a_finer_unit_costs_nothing() {
+        let jitter = |row: i64| row * 60_000 + row * 7_919 % 100;
+        let of_unit = |nanos: i64| check_times(&(0..10_000).map(|row| 17 + jitter(row) * nanos).collect::<Vec<_>>());
+        let millis = of_unit(1);
+        assert!(of_unit(1_000_000) < millis + 20, "{} bytes, {millis} without zeros", of_unit(1_000_000));
+        check_times(&[]);
+        check_times(&[5]);
+        check_times(&[5, 5, 5]);
+        check_times(&[i64::MIN + 2, -7, 0, i64::MAX - 1]);
+        check_times(&[i64::MIN, i64::MIN + 2, i64::MAX - 1]);
+        check_times(&[i64::MIN, i64::MIN + 2, i64::MAX - 1, i64::MAX]);
     }
 
     /// Numbers that look random and are the same each time (xorshift).
@@ -426,7 +272,6 @@ mod tests {
                     check(&values, start..end);
                     check(&sums, start..end);
                 }
-                check_floats(&values.iter().map(|value| f64::from_bits(*value as u64)).collect::<Vec<_>>());
             }
         }
     }
@@ -435,15 +280,14 @@ mod tests {
     fn broken_bytes_are_noticed_or_read_within_bounds() {
         for seed in 1..2_000 {
             let mut bytes: Vec<u8> = random(seed).take(200).map(|number| number as u8).collect();
-            bytes[0] = (seed % 5) as u8;
+            bytes[0] = (seed % 6) as u8;
             let rows = (seed * 7 % 1_000) as usize;
             let mut found = Vec::new();
             if take_numbers(&mut bytes.as_slice(), rows, 0..rows, &mut found, |value| value).is_some() {
                 assert_eq!(found.len(), rows);
             }
-            let mut floats = Vec::new();
-            if take_floats(&mut bytes.as_slice(), rows, 0..rows, &mut floats).is_some() {
-                assert_eq!(floats.len(), rows);
+            if let Some(times) = take_times(&mut bytes.as_slice(), rows) {
+                assert_eq!(times.len(), rows);
             }
         }
         let mut bytes = Vec::new();

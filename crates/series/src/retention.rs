@@ -7,9 +7,10 @@
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
 
-use crate::catalog::{Counters, Measurement, Writer, put_counters};
+use crate::catalog::{Measurement, Writer, put_counters};
 use crate::chunk::{ChunkHead, decode_series_list, delete_chunk, load_heads, read_chunk};
-use crate::compaction::{Change, Seal, WholeChunks, replace};
+use crate::compaction::{Change, Seal, WholeChunks, fold, replace};
+use crate::counters::Counters;
 use crate::dictionary::{self, measurement_ranges, start_tags_key};
 use crate::error::{read_error, storage_error};
 use crate::merge::{Merge, Opener};
@@ -25,6 +26,7 @@ const CHUNKS_PER_STEP: usize = 256;
 const ROWS_AT_ONCE: usize = 64 * 1024;
 /// A measurement is looked at this many times within its retention, at most.
 const LOOKS_PER_RETENTION: i64 = 128;
+const NANOS_PER_SECOND: i64 = 1_000_000_000;
 
 pub(crate) fn expire(inner: &Inner) -> Result<ExpireSummary, SeriesError> {
     let mut summary = ExpireSummary::default();
@@ -39,6 +41,7 @@ pub(crate) fn expire(inner: &Inner) -> Result<ExpireSummary, SeriesError> {
         if measurement.counters().next_expiry <= now {
             expire_measurement(inner, &measurement, now, &mut summary)?;
         }
+        fold_sealed(inner, &measurement)?;
         delete_retired(inner, &measurement)?;
     }
     Ok(summary)
@@ -50,7 +53,7 @@ fn expire_measurement(
     now: i64,
     summary: &mut ExpireSummary,
 ) -> Result<(), SeriesError> {
-    let retention = inner.retention_micros(&measurement.shape());
+    let retention = inner.retention_nanos(&measurement.shape());
     let cutoff = now.saturating_sub(retention);
     let mut removed = 0;
     let old: Vec<u64> = measurement.chunks().iter().filter(|head| is_old(head, cutoff)).map(|head| head.id).collect();
@@ -67,9 +70,9 @@ fn expire_measurement(
         let mut writer = measurement.lock(&inner.storage)?;
         // A point written from now on is kept for at least this long.
         let kept_for = now.saturating_add(retention);
-        let first = measurement.chunks().iter().map(|head| head.first_time.max(micros(head.first_written))).min();
+        let first = measurement.chunks().iter().map(|head| head.first_time.max(nanos(head.first_written))).min();
         let next_expiry = first.map_or(kept_for, |first| first.saturating_add(retention).min(kept_for));
-        let soonest = now.saturating_add((retention / LOOKS_PER_RETENTION).max(1_000_000));
+        let soonest = now.saturating_add((retention / LOOKS_PER_RETENTION).max(NANOS_PER_SECOND));
         let mut counters = writer.counters;
         counters.next_expiry = next_expiry.max(soonest);
         store_counters(inner, measurement, &mut writer, counters)?;
@@ -80,13 +83,13 @@ fn expire_measurement(
     Ok(())
 }
 
-fn micros(seconds: u64) -> i64 {
-    i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000)
+fn nanos(seconds: u64) -> i64 {
+    i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(NANOS_PER_SECOND)
 }
 
 /// Whether any of a chunk's points may be due.
 fn is_old(head: &ChunkHead, cutoff: i64) -> bool {
-    head.first_time < cutoff && micros(head.first_written) < cutoff
+    head.first_time < cutoff && nanos(head.first_written) < cutoff
 }
 
 /// Removes the points of a chunk that are due; returns how many. The caller holds the writer. A point that was written to
@@ -104,7 +107,7 @@ fn expire_chunk(
     let others = chunks.iter().filter(|other| other.id != id && other.overlaps(chunk) && other.first_time < cutoff);
     let mut read: Vec<Arc<ChunkHead>> = others.cloned().collect();
     let mut counters = writer.counters;
-    if read.is_empty() && chunk.last_time < cutoff && micros(chunk.last_written) < cutoff {
+    if read.is_empty() && chunk.last_time < cutoff && nanos(chunk.last_written) < cutoff {
         counters.points = counters.points.saturating_sub(chunk.rows);
         let change = Change { retired: vec![chunk.clone()], made: Vec::new() };
         replace(inner, measurement, writer, counters, change)?;
@@ -122,7 +125,7 @@ fn expire_chunk(
         for piece in &picked.pieces {
             let source = &picked.sources[piece.source];
             for row in piece.rows(ScanOrder::Ascending) {
-                if micros(source.points.written[row]) >= cutoff {
+                if nanos(source.points.written[row]) >= cutoff {
                     continue;
                 }
                 if source.more == id {
@@ -152,6 +155,12 @@ fn expire_chunk(
     let change = Change { retired: vec![chunk.clone()], made: vec![(points.select(&kept), seal)] };
     replace(inner, measurement, writer, counters, change)?;
     Ok(removed)
+}
+
+/// Folds sealed chunks that overlap, some at a time.
+fn fold_sealed(inner: &Inner, measurement: &Measurement) -> Result<(), SeriesError> {
+    let mut writer = measurement.lock(&inner.storage)?;
+    if writer.dropped { Ok(()) } else { fold(inner, measurement, &mut writer) }
 }
 
 /// Deletes chunks that were retired and that nobody reads any more.

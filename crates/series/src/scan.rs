@@ -38,7 +38,7 @@ pub(crate) enum Source {
 
 /// The columns of a measurement in their order: `time`, tags, fields.
 pub(crate) fn table_schema(shape: &Shape) -> SchemaRef {
-    let mut columns = vec![Field::new(TIME_COLUMN, DataType::Timestamp(TimeUnit::Microsecond, None), false)];
+    let mut columns = vec![Field::new(TIME_COLUMN, DataType::Timestamp(TimeUnit::Nanosecond, None), false)];
     columns.extend(shape.tags.iter().map(|tag| Field::new(tag, DataType::Utf8, true)));
     columns.extend(shape.fields.iter().map(|field| Field::new(&field.name, field.field_type.data_type(), true)));
     Arc::new(Schema::new(columns))

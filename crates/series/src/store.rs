@@ -33,6 +33,7 @@ const STORAGE_THREADS: usize = 2;
 #[derive(Clone)]
 pub struct SeriesStore {
     pub(crate) inner: Arc<Inner>,
+    points_left_out: u64,
 }
 
 pub(crate) struct Inner {
@@ -71,8 +72,8 @@ impl Inner {
         shape.retention_seconds.map_or(self.retention, Duration::from_secs)
     }
 
-    pub(crate) fn retention_micros(&self, shape: &Shape) -> i64 {
-        i64::try_from(self.retention(shape).as_micros()).unwrap_or(i64::MAX)
+    pub(crate) fn retention_nanos(&self, shape: &Shape) -> i64 {
+        i64::try_from(self.retention(shape).as_nanos()).unwrap_or(i64::MAX)
     }
 }
 
@@ -92,8 +93,8 @@ pub struct MeasurementInfo {
     pub points_estimate: u64,
     /// Distinct sets of tags, those whose name starts with `_` not counted.
     pub series: u64,
-    /// Microseconds since 1970; `None` when nothing was written yet.
-    pub last_write_micros: Option<i64>,
+    /// Nanoseconds since 1970; `None` when nothing was written yet.
+    pub last_write_nanos: Option<i64>,
     pub retention: Duration,
     /// See [`SeriesStore::sequence`].
     pub sequence: u64,
@@ -125,22 +126,26 @@ impl SeriesStore {
             StorageOptions { spaces: space::ALL, cache_bytes: options.cache_bytes, worker_threads: STORAGE_THREADS };
         let storage = Storage::open(dir, storage_options).map_err(storage_error)?;
         let catalog = Catalog::load(&storage)?;
-        let store = Self {
-            inner: Arc::new(Inner {
-                storage,
-                catalog,
-                series_cache: SeriesCache::new(options.limits.series_cached_max),
-                limits: options.limits,
-                clock: options.clock,
-                retention: options.retention,
-                keys_scanned: AtomicU64::new(0),
-                tag_table_bytes: Arc::new(AtomicUsize::new(0)),
-                known_rows_bytes: Arc::new(AtomicUsize::new(0)),
-                compacting: Mutex::new(()),
-            }),
-        };
-        migrate(&store.inner)?;
-        Ok(store)
+        let inner = Arc::new(Inner {
+            storage,
+            catalog,
+            series_cache: SeriesCache::new(options.limits.series_cached_max),
+            limits: options.limits,
+            clock: options.clock,
+            retention: options.retention,
+            keys_scanned: AtomicU64::new(0),
+            tag_table_bytes: Arc::new(AtomicUsize::new(0)),
+            known_rows_bytes: Arc::new(AtomicUsize::new(0)),
+            compacting: Mutex::new(()),
+        });
+        let points_left_out = migrate(&inner)?;
+        Ok(Self { inner, points_left_out })
+    }
+
+    /// Points of an earlier version, which kept microseconds, that were left out when this was opened: before 1677 or after
+    /// 2262, which nanoseconds cannot tell.
+    pub fn points_left_out(&self) -> u64 {
+        self.points_left_out
     }
 
     /// Rows of `batch` become points of `measurement`, which is made on first use; all of them at once or, on an error,
@@ -184,7 +189,7 @@ impl SeriesStore {
                 .collect(),
             points_estimate: counters.points,
             series: counters.series,
-            last_write_micros: (counters.last_write != 0).then_some(counters.last_write),
+            last_write_nanos: (counters.last_write != 0).then_some(counters.last_write),
             retention: self.inner.retention(&shape),
             sequence: counters.sequence,
         }
@@ -215,7 +220,7 @@ impl SeriesStore {
     }
 
     /// Aggregates by windows of time and by tags. Columns of the result: the tags grouped by (`Utf8`, NULL where absent), `time`
-    /// (the window's start, microseconds), then one for each aggregate, named as in `mean(field)`: NULL where the points of
+    /// (the window's start, nanoseconds), then one for each aggregate, named as in `mean(field)`: NULL where the points of
     /// a group have no such field in the window, while a count is 0. Rows are in the order of groups, then of windows; there
     /// are none for windows without points. More than 4 million aggregates are refused.
     pub fn aggregate(&self, measurement: &str, request: &WindowRequest) -> Result<RecordBatch, SeriesError> {
@@ -238,13 +243,14 @@ impl SeriesStore {
     }
 
     /// Forgets the measurement at once; its disk space is freed by the next [`Self::expire`]. `false` if there is none.
-    pub fn drop_measurement(&self, measurement: &str) -> Result<bool, SeriesError> {
-        let Some(measurement) = self.inner.catalog.get(measurement) else { return Ok(false) };
+    pub fn drop_measurement(&self, name: &str) -> Result<bool, SeriesError> {
+        let Some(measurement) = self.inner.catalog.get(name) else { return Ok(false) };
         let mut writer = measurement.lock(&self.inner.storage)?;
-        if writer.dropped {
+        let mut shape = (*measurement.shape()).clone();
+        // Dropped or renamed between looking it up and locking it.
+        if writer.dropped || shape.name != name {
             return Ok(false);
         }
-        let mut shape = (*measurement.shape()).clone();
         shape.dropped = true;
         self.store_shape(&measurement, &mut writer, shape)?;
         writer.dropped = true;
@@ -267,11 +273,14 @@ impl SeriesStore {
         self.inner.catalog.rename(&measurement, &mut writer, to, &self.inner.storage)
     }
 
-    /// How long points of `measurement` are kept instead of the store's default; whole seconds, at least one.
-    pub fn set_retention(&self, measurement: &str, retention: Duration) -> Result<(), SeriesError> {
-        let measurement = self.find(measurement)?;
+    /// How long points of a measurement are kept instead of the store's default; whole seconds, at least one.
+    pub fn set_retention(&self, name: &str, retention: Duration) -> Result<(), SeriesError> {
+        let measurement = self.find(name)?;
         let mut writer = measurement.lock(&self.inner.storage)?;
         let mut shape = (*measurement.shape()).clone();
+        if writer.dropped || shape.name != name {
+            return Err(SeriesError::UnknownMeasurement { measurement: name.to_owned() });
+        }
         shape.retention_seconds = Some(retention.as_secs().max(1));
         self.store_shape(&measurement, &mut writer, shape)
     }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringBuilder, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, RecordBatch, StringBuilder, TimestampNanosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use hashbrown::HashMap;
 
@@ -42,12 +42,12 @@ pub enum WindowAggregate {
     Spread,
 }
 
-/// Windows of equal width: one begins at `offset_micros` after 1970-01-01 UTC, others before and after it.
+/// Windows of equal width: one begins at `offset_nanos` after 1970-01-01 UTC, others before and after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Windows {
     /// More than 0.
-    pub width_micros: i64,
-    pub offset_micros: i64,
+    pub width_nanos: i64,
+    pub offset_nanos: i64,
 }
 
 /// Aggregates of a measurement by windows and tags.
@@ -88,10 +88,10 @@ impl Plan {
         for filter in &request.tags {
             series_tag(&filter.tag)?;
         }
-        if request.windows.is_some_and(|windows| windows.width_micros <= 0) {
+        if request.windows.is_some_and(|windows| windows.width_nanos <= 0) {
             return Err(SeriesError::InvalidWindows { measurement: shape.name.clone() });
         }
-        let time = DataType::Timestamp(TimeUnit::Microsecond, None);
+        let time = DataType::Timestamp(TimeUnit::Nanosecond, None);
         let mut columns: Vec<Field> =
             request.group_by.iter().map(|tag| Field::new(tag, DataType::Utf8, true)).collect();
         columns.push(Field::new(TIME_COLUMN, time, false));
@@ -134,11 +134,11 @@ impl Plan {
 
     /// The start of the window of a time, and the first time after it; `None` is no time.
     fn window(&self, time: i64) -> (i64, Option<i64>) {
-        let Some(Windows { width_micros, offset_micros }) = self.windows else { return (i64::MIN, None) };
-        let (width, offset) = (i128::from(width_micros), i128::from(offset_micros));
+        let Some(Windows { width_nanos, offset_nanos }) = self.windows else { return (i64::MIN, None) };
+        let (width, offset) = (i128::from(width_nanos), i128::from(offset_nanos));
         let start = (i128::from(time) - offset).div_euclid(width) * width + offset;
-        let micros = |time: i128| i64::try_from(time).ok();
-        (micros(start).unwrap_or(i64::MIN), micros(start + width))
+        let nanos = |time: i128| i64::try_from(time).ok();
+        (nanos(start).unwrap_or(i64::MIN), nanos(start + width))
     }
 }
 
@@ -320,7 +320,7 @@ impl<'a> Collected<'a> {
         }
         let begins = |start: i64| if self.plan.windows.is_some() { start } else { self.plan.range.start.unwrap_or(0) };
         let starts = rows.iter().map(|(_, start, _)| begins(*start));
-        columns.push(Arc::new(TimestampMicrosecondArray::from_iter_values(starts)));
+        columns.push(Arc::new(TimestampNanosecondArray::from_iter_values(starts)));
         let cells: Vec<usize> = rows.iter().map(|(_, _, cell)| *cell).collect();
         columns.extend(self.sums.iter().map(|sums| sums.finish(&cells)));
         Ok(RecordBatch::try_new(self.plan.schema.clone(), columns)?)

@@ -18,6 +18,9 @@ const DISK_FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;
 /// Bytes of keys and values that a copy takes at a time.
 const COPIED_AT_ONCE_BYTES: usize = 8 * 1024 * 1024;
 
+/// A file in a copy that was not finished: it may be removed.
+const UNFINISHED_COPY: &str = "unfinished-copy";
+
 /// Journals are replayed when the store is opened, so their size bounds the time that takes.
 const JOURNAL_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
@@ -116,10 +119,16 @@ impl Storage {
             (engine.database.snapshot(), engine.spaces.clone())
         };
         // Under another name until it is whole.
-        let unfinished = dir.with_extension("unfinished");
-        if unfinished.exists() {
+        let mut unfinished = dir.components().collect::<PathBuf>().into_os_string();
+        unfinished.push(".unfinished");
+        let unfinished = PathBuf::from(unfinished);
+        let marker = unfinished.join(UNFINISHED_COPY);
+        if marker.exists() {
             std::fs::remove_dir_all(&unfinished).map_err(failed)?;
+        } else if unfinished.exists() {
+            return Err(failed(io::Error::other(format!("{} is in the way and no copy", unfinished.display()))));
         }
+        std::fs::create_dir_all(&unfinished).and_then(|()| std::fs::write(&marker, b"")).map_err(failed)?;
         let copy = Self::open(&unfinished, self.options)?;
         for (space, keyspace) in spaces.iter().enumerate() {
             let (mut batch, mut bytes) = (copy.begin()?, 0);
@@ -136,6 +145,7 @@ impl Storage {
         }
         copy.sync()?;
         drop(copy);
+        std::fs::remove_file(&marker).map_err(failed)?;
         std::fs::rename(&unfinished, dir).map_err(failed)?;
         match dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             Some(parent) => std::fs::File::open(parent).and_then(|parent| parent.sync_all()).map_err(failed),

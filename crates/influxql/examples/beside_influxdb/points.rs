@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray,
 };
 use arrow::datatypes::{Field, Schema};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use series::PointLayout;
 
-/// 2026-03-02, a Monday, where InfluxDB's shards begin; microseconds.
-pub const START: i64 = 1_772_409_600_000_000;
+/// 2026-03-02, a Monday, where InfluxDB's shards begin; nanoseconds.
+pub const START: i64 = 1_772_409_600_000_000_000;
 pub const POINTS: usize = 200_000;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -29,7 +29,7 @@ pub struct Point {
     pub measurement: &'static str,
     pub tags: Vec<(&'static str, String)>,
     pub fields: Vec<(&'static str, FieldValue)>,
-    /// Microseconds.
+    /// Nanoseconds.
     pub time: i64,
 }
 
@@ -53,7 +53,7 @@ impl Point {
                 }
             })
             .collect();
-        format!("{line} {} {}", fields.join(","), self.time * 1_000)
+        format!("{line} {} {}", fields.join(","), self.time)
     }
 }
 
@@ -119,7 +119,7 @@ fn ride(random: &mut ChaCha8Rng, sequence: i64) -> Point {
             FieldValue::Text(["good", "late", "no \"show\"", "très bien"][random.random_range(0..4)].into()),
         ));
     }
-    Point { measurement: "ride", tags, fields, time: START + sequence * 1_000_003 }
+    Point { measurement: "ride", tags, fields, time: START + sequence * 1_000_003_001 }
 }
 
 /// All its series have points at the same times, with gaps of hours.
@@ -135,7 +135,7 @@ fn load(random: &mut ChaCha8Rng, sequence: i64) -> Point {
         ("value", FieldValue::Float(f64::from(random.random_range(0..100)))),
         ("count", FieldValue::Integer(random.random_range(-50..50))),
     ];
-    Point { measurement: "load", tags, fields, time: START + (slot + gap) * 1_000_000 }
+    Point { measurement: "load", tags, fields, time: START + (slot + gap) * 1_000_000_000 }
 }
 
 /// Names and values that must be escaped.
@@ -149,10 +149,10 @@ fn odd(random: &mut ChaCha8Rng, sequence: i64) -> Point {
     if random.random_ratio(1, 10) {
         fields = vec![("select", FieldValue::Text(values[random.random_range(0..values.len())].to_owned()))];
     }
-    Point { measurement: "odd one", tags, fields, time: START + sequence * 1_000_000 + 17 }
+    Point { measurement: "odd one", tags, fields, time: START + sequence * 1_000_000_000 + 17 }
 }
 
-/// Without tags, in bursts.
+/// Without tags, in bursts of points a nanosecond apart.
 fn event(random: &mut ChaCha8Rng, sequence: i64) -> Point {
     let burst = sequence / 1_000 * 1_000;
     let fields = match random.random_range(0..3) {
@@ -160,7 +160,7 @@ fn event(random: &mut ChaCha8Rng, sequence: i64) -> Point {
         1 => vec![("size", FieldValue::Integer(random.random_range(0..10))), ("open", FieldValue::Boolean(true))],
         _ => vec![("open", FieldValue::Boolean(random.random_ratio(1, 2)))],
     };
-    Point { measurement: "event", tags: Vec::new(), fields, time: START + burst * 1_000_000 + sequence % 1_000 * 1_000 }
+    Point { measurement: "event", tags: Vec::new(), fields, time: START + burst * 1_000_000_000 + sequence % 1_000 }
 }
 
 /// The points as batches, one of each measurement.
@@ -186,7 +186,7 @@ fn batch(measurement: &'static str, points: &[&Point]) -> (&'static str, RecordB
             }
         }
     }
-    let times: ArrayRef = Arc::new(points.iter().map(|point| Some(point.time)).collect::<TimestampMicrosecondArray>());
+    let times: ArrayRef = Arc::new(points.iter().map(|point| Some(point.time)).collect::<TimestampNanosecondArray>());
     let mut columns = vec![times];
     for tag in &tags {
         let value = |point: &&Point| point.tags.iter().find(|(name, _)| name == tag).map(|(_, value)| value.clone());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
 use arrow::compute::filter;
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow::datatypes::TimestampNanosecondType;
 use hashbrown::HashSet;
 use series::{ScanOrder, ScanRequest, TagFilter, TimeRange};
 
@@ -114,7 +114,7 @@ impl Reader {
             }
         }
         let request = ScanRequest {
-            range: micros(wanted.start, wanted.end),
+            range: TimeRange { start: Some(wanted.start), end: wanted.end.checked_add(1) },
             tags: filters,
             projection: Some(projection),
             limit: None,
@@ -157,8 +157,8 @@ impl Reader {
 
     fn block(&self, batch: &RecordBatch) -> Result<Block, QueryError> {
         let rows = batch.num_rows();
-        let times = match batch.column(0).as_primitive_opt::<TimestampMicrosecondType>() {
-            Some(times) => times.values().iter().map(|micros| micros.saturating_mul(1_000)).collect(),
+        let times = match batch.column(0).as_primitive_opt::<TimestampNanosecondType>() {
+            Some(times) => times.values().to_vec(),
             None => return Err(QueryError::new("a scan's first column is not its time")),
         };
         let mut columns = Vec::with_capacity(self.origins.len());
@@ -176,12 +176,6 @@ fn filter_batch(batch: &RecordBatch, holding: &BooleanArray) -> Result<RecordBat
     }
     let columns = batch.columns().iter().map(|column| filter(column, holding)).collect::<Result<Vec<_>, _>>()?;
     Ok(RecordBatch::try_new(batch.schema(), columns)?)
-}
-
-/// The microseconds of a range of nanoseconds that has both its ends.
-fn micros(start: i64, end: i64) -> TimeRange {
-    let first = start.div_euclid(1_000) + i64::from(start.rem_euclid(1_000) != 0);
-    TimeRange { start: Some(first), end: Some(end.div_euclid(1_000) + 1) }
 }
 
 /// The groups that SLIMIT and SOFFSET leave of a measurement, as values of the dimensions; `None` is all.

@@ -17,7 +17,7 @@ fn known(name: &str) -> MeasurementInfo {
         fields: vec![FieldInfo { name: "x".to_owned(), field_type: FieldType::Int64 }],
         points_estimate: 1,
         series: 1,
-        last_write_micros: None,
+        last_write_nanos: None,
         retention: Duration::from_secs(60),
         sequence: 1,
     }

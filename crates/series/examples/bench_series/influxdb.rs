@@ -61,7 +61,7 @@ impl InfluxDb {
     }
 
     pub fn write(&self, lines: &[u8]) -> Result<(), Box<dyn Error>> {
-        self.request("POST", "/write?db=bench&precision=u", lines).map(|_| ())
+        self.request("POST", "/write?db=bench&precision=n", lines).map(|_| ())
     }
 
     pub fn query(&self, statement: &str) -> Result<serde_json::Value, Box<dyn Error>> {
@@ -71,7 +71,7 @@ impl InfluxDb {
                 |byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") },
             )
             .collect();
-        let body = self.request("GET", &format!("/query?db=bench&epoch=u&q={encoded}"), b"")?;
+        let body = self.request("GET", &format!("/query?db=bench&epoch=ns&q={encoded}"), b"")?;
         let answer: serde_json::Value = serde_json::from_slice(&body)?;
         match answer.pointer("/results/0/error").or(answer.get("error")) {
             Some(error) => Err(format!("{statement}: {error}").into()),

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray,
 };
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use rustix::time::{ClockId, clock_gettime};
@@ -27,8 +27,8 @@ use influxdb::InfluxDb;
 const SERIES_DEFAULT: usize = 44_000;
 const DAY_STEPS: i64 = 144;
 const CHART_STEPS: i64 = 15;
-const MINUTE: i64 = 60_000_000;
-const START: i64 = 1_704_067_200_000_000;
+const MINUTE: i64 = 60_000_000_000;
+const START: i64 = 1_704_067_200_000_000_000;
 /// Lines in one request to InfluxDB.
 const LINES_PER_REQUEST: usize = 5_500;
 /// Each query is run this many times; the median counts.
@@ -140,7 +140,7 @@ impl Generator {
         }
         let vehicle = |row: usize| ["BIKE", "CAR", "TRUCK"][row % 3];
         let columns: [(&str, ArrayRef); 6] = [
-            ("time", Arc::new(TimestampMicrosecondArray::from(vec![time; rows]))),
+            ("time", Arc::new(TimestampNanosecondArray::from(vec![time; rows]))),
             ("driver", Arc::new(StringArray::from_iter_values(&self.drivers))),
             ("city", Arc::new(StringArray::from_iter_values(&self.cities))),
             ("vehicle", Arc::new(StringArray::from_iter_values((0..rows).map(vehicle)))),
@@ -180,29 +180,29 @@ fn chart() -> (String, WindowRequest) {
 fn request(
     range: TimeRange,
     aggregates: &[(&str, A)],
-    width_micros: Option<i64>,
+    width_nanos: Option<i64>,
     group_by: &[&str],
     filter: Option<(&str, &str)>,
 ) -> (String, WindowRequest) {
     let calls: Vec<String> =
         aggregates.iter().map(|(field, aggregate)| format!("{aggregate:?}({field})").to_lowercase()).collect();
     let (start, end) = (range.start.unwrap_or(0), range.end.unwrap_or(0));
-    let mut statement = format!("SELECT {} FROM m WHERE time >= {start}u AND time < {end}u", calls.join(", "));
+    let mut statement = format!("SELECT {} FROM m WHERE time >= {start} AND time < {end}", calls.join(", "));
     if let Some((tag, value)) = filter {
         statement += &format!(" AND {tag} = '{value}'");
     }
-    let time = width_micros.map(|width| format!("time({}s)", width / 1_000_000));
+    let time = width_nanos.map(|width| format!("time({}s)", width / 1_000_000_000));
     let groups: Vec<String> = time.into_iter().chain(group_by.iter().map(|tag| tag.to_string())).collect();
     if !groups.is_empty() {
         statement += &format!(" GROUP BY {}", groups.join(", "));
     }
-    if width_micros.is_some() {
+    if width_nanos.is_some() {
         statement += " fill(none)";
     }
     let request = WindowRequest {
         range,
         tags: filter.map(|(tag, value)| TagFilter::equals(tag, value)).into_iter().collect(),
-        windows: width_micros.map(|width_micros| Windows { width_micros, offset_micros: 0 }),
+        windows: width_nanos.map(|width_nanos| Windows { width_nanos, offset_nanos: 0 }),
         group_by: group_by.iter().map(|tag| tag.to_string()).collect(),
         aggregates: aggregates.iter().map(|(field, aggregate)| (field.to_string(), *aggregate)).collect(),
     };
@@ -310,7 +310,7 @@ fn measure_influxdb(server: &InfluxDb, statement: &str) -> Result<(f64, (usize, 
 /// The points of a batch in the form in which they are sent to InfluxDB, some in each request.
 fn line_protocol(batch: &RecordBatch) -> Result<Vec<Vec<u8>>, Box<dyn Error>> {
     let text = |column: usize| batch.column(column).as_string::<i32>();
-    let times = batch.column(0).as_primitive::<arrow::datatypes::TimestampMicrosecondType>();
+    let times = batch.column(0).as_primitive::<arrow::datatypes::TimestampNanosecondType>();
     let orders = batch.column(4).as_primitive::<Int64Type>();
     let speeds = batch.column(5).as_primitive::<Float64Type>();
     let mut requests = Vec::new();

@@ -6,14 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray,
 };
-use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{Float64Type, Int64Type, TimestampNanosecondType};
 use series::{PointLayout, ScanRequest, SeriesError, SeriesLimits, SeriesOptions, SeriesStore, WriteSummary};
 
 pub const MEASUREMENT: &str = "m";
 const SERIES: u64 = 50;
-const NOW: i64 = 1_704_067_200_000_000;
+const NOW: i64 = 1_704_067_200_000_000_000;
 /// Small, so that chunks are merged and sealed all the time.
 const SEALED_TOGETHER_BYTES: usize = 256 * 1024;
 
@@ -54,7 +54,7 @@ pub fn rows(seed: u64, batch: u64) -> Vec<Row> {
             let ago = random.below(if late { 2_000 } else { 50 }) as i64;
             let share = (random.below(3) > 0).then(|| random.below(10_000) as f64 / 100.0);
             Row {
-                time: NOW + (batch as i64 * 10 - ago) * 1_000_000,
+                time: NOW + (batch as i64 * 10 - ago) * 1_000_000_000,
                 series: format!("series-{}", random.below(SERIES)),
                 count: (share.is_none() || random.below(3) > 0).then_some(batch as i64),
                 share,
@@ -72,7 +72,7 @@ pub fn open(dir: &Path) -> Result<SeriesStore, SeriesError> {
 pub fn write(store: &SeriesStore, seed: u64, batch: u64) -> Result<WriteSummary, SeriesError> {
     let rows = rows(seed, batch);
     let columns: [(&str, ArrayRef); 4] = [
-        ("time", Arc::new(TimestampMicrosecondArray::from_iter_values(rows.iter().map(|row| row.time)))),
+        ("time", Arc::new(TimestampNanosecondArray::from_iter_values(rows.iter().map(|row| row.time)))),
         ("series", Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.series)))),
         ("count", Arc::new(rows.iter().map(|row| row.count).collect::<Int64Array>())),
         ("share", Arc::new(rows.iter().map(|row| row.share).collect::<Float64Array>())),
@@ -130,7 +130,7 @@ impl Model {
         let mut seen: BTreeMap<(i64, String), Values> = BTreeMap::new();
         for batch in store.scan(MEASUREMENT, &ScanRequest::default())? {
             let batch = batch?;
-            let times = batch.column(0).as_primitive::<TimestampMicrosecondType>();
+            let times = batch.column(0).as_primitive::<TimestampNanosecondType>();
             let series = batch.column(1).as_string::<i32>();
             let counts = batch.column(2).as_primitive::<Int64Type>();
             let shares = batch.column(3).as_primitive::<Float64Type>();

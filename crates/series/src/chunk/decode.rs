@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use super::ROWS_MAX;
-use super::encode::{
-    BOOLEAN, BY_ROW, BY_SERIES, COLUMNS, DICTIONARY, EACH, FLOAT, GRID, INTEGER, TEXT, VERSION, rows_by_series,
-};
+use super::encode::{BOOLEAN, COLUMNS, DICTIONARY, EACH, FLOAT, GRID, INTEGER, TEXT, VERSION};
+use super::order::{RowSeries, take_ordered};
 use super::points::{Field, Points, Texts, Values};
 use crate::TimeRange;
-use crate::numbers::{take_floats, take_numbers};
+use crate::floats::FloatsHead;
+use crate::numbers::{take_numbers, take_times};
 use crate::varint::{take_bytes, take_varint};
 
 /// What is read of a chunk.
@@ -29,25 +29,13 @@ struct Layout {
     /// Where in the list the series of every row is; `None` if all series have all times.
     series: Option<Vec<u32>>,
     listed: usize,
-    /// The rows series by series, once a field needs it.
-    by_series: Option<Vec<u32>>,
-}
-
-impl Layout {
-    fn by_series(&mut self) -> &[u32] {
-        let Self { rows, series, listed, by_series, .. } = self;
-        by_series.get_or_insert_with(|| match series {
-            Some(series) => rows_by_series(series, *listed),
-            None => (0..*listed).flat_map(|first| (first..*rows).step_by(*listed)).map(|row| row as u32).collect(),
-        })
-    }
 }
 
 /// `None` if the bytes are no chunk.
 pub(crate) fn decode(mut bytes: &[u8], wanted: Wanted<'_>) -> Option<Points> {
     let bytes = &mut bytes;
     let mut points = Points::default();
-    let mut layout = take_keys(bytes, &mut points, wanted.range)?;
+    let layout = take_keys(bytes, &mut points, wanted.range)?;
     take_numbers(bytes, layout.rows, layout.wanted.clone(), &mut points.sequences, |number| number as u64)?;
     let rows = if wanted.written { layout.wanted.clone() } else { 0..0 };
     take_numbers(bytes, layout.rows, rows, &mut points.written, |number| number as u64)?;
@@ -55,7 +43,7 @@ pub(crate) fn decode(mut bytes: &[u8], wanted: Wanted<'_>) -> Option<Points> {
         let number = u32::try_from(take_varint(bytes)?).ok()?;
         let mut field = take_bytes(bytes)?;
         if wanted.fields.is_none_or(|fields| fields.binary_search(&number).is_ok()) {
-            points.fields.push(take_field(&mut field, number, &mut layout)?);
+            points.fields.push(take_field(&mut field, number, &layout)?);
         }
     }
     Some(points)
@@ -88,8 +76,7 @@ fn take_keys(bytes: &mut &[u8], points: &mut Points, range: TimeRange) -> Option
     match *kind {
         GRID => take_grid(bytes, points, rows, listed, range),
         COLUMNS => {
-            let mut times = Vec::new();
-            take_numbers(bytes, rows, 0..rows, &mut times, |time| time)?;
+            let times = take_times(bytes, rows)?;
             let wanted = stretch(&times, range);
             let mut series = Vec::new();
             take_numbers(bytes, rows, 0..rows, &mut series, |index| index as u32)?;
@@ -103,7 +90,7 @@ fn take_keys(bytes: &mut &[u8], points: &mut Points, range: TimeRange) -> Option
             }
             points.times = cut(times, &wanted);
             points.series = series[wanted.clone()].to_vec();
-            Some(Layout { rows, wanted, series: Some(series), listed, by_series: None })
+            Some(Layout { rows, wanted, series: Some(series), listed })
         }
         _ => None,
     }
@@ -114,8 +101,7 @@ fn take_grid(bytes: &mut &[u8], points: &mut Points, rows: usize, listed: usize,
     if count > rows {
         return None;
     }
-    let mut times = Vec::new();
-    take_numbers(bytes, count, 0..count, &mut times, |time| time)?;
+    let times = take_times(bytes, count)?;
     let lines = stretch(&times, range);
     let cells = count.checked_mul(listed).filter(|cells| *cells <= ROWS_MAX)?;
     if cells == rows {
@@ -127,7 +113,7 @@ fn take_grid(bytes: &mut &[u8], points: &mut Points, rows: usize, listed: usize,
             points.times.resize(points.times.len() + listed, *time);
             points.series.extend(0..listed as u32);
         }
-        return Some(Layout { rows, wanted, series: None, listed, by_series: None });
+        return Some(Layout { rows, wanted, series: None, listed });
     }
     let mut marks = Vec::new();
     take_numbers(bytes, cells, 0..cells, &mut marks, |mark| mark != 0)?;
@@ -146,7 +132,7 @@ fn take_grid(bytes: &mut &[u8], points: &mut Points, rows: usize, listed: usize,
         return None;
     }
     points.series = series[wanted.clone()].to_vec();
-    Some(Layout { rows, wanted, series: Some(series), listed, by_series: None })
+    Some(Layout { rows, wanted, series: Some(series), listed })
 }
 
 /// The part of ascending times that is within a range.
@@ -160,17 +146,20 @@ fn cut<T: Copy>(values: Vec<T>, wanted: &Range<usize>) -> Vec<T> {
     if wanted.len() == values.len() { values } else { values[wanted.clone()].to_vec() }
 }
 
-fn take_field(bytes: &mut &[u8], number: u32, layout: &mut Layout) -> Option<Field> {
+fn take_field(bytes: &mut &[u8], number: u32, layout: &Layout) -> Option<Field> {
     let (rows, wanted) = (layout.rows, layout.wanted.clone());
     let mut present = Vec::new();
     take_numbers(bytes, rows, wanted.clone(), &mut present, |mark| mark != 0)?;
     let (kind, rest) = bytes.split_first()?;
     *bytes = rest;
+    let of = RowSeries { series: layout.series.as_deref(), listed: layout.listed };
     let values = match *kind {
-        FLOAT => Values::Float(take_ordered(bytes, layout, take_floats)?),
-        INTEGER => Values::Integer(take_ordered(bytes, layout, |bytes, rows, wanted, out| {
-            take_numbers(bytes, rows, wanted, out, |number| number)
-        })?),
+        FLOAT => {
+            let head = FloatsHead::take(bytes)?;
+            let integers = take_ordered(bytes, rows, wanted.clone(), of)?;
+            Values::Float(head.floats(integers, &wanted)?)
+        }
+        INTEGER => Values::Integer(take_ordered(bytes, rows, wanted, of)?),
         BOOLEAN => {
             let mut values = Vec::new();
             take_numbers(bytes, rows, wanted, &mut values, |number| number != 0)?;
@@ -181,34 +170,6 @@ fn take_field(bytes: &mut &[u8], number: u32, layout: &mut Layout) -> Option<Fie
     };
     let present = (!present.iter().all(|has| *has)).then_some(present);
     Some(Field { number, present, values })
-}
-
-fn take_ordered<T: Copy + Default>(
-    bytes: &mut &[u8],
-    layout: &mut Layout,
-    take: impl Fn(&mut &[u8], usize, Range<usize>, &mut Vec<T>) -> Option<()>,
-) -> Option<Vec<T>> {
-    let (order, rest) = bytes.split_first()?;
-    *bytes = rest;
-    let (rows, wanted) = (layout.rows, layout.wanted.clone());
-    let mut values = Vec::new();
-    match *order {
-        BY_ROW => {
-            take(bytes, rows, wanted, &mut values)?;
-            Some(values)
-        }
-        BY_SERIES => {
-            take(bytes, rows, 0..rows, &mut values)?;
-            let mut in_rows = vec![T::default(); wanted.len()];
-            for (row, value) in layout.by_series().iter().zip(values) {
-                if let Some(place) = (*row as usize).checked_sub(wanted.start).and_then(|row| in_rows.get_mut(row)) {
-                    *place = value;
-                }
-            }
-            Some(in_rows)
-        }
-        _ => None,
-    }
 }
 
 fn take_texts(bytes: &mut &[u8], rows: usize, wanted: Range<usize>) -> Option<Texts> {

@@ -1,22 +1,22 @@
 //! Points as the bytes of a chunk.
 //!
 //! Version, number of rows; the keys; sequence numbers and write times; the fields, each with its length so that it can be
-//! skipped. Keys are a grid (times x series with a mark for each that is there), or a column each. A field's numbers are
-//! in the order of the rows (time, then series), or series by series where that is a good deal smaller.
+//! skipped. Keys are a grid (times x series with a mark for each that is there), or a column each.
 
 use std::borrow::Cow;
 
 use hashbrown::HashMap;
 
+use super::ROWS_MAX;
+use super::order::put_ordered;
 use super::points::{Field, Points, Texts, Values};
-use crate::numbers::{Floats, numbers_bits, put_numbers};
+use crate::floats::Floats;
+use crate::numbers::{put_numbers, put_times};
 use crate::varint::put_varint;
 
-pub(super) const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 2;
 pub(super) const GRID: u8 = 0;
 pub(super) const COLUMNS: u8 = 1;
-pub(super) const BY_ROW: u8 = 0;
-pub(super) const BY_SERIES: u8 = 1;
 pub(super) const EACH: u8 = 0;
 pub(super) const DICTIONARY: u8 = 1;
 pub(super) const FLOAT: u8 = 0;
@@ -26,8 +26,8 @@ pub(super) const TEXT: u8 = 3;
 
 /// Cells of a grid for each row that is there, at most.
 const GRID_CELLS_PER_ROW_MAX: usize = 4;
-/// Below this many rows of each series, values are not tried series by series.
-const ROWS_OF_SERIES_MIN: usize = 4;
+/// Below this many rows of each series, values are not tried along their series.
+const ROWS_OF_SERIES_MIN: usize = 2;
 
 pub(crate) fn encode(points: &Points) -> Vec<u8> {
     let mut out = Vec::with_capacity(64 + points.rows() * 4);
@@ -39,12 +39,13 @@ pub(crate) fn encode(points: &Points) -> Vec<u8> {
     put_numbers(&mut out, &signed(&points.sequences));
     put_numbers(&mut out, &signed(&points.written));
     put_varint(&mut out, points.fields.len() as u64);
-    let by_series = (points.rows() >= points.series_list.len() * ROWS_OF_SERIES_MIN && points.series_list.len() > 1)
-        .then(|| rows_by_series(&points.series, points.series_list.len()));
+    let listed = points.series_list.len();
+    let along_series = points.rows() >= listed * ROWS_OF_SERIES_MIN && listed > 1;
+    let series = along_series.then_some((points.series.as_slice(), listed));
     let mut bytes = Vec::new();
     for field in &points.fields {
         bytes.clear();
-        put_field(&mut bytes, field, by_series.as_deref());
+        put_field(&mut bytes, field, series);
         put_varint(&mut out, u64::from(field.number));
         put_varint(&mut out, bytes.len() as u64);
         out.extend_from_slice(&bytes);
@@ -56,34 +57,16 @@ fn signed(numbers: &[u64]) -> Vec<i64> {
     numbers.iter().map(|number| *number as i64).collect()
 }
 
-/// The rows in the order of series, then time; `series` is where in the list that of each row is.
-pub(super) fn rows_by_series(series: &[u32], listed: usize) -> Vec<u32> {
-    let mut next = vec![0u32; listed + 1];
-    for index in series {
-        next[*index as usize + 1] += 1;
-    }
-    for index in 1..next.len() {
-        next[index] += next[index - 1];
-    }
-    let mut rows = vec![0; series.len()];
-    for (row, index) in series.iter().enumerate() {
-        let place = &mut next[*index as usize];
-        rows[*place as usize] = row as u32;
-        *place += 1;
-    }
-    rows
-}
-
 fn put_keys(out: &mut Vec<u8>, points: &Points) {
     if let Some((times, marks)) = grid(points) {
         out.push(GRID);
         put_varint(out, times.len() as u64);
-        put_numbers(out, &times);
+        put_times(out, &times);
         put_numbers(out, &marks);
         return;
     }
     out.push(COLUMNS);
-    put_numbers(out, &points.times);
+    put_times(out, &points.times);
     put_numbers(out, &points.series.iter().map(|index| i64::from(*index)).collect::<Vec<_>>());
     out.push(u8::from(points.key_tags.is_some()));
     if let Some(tags) = &points.key_tags {
@@ -100,7 +83,7 @@ fn grid(points: &Points) -> Option<(Vec<i64>, Vec<i64>)> {
     times.dedup();
     let width = points.series_list.len();
     let cells = times.len().checked_mul(width)?;
-    if cells > points.rows().saturating_mul(GRID_CELLS_PER_ROW_MAX) {
+    if cells > points.rows().saturating_mul(GRID_CELLS_PER_ROW_MAX).min(ROWS_MAX) {
         return None;
     }
     if cells == points.rows() {
@@ -117,26 +100,20 @@ fn grid(points: &Points) -> Option<(Vec<i64>, Vec<i64>)> {
     Some((times, marks))
 }
 
-fn put_field(out: &mut Vec<u8>, field: &Field, by_series: Option<&[u32]>) {
+fn put_field(out: &mut Vec<u8>, field: &Field, series: Option<(&[u32], usize)>) {
     let marks = field.present.as_ref().map(|present| present.iter().map(|has| i64::from(*has)).collect());
     put_numbers(out, &marks.unwrap_or_else(|| vec![1; 1]));
+    let present = field.present.as_deref();
     match &field.values {
         Values::Float(values) => {
             out.push(FLOAT);
-            let floats = Floats::new(values);
-            let (order, rows) = choose_order(floats.integers(), by_series);
-            out.push(order);
-            match rows {
-                // Brought into the other order, then to integers again: exceptions are told by their place.
-                Some(rows) => Floats::new(&in_order(values, rows)).put(out),
-                None => floats.put(out),
-            }
+            let floats = Floats::new(&without_gaps(values, present));
+            floats.put_head(out);
+            put_ordered(out, floats.integers(), present, series);
         }
         Values::Integer(values) => {
             out.push(INTEGER);
-            let (order, rows) = choose_order(values, by_series);
-            out.push(order);
-            put_numbers(out, &rows.map_or(Cow::Borrowed(values.as_slice()), |rows| in_order(values, rows).into()));
+            put_ordered(out, &without_gaps(values, present), present, series);
         }
         Values::Boolean(values) => {
             out.push(BOOLEAN);
@@ -149,19 +126,18 @@ fn put_field(out: &mut Vec<u8>, field: &Field, by_series: Option<&[u32]>) {
     }
 }
 
-fn in_order<T: Copy>(values: &[T], rows: &[u32]) -> Vec<T> {
-    rows.iter().map(|row| values[*row as usize]).collect()
-}
-
-/// Series by series costs time when it is read, so it has to save a fifth.
-fn choose_order<'a>(integers: &[i64], by_series: Option<&'a [u32]>) -> (u8, Option<&'a [u32]>) {
-    if let Some(rows) = by_series {
-        let by_row = numbers_bits(integers);
-        if numbers_bits(&in_order(integers, rows)) * 5 < by_row * 4 {
-            return (BY_SERIES, Some(rows));
+/// Values with those of rows that have none as the one before: equal neighbours are small.
+fn without_gaps<'a, T: Copy>(values: &'a [T], present: Option<&[bool]>) -> Cow<'a, [T]> {
+    let Some(present) = present else { return Cow::Borrowed(values) };
+    let Some(first) = present.iter().position(|has| *has) else { return Cow::Borrowed(values) };
+    let mut last = values[first];
+    let filled = values.iter().zip(present).map(|(value, has)| {
+        if *has {
+            last = *value;
         }
-    }
-    (BY_ROW, None)
+        last
+    });
+    Cow::Owned(filled.collect())
 }
 
 /// Texts with a dictionary if at most half of them are distinct.

@@ -153,7 +153,7 @@ impl Field {
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Points {
-    /// Microseconds.
+    /// Nanoseconds.
     pub times: Vec<i64>,
     /// The series that there are, ascending.
     pub series_list: Vec<u64>,

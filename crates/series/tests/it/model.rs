@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray};
 use series::{PointLayout, ScanOrder, ScanRequest, SeriesStore, TagFilter, TimeRange};
 
 use crate::store::{NEW_YEAR, SECOND, TestStore, lines};
@@ -73,7 +73,7 @@ fn write_some(random: &mut Random, store: &SeriesStore, model: &mut Model, clock
         notes.push(Some(format!("note {}", random.below(5))).filter(|_| random.below(4) == 0));
     }
     let columns: Vec<(&str, ArrayRef)> = vec![
-        ("time", Arc::new(TimestampMicrosecondArray::from(times.clone()))),
+        ("time", Arc::new(TimestampNanosecondArray::from(times.clone()))),
         ("city", Arc::new(StringArray::from_iter_values(&cities))),
         ("own", Arc::new(StringArray::from_iter(owns.iter().map(Option::as_deref)))),
         ("count", Arc::new(Int64Array::from(counts.clone()))),
@@ -113,7 +113,10 @@ fn read(store: &SeriesStore, request: &ScanRequest) -> Vec<String> {
 fn as_model_lines(batches: &[RecordBatch]) -> Vec<String> {
     let in_model_terms = |line: String| {
         let (time, rest) = line.split_once('|').expect("columns");
-        let time = chrono::DateTime::parse_from_rfc3339(&format!("{time}Z")).expect("a time").timestamp_micros();
+        let time = chrono::DateTime::parse_from_rfc3339(&format!("{time}Z"))
+            .expect("a time")
+            .timestamp_nanos_opt()
+            .expect("is in range");
         format!("{}|{rest}", (time - NEW_YEAR) / SECOND)
     };
     lines(batches).into_iter().map(in_model_terms).collect()

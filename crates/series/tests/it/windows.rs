@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{Float64Type, Int64Type, TimestampNanosecondType};
 use series::{
     PointLayout, ScanRequest, SeriesError, SeriesStore, TagFilter, TimeRange, WindowAggregate, WindowRequest, Windows,
 };
@@ -87,10 +87,10 @@ fn made_of_points(store: &SeriesStore, request: &WindowRequest) -> Vec<String> {
     for points in store.scan("m", &scan).expect("scans") {
         let points = points.expect("reads");
         for row in 0..points.num_rows() {
-            let time = points.column(0).as_primitive::<TimestampMicrosecondType>().value(row);
+            let time = points.column(0).as_primitive::<TimestampNanosecondType>().value(row);
             let window = match request.windows {
-                Some(Windows { width_micros, offset_micros }) => {
-                    (time - offset_micros).div_euclid(width_micros) * width_micros + offset_micros
+                Some(Windows { width_nanos, offset_nanos }) => {
+                    (time - offset_nanos).div_euclid(width_nanos) * width_nanos + offset_nanos
                 }
                 None => request.range.start.unwrap_or(0),
             };
@@ -136,7 +136,7 @@ fn aggregated(store: &SeriesStore, request: &WindowRequest) -> Vec<String> {
                     format!("{:.6}", column.as_primitive::<Float64Type>().value(row))
                 }
                 _ => {
-                    let time = column.as_primitive::<TimestampMicrosecondType>().value(row);
+                    let time = column.as_primitive::<TimestampNanosecondType>().value(row);
                     ((time - NEW_YEAR) / SECOND).to_string()
                 }
             });
@@ -157,8 +157,8 @@ fn aggregates_are_those_of_the_points() {
     ];
     let windows = [
         None,
-        Some(Windows { width_micros: 60 * SECOND, offset_micros: 0 }),
-        Some(Windows { width_micros: 77 * SECOND, offset_micros: 13 * SECOND }),
+        Some(Windows { width_nanos: 60 * SECOND, offset_nanos: 0 }),
+        Some(Windows { width_nanos: 77 * SECOND, offset_nanos: 13 * SECOND }),
     ];
     let filters = [vec![], vec![TagFilter::equals("city", "b")], vec![TagFilter::equals("city", "nowhere")]];
     let groups = [vec![], vec!["kind".to_owned()], vec!["city".to_owned(), "kind".to_owned()]];
@@ -213,7 +213,7 @@ fn what_cannot_be_added_up_is_refused() {
     assert!(matches!(error, SeriesError::TagOfPoints { .. }), "{error}");
     let error = refused(WindowRequest { group_by: vec!["count".into()], ..sum() });
     assert!(matches!(error, SeriesError::NotATag { .. }), "{error}");
-    let nothing = Some(Windows { width_micros: 0, offset_micros: 0 });
+    let nothing = Some(Windows { width_nanos: 0, offset_nanos: 0 });
     let error = refused(WindowRequest { windows: nothing, ..sum() });
     assert!(matches!(error, SeriesError::InvalidWindows { .. }), "{error}");
 }

@@ -60,7 +60,7 @@ test('the greatest lines are shown, by name, and the rest as one where that mean
 })
 
 test('rows of SQL become the same lines', () => {
-  const columns = [{ name: 'time', type: 'Timestamp(Microsecond, None)' }, { name: 'status', type: 'Utf8' }, { name: 'drivers', type: 'Int64' }]
+  const columns = [{ name: 'time', type: 'Timestamp(Nanosecond, None)' }, { name: 'status', type: 'Utf8' }, { name: 'drivers', type: 'Int64' }]
   const row = (time: string, status: string | null, drivers: number | null) => ({ time, status, drivers })
   const { times, lines } = linesOf(columns, [row('1970-01-01T00:00:30Z', 'A', 2), row('1970-01-01T00:00:00Z', 'A', 1), row('1970-01-01T00:00:00Z', null, 4), row('1970-01-01T00:00:30Z', 'A', 3)])
   expect(times).toEqual([0, 30])
