@@ -10,6 +10,7 @@ mod exit_codes;
 mod external_sinks;
 mod get;
 mod grafana;
+mod influx_bad_input;
 mod influx_query;
 mod influx_write;
 mod lifecycle;
