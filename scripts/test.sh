@@ -32,5 +32,6 @@ tests/oidc/run.sh
 tests/kafka/interchange/run.sh
 tests/influx/run.sh
 scripts/faults.sh kafka-fast
-scripts/kafka/with_kafka.sh --quick --secure -- scripts/e2e.sh access.spec.ts dagger.spec.ts file.spec.ts flow.spec.ts frame.spec.ts \
-  kafka.spec.ts preview.spec.ts rest.spec.ts settings.spec.ts topic.spec.ts
+scripts/kafka/with_kafka.sh --quick --secure -- scripts/influxdb.sh -- scripts/victoria_metrics.sh -- scripts/e2e.sh access.spec.ts \
+  chart.spec.ts dagger.spec.ts file.spec.ts flow.spec.ts frame.spec.ts kafka.spec.ts preview.spec.ts rest.spec.ts settings.spec.ts \
+  sinks.spec.ts topic.spec.ts

@@ -30,7 +30,9 @@ pub use answer::{
     write_message_pack, write_message_pack_error, write_message_pack_head, write_message_pack_part,
 };
 pub use ast::Statement;
-pub use database::{Batches, Database, Databases, MeasurementShape, RetentionPolicy, SeriesDatabase, TagSet};
+pub use database::{
+    Batches, Database, Databases, MeasurementShape, RetentionPolicy, SeriesDatabase, TagSet, TakeSeries,
+};
 pub use options::{Precision, QueryError, QueryLimits, QueryOptions};
 pub use parse::{ParseError, parse};
 pub use run::{Run, run};

@@ -9,7 +9,9 @@ mod cells;
 mod escape;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
@@ -119,11 +121,15 @@ impl RowEncoder for LineEncoder {
     fn encode(&self, batch: &RecordBatch, origin: Option<RowOrigin<'_>>) -> Result<Encoded, ArrowError> {
         let origin = match (self.of_records, origin) {
             (None, _) => None,
-            (Some(topic), Some(origin)) if origin.offsets.len() == batch.num_rows() => Some((topic, origin)),
+            (Some(topic), Some(origin)) if origin.is_of(batch.num_rows()) => Some((topic, origin)),
             _ => return Err(ArrowError::InvalidArgumentError("the rows do not say which records they are".into())),
         };
         let mut refused = BTreeMap::new();
-        let mut tags = Vec::with_capacity(self.tags.len());
+        let mut tags = Vec::with_capacity(self.tags.len() + 1);
+        if let Some((_, origin)) = origin.filter(|(_, origin)| origin.row_names.iter().any(Option::is_some)) {
+            let names: ArrayRef = Arc::new(StringArray::from(origin.row_names.to_vec()));
+            tags.push(tag_cells(&names, b",_row=", self.dialect.backslash(), &mut refused)?);
+        }
         for (column, prefix) in &self.tags {
             tags.push(tag_cells(batch.column(*column), prefix, self.dialect.backslash(), &mut refused)?);
         }
