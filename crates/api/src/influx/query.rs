@@ -76,9 +76,12 @@ pub(crate) async fn query(
         Ok(values) => values,
         Err(text) => return refuse(StatusCode::BAD_REQUEST, &text),
     };
-    let statements = match influxql::parse(parameters.get("q"), &values) {
-        Ok(statements) => statements,
-        Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.to_string()),
+    let text = parameters.get("q").to_owned();
+    // Regular expressions take long to read.
+    let statements = match tokio::task::spawn_blocking(move || influxql::parse(&text, &values)).await {
+        Ok(Ok(statements)) => statements,
+        Ok(Err(error)) => return refuse(StatusCode::BAD_REQUEST, &error.to_string()),
+        Err(error) => return refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     };
     let is_chunked = parameters.get("chunked") == "true";
     let chunk_rows = parameters.get("chunk_size").parse().ok().filter(|rows| *rows > 0).unwrap_or(CHUNK_ROWS_DEFAULT);

@@ -13,9 +13,11 @@ use databases::GroupDatabases;
 use influxql::{QueryLimits, QueryOptions, Statement, StatementChunk};
 use line_protocol::{MeasurementPoints, ParseLimits, ParseOptions, Points, Precision};
 use series::{SeriesError, SeriesStore, SyncPoint};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// The one retention policy that every database has, by InfluxDB's name for it. How long points are kept is a setting of
@@ -30,6 +32,10 @@ const QUERY_MEMORY_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// Parts of an answer that wait to be sent.
 const ANSWERS_QUEUED_MAX: usize = 1;
 const WAIT_MAX: Duration = Duration::from_secs(30);
+/// Of those, one person's.
+const QUERIES_OF_ONE_MAX: usize = 4;
+/// So long a part of an answer waits for somebody who reads it, then the query ends.
+const UNREAD_MAX: Duration = Duration::from_secs(30);
 /// Rows that are written in one step.
 const WRITE_ROWS_MAX: usize = 16_384;
 /// A body is taken apart anew when a field got another type meanwhile.
@@ -81,6 +87,8 @@ impl From<ControlError> for InfluxRefusal {
 pub(super) struct Turns {
     writes: Arc<Semaphore>,
     queries: Arc<Semaphore>,
+    /// By user.
+    queries_of_one: Arc<Mutex<HashMap<String, Arc<Semaphore>>>>,
     written: Arc<AtomicU64>,
     /// Writes up to this number are on disk.
     synced: Arc<Mutex<u64>>,
@@ -91,6 +99,7 @@ impl Default for Turns {
         Self {
             writes: Arc::new(Semaphore::new(WRITES_AT_ONCE_MAX)),
             queries: Arc::new(Semaphore::new(QUERIES_AT_ONCE_MAX)),
+            queries_of_one: Arc::default(),
             written: Arc::default(),
             synced: Arc::default(),
         }
@@ -98,6 +107,16 @@ impl Default for Turns {
 }
 
 impl Turns {
+    /// A turn of a user's, and of everybody's.
+    async fn query(&self, user: &str) -> Result<[OwnedSemaphorePermit; 2], InfluxRefusal> {
+        let own = {
+            let mut users = self.queries_of_one.lock().unwrap_or_else(PoisonError::into_inner);
+            let new = || Arc::new(Semaphore::new(QUERIES_OF_ONE_MAX));
+            Arc::clone(users.entry(user.to_owned()).or_insert_with(new))
+        };
+        Ok([turn(&own).await?, turn(&self.queries).await?])
+    }
+
     /// Brings what this thread has written since `point` to disk, unless a flush that began later has done so.
     fn sync(&self, store: &SeriesStore, point: SyncPoint) -> Result<(), SeriesError> {
         let mine = self.written.fetch_add(1, Ordering::AcqRel) + 1;
@@ -130,25 +149,32 @@ impl Platform {
     ) -> Result<mpsc::Receiver<Result<StatementChunk, InfluxRefusal>>, InfluxRefusal> {
         let limits = QueryLimits { memory_bytes_max: QUERY_MEMORY_BYTES_MAX, ..QueryLimits::default() };
         let options = QueryOptions { limits, now_nanos: now_nanos(), ..options };
-        let turn = turn(&self.influx.queries).await?;
+        let turns = self.influx.query(&caller.user).await?;
         let (sender, receiver) = mpsc::channel(ANSWERS_QUEUED_MAX);
         let (platform, handle) = (Arc::clone(self), tokio::runtime::Handle::current());
-        let failed = sender.clone();
+        let last = sender.clone();
         let worker = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            let databases = GroupDatabases::new(platform, caller, handle, sender.clone());
+            let _turns = turns;
+            let databases = GroupDatabases::new(platform, caller, handle.clone(), sender.clone());
             for answer in influxql::run(statements, options, &databases) {
                 let refused = databases.refused().map(InfluxRefusal::Forbidden);
                 let is_refused = refused.is_some();
-                if sender.blocking_send(refused.map_or(Ok(answer), Err)).is_err() || is_refused {
-                    break;
+                match handle.block_on(sender.send_timeout(refused.map_or(Ok(answer), Err), UNREAD_MAX)) {
+                    Ok(()) if !is_refused => {}
+                    Ok(()) | Err(SendTimeoutError::Closed(_)) => break,
+                    Err(SendTimeoutError::Timeout(_)) => {
+                        let text = format!("query interrupted: nobody read its answer for {} s", UNREAD_MAX.as_secs());
+                        return Err(InfluxRefusal::Unavailable(text));
+                    }
                 }
             }
+            Ok(())
         });
         // An answer that ends in the middle must not look whole.
         tokio::spawn(async move {
-            if let Err(error) = worker.await {
-                let _ = failed.send(Err(InfluxRefusal::from(ControlError::from(error)))).await;
+            let ended = worker.await.map_err(ControlError::from).map_err(InfluxRefusal::from);
+            if let Err(refusal) = ended.flatten() {
+                let _ = last.send(Err(refusal)).await;
             }
         });
         Ok(receiver)
@@ -246,15 +272,24 @@ fn write(store: &SeriesStore, group: &str, precision: Precision, body: &[u8]) ->
     let options = ParseOptions { precision, now_nanos: now_nanos(), limits };
     let mut attempt = 1;
     loop {
-        match write_points(store, group, body, &options) {
+        match write_points(store, group, body, &options, attempt) {
             Ok(written) => return Ok(written),
-            // Somebody has made a tag or a field between our look and our write.
-            Err(SeriesError::FieldTypeChanged { .. } | SeriesError::NameTaken { .. }) if attempt < ATTEMPTS_MAX => {
-                attempt += 1;
-            }
+            Err(error) if is_overtaken(&error) && attempt < ATTEMPTS_MAX => attempt += 1,
             Err(error) => return Err(refusal(error)),
         }
     }
+}
+
+/// Somebody has made a tag or a field between our look and our write.
+fn is_overtaken(error: &SeriesError) -> bool {
+    matches!(error, SeriesError::FieldTypeChanged { .. } | SeriesError::NameTaken { .. })
+}
+
+/// Whether the request ends with this error; else the points are left out, and the others are written.
+fn is_fatal(error: &SeriesError, attempt: usize) -> bool {
+    error.is_retryable()
+        || matches!(error, SeriesError::Corrupt { .. } | SeriesError::Arrow(_))
+        || is_overtaken(error) && attempt < ATTEMPTS_MAX
 }
 
 /// What was written before an error is written again by the next attempt, to the same points.
@@ -262,7 +297,7 @@ fn write_points(store: &SeriesStore, group: &str, body: &[u8], options: &ParseOp
     let (mut rows, mut skipped) = (0, LeftOut::default());
     let known = |name: &str| store.measurement(&stored(group, name));
     let points = line_protocol::parse_in_parts(body, options, &known, &mut |part| {
-        rows += write_measurement(store, group, body, &part, &mut skipped)?;
+        rows += write_measurement(store, group, body, &part, attempt, &mut skipped)?;
         Ok::<_, SeriesError>(())
     })?;
     let mut left_out = LeftOut::default();
@@ -277,13 +312,21 @@ fn write_measurement(
     group: &str,
     body: &[u8],
     points: &MeasurementPoints,
+    attempt: usize,
     left_out: &mut LeftOut,
 ) -> Result<u64, SeriesError> {
     let (name, all) = (stored(group, &points.measurement), points.batch.num_rows());
     let mut written = 0;
     for start in (0..all).step_by(WRITE_ROWS_MAX) {
         let batch = points.batch.slice(start, WRITE_ROWS_MAX.min(all - start));
-        let summary = store.write(&name, &batch, &points.layout)?;
+        let summary = match store.write(&name, &batch, &points.layout) {
+            Ok(summary) => summary,
+            Err(error) if is_fatal(&error, attempt) => return Err(error),
+            Err(error) => {
+                left_out.add(batch.num_rows() as u64, || error.to_string());
+                continue;
+            }
+        };
         written += summary.written;
         let told = summary.examples.len() as u64;
         for skipped in &summary.examples {

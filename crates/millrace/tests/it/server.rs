@@ -195,10 +195,6 @@ impl TestServer {
         (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
     }
 
-    pub fn process_id(&self) -> u32 {
-        self.child.id()
-    }
-
     fn signal(&self, name: &str) {
         let killed = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
         assert!(killed.success());
