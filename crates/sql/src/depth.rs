@@ -40,11 +40,12 @@ pub(crate) fn check(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
             Token::Word(word) => word.keyword,
             _ => Keyword::NoKeyword,
         };
+        let open = levels.len();
         let Some(level) = levels.last_mut() else { return Ok(()) };
         match (token, word) {
             (Token::LParen | Token::LBracket, _) => levels.push(Level::default()),
             (_, Keyword::CASE) => levels.push(Level { is_case: true, ..Level::default() }),
-            (Token::RParen | Token::RBracket, _) if levels.len() > 1 => {
+            (Token::RParen | Token::RBracket, _) if open > 1 => {
                 operators -= levels.pop().map_or(0, |level| level.operators);
             }
             (_, Keyword::END) if level.is_case => operators -= levels.pop().map_or(0, |level| level.operators),
