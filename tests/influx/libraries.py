@@ -44,7 +44,7 @@ def first_generation(server):
         ("SELECT * FROM trips", {}),
         ("SELECT mean(usage_idle), count(n) FROM cpu WHERE time < 1700000300s AND time >= 1700000000s GROUP BY time(1m), host", {"epoch": "s"}),
         ("SELECT sum(n) FROM cpu; SELECT last(text) FROM events; SHOW TAG KEYS", {}),
-        ("SELECT usage_idle FROM cpu", {"chunked": True, "chunk_size": 30}),
+        ("SELECT usage_idle FROM cpu GROUP BY host", {"chunked": True, "chunk_size": 25}),
     ):
         # It asks for MessagePack, but reads one chunk of it only.
         asked = client_of(server, {"Accept": "application/json"}) if "chunked" in parameters else client
@@ -54,7 +54,7 @@ def first_generation(server):
     for query, parameters in (
         ("SELECT * FROM trips GROUP BY city", {}),
         ("SELECT * FROM trips GROUP BY city; SELECT x FROM nothing; SELECT count(n) FROM trips", {"epoch": "ms"}),
-        ("SELECT usage_idle, n FROM cpu", {"chunked": "true", "chunk_size": "50"}),
+        ("SELECT usage_idle, n FROM cpu GROUP BY host", {"chunked": "true", "chunk_size": "25"}),
         ("SELECT FROM", {}),
         ("SELECT sum(note) FROM trips", {}),
     ):
