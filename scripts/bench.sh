@@ -13,7 +13,10 @@ one() {
     codec) run bench_codec ;;
     log) run bench_log ;;
     s2) run bench_s2 ;;
-    series) scripts/influxdb.sh "${CARGO_TARGET_DIR:-target}/release/examples/bench_series" ;;
+    series)
+      scripts/influxdb.sh -- bench/influx_write &&
+        scripts/influxdb.sh -- "${CARGO_TARGET_DIR:-target}/release/examples/bench_series"
+      ;;
     tumble | hop | session | memory) run bench_windows "$1" ;;
     idle) bench/idle_daggers ;;
     lists) run bench_lists ;;

@@ -58,5 +58,5 @@ for _ in $(seq 400); do
   kill -0 "$server" 2>/dev/null || { cat "$work/log" >&2; exit 1; }
   sleep 0.05
 done
-export MILLRACE_INFLUXDB_URL=http://127.0.0.1:$port
+export MILLRACE_INFLUXDB_URL=http://127.0.0.1:$port MILLRACE_INFLUXDB_PID=$server
 "$@"

@@ -33,7 +33,7 @@ def has_two_types(server):
     return any(len(set(fields)) < len(fields) for fields in names)
 
 
-# A row of the table: a body, and what InfluxDB and Millrace answer to one of its kind. A status of 0 is any.
+# A row of the table: a body, and what InfluxDB and Millrace answer to one of its kind.
 LINES = {
     "the place of a malformed line": (
         b"cpu value=", (400, "^unable to parse 'cpu value=': missing field value$"), (400, r"missing field value \(line 1, column 11\)$"),
@@ -43,7 +43,10 @@ LINES = {
     "a malformed line beside one that conflicts": (
         b"m v=1 1\nm v=\nm v=1i 2", (400, "^field type conflict|^partial write: field type conflict"), (400, r"unable to parse '(?s:.)*': [^\n]*\nfield type conflict: "),
     ),
-    'text behind a closing quote (`a="x"y`)': (b'm a="x y"9,b=1 1', (204, ""), (400, "text behind a closing quote")),
+    'text behind a closing quote (`a="x"y`)': (
+        # Other lines of the same body may be wrong for both.
+        b'm a="x y"9,b=1 1', ((204, 400), "^(?!.*text behind)"), (400, "text behind a closing quote"),
+    ),
     "a field with a blank for a name (`m \\t=1`, a tab)": (b"m \t=1 1", (204, ""), (400, "missing field key")),
     "a new field with two types in one request": (
         b"m v=1 1\nm v=1i 2", (400, "field type conflict$"), (400, r"partial write: .*field type conflict: .* dropped=\d+"),
@@ -78,7 +81,7 @@ def matches(row, wanted, got, theirs):
     """Whether two answers to a write differ as a row says."""
     _, *kinds = LINES[row]
     for (status, error), (seen, text) in zip(kinds, (wanted, got)):
-        if status != seen or not re.search(error, text):
+        if seen not in (status if isinstance(status, tuple) else (status,)) or not re.search(error, text):
             return False
     return row != "a field with one type in one week and another in the next" or has_two_types(theirs)
 

@@ -19,6 +19,8 @@ if [ "$(cat "$python/wanted" 2>/dev/null)" != "$wanted" ]; then
   "$python/bin/pip" install --quiet --disable-pip-version-check $wanted
   echo "$wanted" >"$python/wanted"
 fi
+failed=()
 for test in ${*:-differences malformed telegraf grafana libraries shell}; do
-  scripts/influxdb.sh -- "$python/bin/python" "tests/influx/$test.py"
+  scripts/influxdb.sh -- "$python/bin/python" "tests/influx/$test.py" || failed+=("$test")
 done
+[ ${#failed[@]} = 0 ] || { echo "failed: ${failed[*]}" >&2; exit 1; }

@@ -40,7 +40,7 @@ pub use diff::{ColumnsDiff, DaggerDiff, SettingChange};
 pub use fork::PublishTo;
 pub use grafana::{GrafanaExport, SkippedDagger};
 pub use idempotency::{Answer, FirstAnswer, IdempotencyKey, idempotency_key};
-pub use influx::{InfluxRefusal, InfluxWrite};
+pub use influx::{InfluxRefusal, InfluxWriter};
 pub use launch::{RunningDagger, SinkStatus};
 pub use people::{GroupSpec, Invited};
 pub use preview::Preview;

@@ -26,8 +26,8 @@ mod token;
 mod types;
 
 pub use answer::{
-    CsvWriter, JsonOptions, ResultSeries, StatementChunk, write_csv_error, write_json, write_json_error,
-    write_message_pack, write_message_pack_error,
+    CsvWriter, JsonOptions, JsonWriter, ResultSeries, StatementChunk, write_csv_error, write_json, write_json_error,
+    write_message_pack, write_message_pack_error, write_message_pack_head, write_message_pack_part,
 };
 pub use ast::Statement;
 pub use database::{

@@ -15,13 +15,18 @@ const TIME_BYTES: u8 = 12;
 
 /// Writes the parts of an answer as one map, as InfluxDB answers a request that is not chunked, or each chunk of one that is.
 pub fn write_message_pack(out: &mut dyn Write, chunks: &[StatementChunk], epoch: Option<Precision>) -> io::Result<()> {
-    map(out, 1)?;
-    text(out, "results")?;
-    array(out, chunks.len())?;
+    write_message_pack_head(out, chunks.len())?;
     for chunk in chunks {
-        write_chunk(out, chunk, epoch)?;
+        write_message_pack_part(out, chunk, epoch)?;
     }
     Ok(())
+}
+
+/// What stands before so many parts.
+pub fn write_message_pack_head(out: &mut dyn Write, parts: usize) -> io::Result<()> {
+    map(out, 1)?;
+    text(out, "results")?;
+    array(out, parts)
 }
 
 /// Writes an error that is no statement's.
@@ -31,7 +36,12 @@ pub fn write_message_pack_error(out: &mut dyn Write, error: &str) -> io::Result<
     text(out, error)
 }
 
-fn write_chunk(out: &mut dyn Write, chunk: &StatementChunk, epoch: Option<Precision>) -> io::Result<()> {
+/// Writes one part.
+pub fn write_message_pack_part(
+    out: &mut dyn Write,
+    chunk: &StatementChunk,
+    epoch: Option<Precision>,
+) -> io::Result<()> {
     if let Some(error) = &chunk.error {
         return write_message_pack_error(out, error);
     }

@@ -119,5 +119,5 @@ fn a_newline_behind_a_backslash_belongs_to_its_line_unless_it_is_the_last_of_it(
         points.malformed_told.iter().map(|line| (line.text.clone(), line.line)).collect::<Vec<_>>()
     };
     assert_eq!(told(b" a comment\\\n\nb"), [("a comment\\".to_owned(), 1), ("b".to_owned(), 3)]);
-    assert_eq!(told(b"a\\\nb"), [("a\\\nb".to_owned(), 1)]);
+    assert_eq!(told(b"a\\\nb"), [("a\\\nb".to_owned(), 2)]);
 }

@@ -13,6 +13,7 @@ mod external_servers;
 mod external_sinks;
 mod get;
 mod grafana;
+mod influx_bad_input;
 mod influx_limits;
 mod influx_query;
 mod influx_write;
