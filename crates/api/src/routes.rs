@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod answers;
 mod apply;
+mod backups;
 mod clusters;
 mod dagger_diff;
 mod daggers;

@@ -913,6 +913,14 @@ pub(crate) struct QueryResult {
     rows: Vec<BTreeMap<String, Value>>,
 }
 
+/// A copy of the series.
+#[derive(ToSchema)]
+pub(crate) struct Backup {
+    /// On the server's machine.
+    directory: String,
+    bytes: u64,
+}
+
 /// Files of Grafana's provisioning.
 #[derive(ToSchema)]
 pub(crate) struct GrafanaExport {

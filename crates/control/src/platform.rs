@@ -1,6 +1,7 @@
 //! Everything one server has, opened together and closed together.
 
 mod ad_hoc_sql;
+mod backup;
 mod clusters;
 mod daggers;
 mod dead_letters;
@@ -132,6 +133,8 @@ pub struct Platform {
     queries: tokio::sync::Semaphore,
     /// Turns for what comes by InfluxDB's API.
     influx: influx::Turns,
+    /// The turn of a backup.
+    backups: tokio::sync::Semaphore,
     /// Turns for searching topics.
     scans: Arc<tokio::sync::Semaphore>,
     /// What runs beside requests until the server ends.
@@ -194,6 +197,7 @@ impl Platform {
             changes: tokio::sync::Mutex::new(()),
             queries: tokio::sync::Semaphore::new(ad_hoc_sql::QUERIES_AT_ONCE_MAX),
             influx: influx::Turns::default(),
+            backups: tokio::sync::Semaphore::new(1),
             scans: Arc::new(tokio::sync::Semaphore::new(tail::SCANS_AT_ONCE_MAX)),
             tasks: Mutex::new(Vec::new()),
         });
@@ -221,8 +225,8 @@ impl Platform {
         self.log.embedded().close().await;
         let (series, dead_letters) = (self.series.clone(), self.dead_letters.clone());
         tokio::task::spawn_blocking(move || {
-            series.sync()?;
-            dead_letters.sync()?;
+            series.sync(series.sync_point())?;
+            dead_letters.sync(dead_letters.sync_point())?;
             Ok::<_, ControlError>(())
         })
         .await??;

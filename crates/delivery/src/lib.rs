@@ -25,3 +25,4 @@ pub use encoded_batch::{EncodedBatch, EncodedBatchBuilder};
 pub use error::DeliveryError;
 pub use error_class::{ErrorClass, OutageRoute, Policy, RecordRoute, Route};
 pub use ledger::Ledger;
+pub use storage::SyncPoint;

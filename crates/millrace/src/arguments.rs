@@ -132,6 +132,8 @@ pub enum Command {
     Grafana(GrafanaCommand),
     /// Run one SELECT over the measurements
     Sql(SqlArguments),
+    /// Copy the series into a directory of its own on the server's machine, while they are written
+    Backup,
     /// Servers to talk to, and with which token
     #[command(subcommand)]
     Context(ContextCommand),

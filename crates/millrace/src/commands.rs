@@ -1,6 +1,7 @@
 //! What each command does.
 
 mod apply;
+mod backup;
 mod completion;
 mod context;
 mod dagger;
@@ -44,6 +45,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::KafkaCluster(command) => kafka_cluster::run(command, client()?, output).await,
         Command::Grafana(command) => grafana::run(command, client()?, output).await,
         Command::Sql(sql) => sql::run(sql, client()?, output).await,
+        Command::Backup => backup::run(client()?, output).await,
         Command::Dagger(DaggerCommand::Run(arguments)) => {
             drop(output);
             tokio::task::spawn_blocking(move || run::run(&arguments))

@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         tags: vec![(1, "series".into())],
         fields: vec![(2, "batch".into()), (3, "text".into())],
     };
-    let mut stdout = std::io::stdout();
+    let (mut stdout, mut point) = (std::io::stdout(), store.sync_point());
     for number in first.. {
         let rows = || number * ROWS..(number + 1) * ROWS;
         let columns: [(&str, ArrayRef); 4] = [
@@ -36,7 +36,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         ];
         store.write("m", &RecordBatch::try_from_iter(columns)?, &layout)?;
         if number % BATCHES_PER_SYNC == 0 {
-            store.sync()?;
+            store.sync(point)?;
+            point = store.sync_point();
             writeln!(stdout, "{number}")?;
             stdout.flush()?;
         }

@@ -51,5 +51,6 @@ pub use options::{Clock, SeriesLimits, SeriesOptions};
 pub use request::{ScanOrder, ScanRequest, TIME_MAX, TIME_MIN, TagFilter, TagTest, TimeRange};
 pub use scan::SeriesScan;
 pub use series_tags::SeriesTags;
+pub use storage::SyncPoint;
 pub use store::{Changes, ExpireSummary, FieldInfo, MeasurementInfo, SeriesStore};
 pub use windows::{WindowAggregate, WindowRequest, Windows};

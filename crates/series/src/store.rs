@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
-use storage::{Storage, StorageOptions};
+use storage::{Storage, StorageOptions, SyncPoint};
 
 use crate::catalog::{Catalog, Measurement, Writer, put_counters, put_shape};
 use crate::chunk::ChunkHead;
@@ -162,10 +162,15 @@ impl SeriesStore {
         write::write(&self.inner, measurement, batch, layout)
     }
 
-    /// Everything written so far survives `kill -9` and power loss once this has returned. After an error, take what was
-    /// written since the last success as lost and write it again.
-    pub fn sync(&self) -> Result<(), SeriesError> {
-        self.inner.storage.sync().map_err(storage_error)
+    /// To be taken before the first of the writes that a [`Self::sync`] is to bring to disk.
+    pub fn sync_point(&self) -> SyncPoint {
+        self.inner.storage.sync_point()
+    }
+
+    /// Everything written since `point` survives `kill -9` and power loss once this has returned. After an error, of this
+    /// call or of another's since `point`, take it as lost and write it again.
+    pub fn sync(&self, point: SyncPoint) -> Result<(), SeriesError> {
+        self.inner.storage.sync(point).map_err(storage_error)
     }
 
     /// All measurements in the order of their names.

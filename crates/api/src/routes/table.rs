@@ -1,8 +1,8 @@
 //! The table: every route with what it needs, what answers it, and what the OpenAPI document says of it.
 
 use super::{
-    Route, alive, apply, clusters, dagger_diff, daggers, dead_letters, events, functions, grafana, kafka_clusters,
-    oidc, openapi, people, ready, records, schemas, secrets, session, sql, tail, topics, version,
+    Route, alive, apply, backups, clusters, dagger_diff, daggers, dead_letters, events, functions, grafana,
+    kafka_clusters, oidc, openapi, people, ready, records, schemas, secrets, session, sql, tail, topics, version,
 };
 use crate::AppState;
 use crate::access::Needs;
@@ -659,6 +659,14 @@ pub(crate) fn table() -> Vec<Route> {
             Somewhere(Permission::WriteSecrets),
             delete(secrets::delete),
             says("secrets", "Deletes a secret").answers_nothing(),
+        ),
+        route(
+            POST,
+            "/api/v1/backups",
+            Platform,
+            post(backups::create),
+            says("platform", "Copies the series into a directory of its own while they are written")
+                .answers::<shapes::Backup>(201),
         ),
         route(
             GET,

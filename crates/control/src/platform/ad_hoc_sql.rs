@@ -110,6 +110,7 @@ async fn run(context: &SessionContext, sql: &str) -> Result<QueryResult, DataFus
 /// Exactly one statement, and one that only reads.
 fn check_statement(sql: &str) -> Result<(), ControlError> {
     use datafusion::sql::sqlparser::ast::Statement as Sql;
+    sql::check_depth(sql)?;
     let statements = DFParser::parse_sql(sql).map_err(|error| {
         let text = first_line(&error.strip_backtrace());
         let place = parser_place(&text);

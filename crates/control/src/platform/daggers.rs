@@ -5,6 +5,7 @@ use crate::access::{Actor, Caller, Permission};
 use crate::dagger_plan::{self, FutureCheck, PlannedDagger};
 use crate::dagger_spec::{DaggerDocument, DaggerSpec, DesiredState, SinkSpec};
 use crate::error::ControlError;
+use crate::measurement_name;
 use crate::resource::{Kind, Metadata, Resource};
 use crate::resource_db::Change;
 use crate::supervisor::{Desired, Phase};
@@ -140,6 +141,9 @@ impl Platform {
             }
         }
         let planned = dagger_plan::plan(spec, &self.schema_set(), FutureCheck::AppendTime)?;
+        for measurement in measurements(spec) {
+            measurement_name::check(&metadata.group, measurement)?;
+        }
         self.plan_sinks(metadata, spec, &planned).await?;
         self.check_generated_types(name, spec, &planned).await?;
         Ok(planned)

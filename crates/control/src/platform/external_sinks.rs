@@ -119,12 +119,13 @@ impl Platform {
         let store = self.dead_letters.clone();
         let written = tokio::task::spawn_blocking(move || {
             let written = letters.iter().enumerate().filter(|(index, _)| !refused.contains_key(index));
+            let point = store.sync_point();
             let mut count = 0;
             for (_, letter) in written {
                 store.mark_replayed(&letter.key)?;
                 count += 1;
             }
-            store.sync()?;
+            store.sync(point)?;
             Ok::<_, DeliveryError>(count)
         })
         .await??;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use databases::GroupDatabases;
 use influxql::{QueryLimits, QueryOptions, Statement, StatementChunk};
 use line_protocol::{MeasurementPoints, ParseLimits, ParseOptions, Points, Precision};
-use series::{SeriesError, SeriesStore};
+use series::{SeriesError, SeriesStore, SyncPoint};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -101,13 +101,14 @@ impl Default for Turns {
 }
 
 impl Turns {
-    /// Brings what this thread has written to disk, unless a flush that began later has done so.
-    fn sync(&self, store: &SeriesStore) -> Result<(), SeriesError> {
+    /// Brings what this thread has written since `point` to disk, unless a flush that began later has done so.
+    fn sync(&self, store: &SeriesStore, point: SyncPoint) -> Result<(), SeriesError> {
         let mine = self.written.fetch_add(1, Ordering::AcqRel) + 1;
         let mut synced = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
-        if *synced < mine {
+        // Another's may have failed since: the store says so.
+        if *synced < mine || store.sync_point() != point {
             let until = self.written.load(Ordering::Acquire);
-            store.sync()?;
+            store.sync(point)?;
             *synced = until;
         }
         Ok(())
@@ -168,8 +169,9 @@ impl Platform {
         let (store, turns) = (self.series.clone(), self.influx.clone());
         let written = tokio::task::spawn_blocking(move || {
             let _turn = turn;
+            let point = store.sync_point();
             let written = write(&store, &request)?;
-            turns.sync(&store).map_err(refusal)?;
+            turns.sync(&store, point).map_err(refusal)?;
             Ok::<_, InfluxRefusal>(written)
         });
         match written.await.map_err(ControlError::from)?? {

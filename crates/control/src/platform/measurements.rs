@@ -32,7 +32,10 @@ impl Platform {
                 tracing::warn!(measurement = name, %to, "a measurement keeps its old name: the new one is taken");
                 continue;
             }
-            self.series.rename_measurement(name, &to)?;
+            if let Err(error) = self.series.rename_measurement(name, &to) {
+                tracing::warn!(measurement = name, %to, %error, "a measurement keeps its old name");
+                continue;
+            }
             tracing::info!(measurement = name, %to, "a measurement belongs to its group now");
         }
         Ok(())

@@ -160,10 +160,11 @@ impl Platform {
                 (self.dead_letters.clone(), chunk.iter().map(|letter| letter.key.clone()).collect::<Vec<_>>());
             replayed += keys.len();
             tokio::task::spawn_blocking(move || {
+                let point = store.sync_point();
                 for key in &keys {
                     store.mark_replayed(key)?;
                 }
-                store.sync()
+                store.sync(point)
             })
             .await??;
         }

@@ -30,7 +30,7 @@ fn write_old(directory: &Path, measurement: &str) {
     let batch = RecordBatch::try_from_iter([("time", Arc::new(times) as _), ("v", Arc::new(values) as _)]).unwrap();
     let layout = PointLayout { time: 0, tags: Vec::new(), fields: vec![(1, "v".to_owned())] };
     store.write(measurement, &batch, &layout).unwrap();
-    store.sync().unwrap();
+    store.sync(store.sync_point()).unwrap();
 }
 
 async fn event(platform: &Platform, name: &str) {

@@ -2,9 +2,11 @@
 
 mod access;
 mod apply;
+mod backup;
 mod bounded;
 mod contexts;
 mod daggers;
+mod deep_sql;
 mod edits;
 mod exit_codes;
 mod external_sinks;

@@ -225,7 +225,7 @@ fn run_ours(dir: &Path, series: usize) -> Result<Measured, Box<dyn Error>> {
         generated += processor_seconds(ClockId::ThreadCPUTime) - before;
         let before = Instant::now();
         store.write("m", &batch, &layout)?;
-        store.sync()?;
+        store.sync(store.sync_point())?;
         slowest = slowest.max(before.elapsed().as_secs_f64());
     }
     store.expire()?;

@@ -116,7 +116,8 @@ fn write_on_full_disk(dir: &Path, seed: u64) -> Result<Found, Box<dyn Error>> {
     let store = model::open(&store_dir)?;
     let mut all = Found::default();
     loop {
-        match model::write(&store, seed, model.batches).and_then(|_| store.sync()) {
+        let point = store.sync_point();
+        match model::write(&store, seed, model.batches).and_then(|_| store.sync(point)) {
             Ok(()) => model.advance(seed, model.batches + 1),
             Err(SeriesError::DiskFull) => break,
             Err(error) => return Err(format!("on a full disk: {error}").into()),
@@ -137,11 +138,12 @@ fn write_on_full_disk(dir: &Path, seed: u64) -> Result<Found, Box<dyn Error>> {
         return Err("a full disk is not told".into());
     }
     mount(&["-o", &format!("remount,size={GROWN_DISK}")], dir)?;
+    let point = store.sync_point();
     for _ in 0..BATCHES_AFTER_FULL {
         model::write(&store, seed, model.batches)?;
         model.advance(seed, model.batches + 1);
     }
-    store.sync()?;
+    store.sync(point)?;
     all.add(model.compare(&store)?);
     drop(store);
     all.add(model.compare(&model::open(&store_dir)?)?);

@@ -53,8 +53,9 @@ impl KeepUndelivered<BatchOrigin> for UndeliveredRows {
         let Some(example) = letters.first().map(|letter| letter.error.clone()) else { return Ok(()) };
         let (store, count) = (self.store.clone(), letters.len() as u64);
         let kept = tokio::task::spawn_blocking(move || {
+            let point = store.sync_point();
             let kept = store.put_many(&letters)?;
-            store.sync()?;
+            store.sync(point)?;
             Ok::<_, DeliveryError>(kept)
         })
         .await

@@ -5,8 +5,8 @@ use crate::sinks::SinkCounters;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use flow::{OutputBatch, Sink, SinkError};
-use series::{SeriesError, SeriesStore};
+use flow::{AfterError, OutputBatch, Sink, SinkError};
+use series::{SeriesError, SeriesStore, SyncPoint};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ pub struct SeriesSink {
     /// Set with the first write, which makes the measurement.
     retention: Option<Duration>,
     counters: Arc<SinkCounters>,
+    /// Before the first write since the last flush.
+    unflushed: SyncPoint,
 }
 
 impl SeriesSink {
@@ -29,7 +31,8 @@ impl SeriesSink {
         counters: Arc<SinkCounters>,
     ) -> Self {
         let schema = Arc::new(config.written_schema(result));
-        Self { store, config, schema, retention, counters }
+        let unflushed = store.sync_point();
+        Self { store, config, schema, retention, counters, unflushed }
     }
 
     fn with_origin(&self, rows: &OutputBatch) -> Result<RecordBatch, SinkError> {
@@ -84,11 +87,14 @@ impl Sink for SeriesSink {
     }
 
     async fn flush(&mut self) -> Result<(), SinkError> {
-        let store = self.store.clone();
-        tokio::task::spawn_blocking(move || store.sync())
+        let (store, unflushed) = (self.store.clone(), self.unflushed);
+        tokio::task::spawn_blocking(move || store.sync(unflushed))
             .await
             .map_err(|error| SinkError::new(error.to_string(), false))?
-            .map_err(sink_error)
+            // The next flush would not bring to disk what this one did not: it has to be written again.
+            .map_err(|error| SinkError { then: AfterError::StartAnew, ..sink_error(error) })?;
+        self.unflushed = self.store.sync_point();
+        Ok(())
     }
 }
 
