@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Runs a command with an InfluxDB 1.6 of its own, whose URL is in MILLRACE_TEST_INFLUXDB. Takes the server out of Debian's
-# package, which is fetched once and not installed.
+# Runs a command with an InfluxDB 1.6 of its own, whose address is in MILLRACE_INFLUXDB_URL: influxdb.sh -- COMMAND...
+# Without `influxd` in the path the server is taken out of Debian's package, which is fetched once and not installed.
 set -euo pipefail
-[ $# -gt 0 ] || { echo "usage: influxdb.sh COMMAND..." >&2; exit 2; }
-server=$(command -v influxd || true)
+[ "${1:-}" = -- ] && shift
+[ $# -gt 0 ] || { echo "usage: influxdb.sh -- COMMAND..." >&2; exit 2; }
+program=$(command -v influxd || true)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/millrace/influxdb
-if [ -z "$server" ]; then
-  server=$cache/usr/bin/influxd
-  if [ ! -x "$server" ]; then
+if [ -z "$program" ]; then
+  program=$cache/usr/bin/influxd
+  if [ ! -x "$program" ]; then
     command -v apt-get >/dev/null || { echo "missing: InfluxDB 1.6 (Debian package influxdb)" >&2; exit 1; }
     fetched=$(mktemp -d)
     if ! (cd "$fetched" && apt-get download -qq influxdb >&2); then
@@ -22,40 +23,40 @@ if [ -z "$server" ]; then
     mv "$cache.$$" "$cache"
   fi
 fi
+export MILLRACE_INFLUXD=$program
 work=$(mktemp -d)
-pid=
+server=
 finish() {
-  if [ -n "$pid" ]; then kill "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; fi
+  [ -z "$server" ] || { kill "$server" && wait "$server"; } 2>/dev/null || true
   rm -rf "$work"
 }
 trap finish EXIT
-port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-http=$(port)
-cat >"$work/influxdb.conf" <<CONF
+read -r port rpc < <(python3 -c 'import socket
+sockets = [socket.socket() for _ in range(2)]
+[s.bind(("127.0.0.1", 0)) for s in sockets]
+print(*[s.getsockname()[1] for s in sockets])')
+cat >"$work/influxdb.conf" <<C
 reporting-disabled = true
-bind-address = "127.0.0.1:$(port)"
+bind-address = "127.0.0.1:$rpc"
 [meta]
   dir = "$work/meta"
 [data]
   dir = "$work/data"
   wal-dir = "$work/wal"
-  index-version = "inmem"
-[coordinator]
-  max-select-series = 0
 [http]
-  bind-address = "127.0.0.1:$http"
+  bind-address = "127.0.0.1:$port"
   log-enabled = false
 [monitor]
   store-enabled = false
 [continuous_queries]
   enabled = false
-CONF
-"$server" -config "$work/influxdb.conf" >"$work/log" 2>&1 &
-pid=$!
-for _ in $(seq 100); do
-  curl -fs "http://127.0.0.1:$http/ping" >/dev/null 2>&1 && break
-  kill -0 "$pid" 2>/dev/null || { cat "$work/log" >&2; exit 1; }
-  sleep 0.1
+C
+"$program" -config "$work/influxdb.conf" >"$work/log" 2>&1 &
+server=$!
+for _ in $(seq 400); do
+  curl -sf -o /dev/null "http://127.0.0.1:$port/ping" && break
+  kill -0 "$server" 2>/dev/null || { cat "$work/log" >&2; exit 1; }
+  sleep 0.05
 done
-export MILLRACE_TEST_INFLUXDB=http://127.0.0.1:$http
+export MILLRACE_INFLUXDB_URL=http://127.0.0.1:$port MILLRACE_INFLUXDB_PID=$server
 "$@"

@@ -1,26 +1,36 @@
 #!/usr/bin/env bash
-# Runs a command with a VictoriaMetrics of its own, whose address is in MILLRACE_VICTORIA_METRICS_URL:
-# victoria_metrics.sh -- COMMAND... Builds it from the Go proxy if it is missing; the binary stays in .deps.
+# Runs a command with a VictoriaMetrics of its own, whose address is in MILLRACE_VICTORIA_METRICS_URL and whose program in
+# MILLRACE_VICTORIA_METRICS_PROGRAM: victoria_metrics.sh -- COMMAND... Without a command it installs it only. Builds it once
+# with Go from the module proxy; the program stays in ~/.cache/millrace.
 set -euo pipefail
-cd "$(dirname "$0")/.."
 version=v1.110.0
 [ "${1:-}" = -- ] && shift
-[ $# -gt 0 ] || { echo "usage: victoria_metrics.sh -- COMMAND..." >&2; exit 2; }
-binary=$PWD/.deps/victoria-metrics-$version
-if [ ! -x "$binary" ]; then
-  command -v go >/dev/null || { echo "missing: go, to build VictoriaMetrics $version" >&2; exit 1; }
-  mkdir -p .deps
+program=${XDG_CACHE_HOME:-$HOME/.cache}/millrace/victoria-metrics-$version
+install_it() {
+  if ! command -v go >/dev/null; then
+    echo "missing: Go 1.23 or newer, to build VictoriaMetrics $version (https://go.dev/dl), or the program itself as $program" >&2
+    exit 1
+  fi
+  mkdir -p "$(dirname "$program")"
+  local sources module
   sources=$(mktemp -d)
-  # The module carries its dependencies in a folder that the proxy leaves out of it, so it is built with -mod=mod.
+  trap 'rm -rf "$sources"' EXIT
   module=$(cd "$sources" && GOFLAGS=-mod=mod go mod download -json "github.com/VictoriaMetrics/VictoriaMetrics@$version" |
     python3 -c 'import json, sys; print(json.load(sys.stdin)["Dir"])')
-  cp -r "$module" "$sources/module"
+  # The proxy leaves files out of the module's vendor folder, so it is built without.
+  mkdir "$sources/module"
+  cp -r "$module"/{app,lib,go.mod,go.sum} "$sources/module/"
   chmod -R u+w "$sources/module"
-  rm -rf "$sources/module/vendor"
-  (cd "$sources/module" && GOFLAGS='-mod=mod -buildvcs=false' go build -trimpath -ldflags '-s -w' -o "$binary.new" ./app/victoria-metrics) >&2
-  mv "$binary.new" "$binary"
+  # Beside its place and then renamed: whoever sees the program sees all of it.
+  (cd "$sources/module" && GOFLAGS='-mod=mod -buildvcs=false' CGO_ENABLED=0 \
+    go build -trimpath -ldflags '-s -w' -o "$program.$$" ./app/victoria-metrics) >&2
+  mv "$program.$$" "$program"
   rm -rf "$sources"
-fi
+  trap - EXIT
+}
+[ -x "$program" ] || install_it
+export MILLRACE_VICTORIA_METRICS_PROGRAM=$program
+[ $# -gt 0 ] || exit 0
 work=$(mktemp -d)
 server=
 finish() {
@@ -30,7 +40,7 @@ finish() {
 trap finish EXIT
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 # Old points are kept, and the same point written twice is there once.
-"$binary" -storageDataPath="$work/data" -httpListenAddr="127.0.0.1:$port" -retentionPeriod=100y -search.latencyOffset=0s \
+"$program" -storageDataPath="$work/data" -httpListenAddr="127.0.0.1:$port" -retentionPeriod=100y -search.latencyOffset=0s \
   -dedup.minScrapeInterval=1ms -memory.allowedBytes=256MB >"$work/log" 2>&1 &
 server=$!
 for _ in $(seq 400); do

@@ -19,6 +19,13 @@ def client_of(server):
     )
 
 
+def message_pack(server, query, parameters):
+    """As it is on the wire."""
+    sent = {"db": server.database, "q": query, **parameters}
+    answer = server.get("/query", sent, {"Accept": "application/x-msgpack"})
+    return answer.status_code, answer.headers["Content-Type"], answer.content
+
+
 def first_generation(server):
     """What is found, in order."""
     client, found = client_of(server), []
@@ -41,6 +48,14 @@ def first_generation(server):
         found_series = client.query(query, **parameters)
         sets = found_series if isinstance(found_series, list) else [found_series]
         note([(str(key), list(points)) for one in sets for key, points in one.items()])
+    for query, parameters in (
+        ("SELECT * FROM trips GROUP BY city", {}),
+        ("SELECT * FROM trips GROUP BY city; SELECT x FROM nothing; SELECT count(n) FROM trips", {"epoch": "ms"}),
+        ("SELECT usage_idle, n FROM cpu", {"chunked": "true", "chunk_size": "50"}),
+        ("SELECT FROM", {}),
+        ("SELECT sum(note) FROM trips", {}),
+    ):
+        note(message_pack(server, query, parameters))
     note(list(client.query("SELECT n FROM cpu WHERE host = $host AND n > $least", bind_params={"host": "server01", "least": 57}).get_points()))
     note(client.get_list_measurements())
     note(client.get_list_series())
@@ -53,7 +68,7 @@ def first_generation(server):
         except influxdb.exceptions.InfluxDBClientError as error:
             note((error.code, error.content))
     try:
-        client.write_points([{"measurement": "trips", "fields": {"n": 1.5}}])
+        client.write_points([{"measurement": "trips", "time": "2023-11-14T22:13:22Z", "fields": {"n": 1.5}}])
         note("taken")
     except influxdb.exceptions.InfluxDBClientError as error:
         note((error.code, error.content))

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # InfluxDB's clients with Millrace: its shell, client libraries, Telegraf's recorded requests, Grafana's requests, malformed
-# lines; beside a real InfluxDB 1.6. Wants target/release/millrace; installs what else it needs.
+# lines, what is deliberately different; beside a real InfluxDB 1.6. Wants target/release/millrace; installs what else it needs.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 if ! command -v influx >/dev/null; then
@@ -19,6 +19,8 @@ if [ "$(cat "$python/wanted" 2>/dev/null)" != "$wanted" ]; then
   "$python/bin/pip" install --quiet --disable-pip-version-check $wanted
   echo "$wanted" >"$python/wanted"
 fi
-for test in ${*:-malformed telegraf grafana libraries shell}; do
-  scripts/with_influxdb.sh -- "$python/bin/python" "tests/influx/$test.py"
+failed=()
+for test in ${*:-differences malformed telegraf grafana libraries shell}; do
+  scripts/influxdb.sh -- "$python/bin/python" "tests/influx/$test.py" || failed+=("$test")
 done
+[ ${#failed[@]} = 0 ] || { echo "failed: ${failed[*]}" >&2; exit 1; }

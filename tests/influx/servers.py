@@ -49,13 +49,16 @@ class InfluxDb(Server):
         self.database = f"{self.name}_{suffix}"
         self.query(f"DROP DATABASE {self.database}; CREATE DATABASE {self.database}")
 
+    def drop(self):
+        self.query(f"DROP DATABASE {self.database}")
+
 
 class Millrace(Server):
     """A server of its own in a directory that is removed."""
 
     def __enter__(self):
         self.directory = tempfile.TemporaryDirectory()
-        binary = ROOT / "target/release/millrace"
+        binary = os.environ.get("MILLRACE_BINARY", ROOT / "target/release/millrace")
         command = [binary, "up", "--listen", "127.0.0.1:0", "--data-dir", self.directory.name]
         environment = {**os.environ, "MILLRACE_ADMIN_TOKEN": TOKEN}
         self.process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)

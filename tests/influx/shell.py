@@ -5,13 +5,17 @@ import subprocess
 import tempfile
 import urllib.parse
 
+from deliberate import without_place
 from sample import lines
 from servers import TOKEN, InfluxDb, Millrace
 
 COMMANDS = [
     "INSERT cpu,host=server03 usage_idle=12.5 1700000000000000000",
     "INSERT INTO autogen cpu,host=server03 usage_idle=13.5 1700000010000000000",
-    "INSERT cpu,host=server03 usage_idle=\"text\"",
+    "INSERT types,host=server03 v=1.5 1700000000000000000",
+    "INSERT types,host=server03 v=\"text\" 1700000001000000000",
+    "INSERT types,host=server03 v=\"text\"",
+    "SHOW FIELD KEYS FROM types",
     "INSERT cpu,host=server03 usage_idle=",
     "SHOW MEASUREMENTS",
     "SHOW TAG KEYS",
@@ -26,6 +30,11 @@ COMMANDS = [
     "DROP MEASUREMENT events",
     "SHOW MEASUREMENTS",
 ]
+# What docs/influxdb-api.md lists: a field has one type for ever, and not one for each week.
+DELIBERATE = {
+    "INSERT types,host=server03 v=\"text\"": ("", "field type conflict: input field"),
+    "SHOW FIELD KEYS FROM types": ("string", "float"),
+}
 FORMATS = [["-format", "column"], ["-format", "json"], ["-format", "csv"], ["-format", "json", "-pretty"], ["-precision", "rfc3339"]]
 
 
@@ -61,16 +70,15 @@ def main():
                     continue
                 wanted, got = shell(theirs, *arguments, "-execute", command), shell(ours, *arguments, "-execute", command)
                 count += 1
-                if wanted != (got[0], without_place(got[1])):
+                if command in DELIBERATE:
+                    both = zip(DELIBERATE[command], (wanted, got))
+                    is_right = wanted[1] != got[1] and all(answer[0] == 0 and part in answer[1] for part, answer in both)
+                else:
+                    is_right = wanted == (got[0], without_place(got[1]))
+                if not is_right:
                     wrong.append(f"{' '.join(arguments)} {command}\n  InfluxDB {wanted}\n  Millrace {got}")
     print(f"influx shell: {count} commands, {len(wrong)} answered differently")
     assert not wrong, "\n".join(wrong)
-
-
-def without_place(text):
-    from malformed import PLACE
-
-    return PLACE.sub("", text)
 
 
 if __name__ == "__main__":

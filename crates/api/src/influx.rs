@@ -5,6 +5,7 @@
 //! know where they are. What they are made of is decided in `control` and `influxql`.
 
 mod answer;
+mod answer_writer;
 mod credentials;
 mod query;
 mod write;

@@ -28,6 +28,10 @@ pub const WATERMARK_INTERVAL_MIN: Duration = Duration::from_millis(1);
 pub const CHECKPOINT_INTERVAL_DEFAULT: Duration = Duration::from_secs(10);
 pub const CHECKPOINT_INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// The dagger cluster that runs inside the server.
+/// How long points of a dagger are kept if its sink does not say.
+pub const SERIES_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Written instead of a retention.
+const FOREVER: &str = "forever";
 pub const CLUSTER_DEFAULT: &str = "embedded";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,7 +119,7 @@ impl DesiredState {
 pub enum SinkSpec {
     Series {
         measurement: String,
-        /// `None` keeps the store's own retention.
+        /// How long points are kept: [`SERIES_RETENTION`] if it is not given, for ever if it is [`Duration::MAX`].
         retention: Option<Duration>,
     },
     Topic {

@@ -48,7 +48,7 @@ pub use grafana::{GrafanaFile, GrafanaPlace, TOKEN_VARIABLE as GRAFANA_TOKEN_VAR
 pub use line_protocol::Precision as WritePrecision;
 pub use platform::{
     Answer, AppliedDagger, ClusterSpec, ColumnsDiff, DaggerDiff, DeadLetterQuery, DeadLetters, DemoOptions,
-    FirstAnswer, Follow, GrafanaExport, GroupSpec, IdempotencyKey, InfluxRefusal, InfluxWrite, Invited, Platform,
+    FirstAnswer, Follow, GrafanaExport, GroupSpec, IdempotencyKey, InfluxRefusal, InfluxWriter, Invited, Platform,
     PlatformOptions, Preview, ProducedRecords, PublishTo, QueryResult, RecordRate, Revision, ScanEnd, ScanProgress,
     SchemaPush, SettingChange, Shows, SkippedDagger, TailFilter, TailFrom, TailLine, TailRequest, TopicStatus,
     Validation, idempotency_key,

@@ -40,7 +40,7 @@ pub use diff::{ColumnsDiff, DaggerDiff, SettingChange};
 pub use fork::PublishTo;
 pub use grafana::{GrafanaExport, SkippedDagger};
 pub use idempotency::{Answer, FirstAnswer, IdempotencyKey, idempotency_key};
-pub use influx::{InfluxRefusal, InfluxWrite};
+pub use influx::{InfluxRefusal, InfluxWriter};
 pub use launch::{RunningDagger, SinkStatus};
 pub use people::{GroupSpec, Invited};
 pub use preview::Preview;
@@ -155,7 +155,8 @@ impl Platform {
         let (log_dir, series_dir, letters_dir) = (directory.log(), directory.series(), directory.dead_letters());
         let (log, series, dead_letters) = tokio::task::spawn_blocking(move || {
             let log = EmbeddedLog::open(&log_dir, EmbeddedLogOptions::default())?;
-            let series = SeriesStore::open(&series_dir, SeriesOptions::default())?;
+            let series =
+                SeriesStore::open(&series_dir, SeriesOptions { retention: Duration::MAX, ..SeriesOptions::default() })?;
             let dead_letters = DeadLetterStore::open(&letters_dir, DeadLetterLimits::default())?;
             Ok::<_, ControlError>((log, series, dead_letters))
         })

@@ -7,6 +7,8 @@ mod point_columns;
 pub mod series;
 pub mod topic;
 
+pub use point_columns::{RecordMarks, RowsOfRecord};
+
 use delivery::DeliveryCounts;
 use external::RowsWatch;
 use std::sync::atomic::{AtomicU64, Ordering};

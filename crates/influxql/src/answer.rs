@@ -2,13 +2,17 @@
 
 mod csv;
 mod json;
+mod message_pack;
 
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 
 pub use csv::{CsvWriter, write_csv_error};
-pub use json::{JsonOptions, write_json, write_json_error};
+pub use json::{JsonOptions, JsonWriter, write_json, write_json_error};
+pub use message_pack::{
+    write_message_pack, write_message_pack_error, write_message_pack_head, write_message_pack_part,
+};
 
 /// A part of the answer to one statement; statements without `chunk_rows` are answered in one part.
 #[derive(Clone, Debug, Default)]

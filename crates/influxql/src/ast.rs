@@ -367,6 +367,8 @@ pub enum Statement {
     CreateDatabase {
         name: String,
         with_policy: bool,
+        /// Nanoseconds; 0 keeps for ever.
+        kept_for: i64,
     },
     DropDatabase {
         name: String,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use series::{FieldInfo, ScanRequest, SeriesStore, TagFilter};
+use series::{FieldInfo, ScanRequest, SeriesError, SeriesStore, TagFilter, WindowRequest};
 
 use crate::QueryError;
 
@@ -40,6 +40,9 @@ pub struct RetentionPolicy {
 /// Names and values of the tags of one series, in the order of the names; absent tags are not in it.
 pub type TagSet = Vec<(String, String)>;
 
+/// What is done with one series; an error ends it.
+pub type TakeSeries<'a> = &'a mut dyn FnMut(TagSet) -> Result<(), QueryError>;
+
 /// Points as batches: `time` as `Timestamp(Nanosecond)`, then what was asked for.
 pub type Batches = Box<dyn Iterator<Item = Result<RecordBatch, QueryError>> + Send>;
 
@@ -53,13 +56,16 @@ pub trait Database: Send + Sync {
 
     fn retention_policies(&self) -> Result<Vec<RetentionPolicy>, QueryError>;
 
-    /// The tag sets of a measurement for which all `filters` hold. Times are not considered, as in InfluxDB.
-    fn series(&self, measurement: &str, filters: &[TagFilter]) -> Result<Vec<TagSet>, QueryError>;
+    /// Gives `take` the tag sets of a measurement for which all `filters` hold. Times are not considered, as in InfluxDB.
+    fn series(&self, measurement: &str, filters: &[TagFilter], take: TakeSeries<'_>) -> Result<(), QueryError>;
 
     /// The values of a tag, in their order.
     fn tag_values(&self, measurement: &str, tag: &str) -> Result<Vec<String>, QueryError>;
 
     fn scan(&self, measurement: &str, request: &ScanRequest) -> Result<Batches, QueryError>;
+
+    /// As [`SeriesStore::aggregate`] has it; `None` if these would be too many, while points could still be read.
+    fn aggregate(&self, measurement: &str, request: &WindowRequest) -> Result<Option<RecordBatch>, QueryError>;
 
     /// `false` if there is no such measurement.
     fn drop_measurement(&self, measurement: &str) -> Result<bool, QueryError>;
@@ -80,6 +86,20 @@ impl SeriesDatabase {
 
     fn stored(&self, measurement: &str) -> String {
         format!("{}{measurement}", self.prefix)
+    }
+
+    /// As [`Database::aggregate`], for as long as `go_on` says so; an error when it does no more.
+    pub fn aggregate_while(
+        &self,
+        measurement: &str,
+        request: &WindowRequest,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<Option<RecordBatch>, QueryError> {
+        match self.store.aggregate_while(&self.stored(measurement), request, go_on) {
+            Ok(found) => Ok(Some(found)),
+            Err(SeriesError::LimitExceeded { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -104,14 +124,13 @@ impl Database for SeriesDatabase {
         Ok(vec![RetentionPolicy::only()])
     }
 
-    fn series(&self, measurement: &str, filters: &[TagFilter]) -> Result<Vec<TagSet>, QueryError> {
-        let mut found = Vec::new();
+    fn series(&self, measurement: &str, filters: &[TagFilter], take: TakeSeries<'_>) -> Result<(), QueryError> {
         for tags in self.store.series(&self.stored(measurement), filters)? {
             let mut tags: TagSet = tags?;
             tags.sort();
-            found.push(tags);
+            take(tags)?;
         }
-        Ok(found)
+        Ok(())
     }
 
     fn tag_values(&self, measurement: &str, tag: &str) -> Result<Vec<String>, QueryError> {
@@ -121,6 +140,10 @@ impl Database for SeriesDatabase {
     fn scan(&self, measurement: &str, request: &ScanRequest) -> Result<Batches, QueryError> {
         let scan = self.store.scan(&self.stored(measurement), request)?;
         Ok(Box::new(scan.map(|batch| batch.map_err(QueryError::from))))
+    }
+
+    fn aggregate(&self, measurement: &str, request: &WindowRequest) -> Result<Option<RecordBatch>, QueryError> {
+        self.aggregate_while(measurement, request, &|| true)
     }
 
     fn drop_measurement(&self, measurement: &str) -> Result<bool, QueryError> {

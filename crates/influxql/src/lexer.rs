@@ -1,7 +1,10 @@
 //! Text to tokens. Positions are counted as InfluxDB's scanner counts them, also where it counts the end twice: its
 //! error messages name them.
 
+mod characters;
+
 use crate::token::Token;
+use characters::{END, Reader};
 
 /// Line and character, from 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,48 +25,6 @@ impl Scanned {
     /// What an error message says was found.
     pub fn found(&self) -> String {
         if self.literal.is_empty() { self.token.text().to_owned() } else { self.literal.clone() }
-    }
-}
-
-const END: char = '\0';
-
-/// Characters with up to three of them taken back.
-struct Reader<'a> {
-    rest: std::str::Chars<'a>,
-    buffer: [(char, Position); 3],
-    index: usize,
-    unread: usize,
-    position: Position,
-    ended: bool,
-}
-
-impl Reader<'_> {
-    fn read(&mut self) -> (char, Position) {
-        if self.unread > 0 {
-            self.unread -= 1;
-            return self.current();
-        }
-        let mut character = self.rest.next().unwrap_or(END);
-        if character == '\r' {
-            if self.rest.as_str().starts_with('\n') {
-                self.rest.next();
-            }
-            character = '\n';
-        }
-        self.index = (self.index + 1) % self.buffer.len();
-        self.buffer[self.index] = (character, self.position);
-        if character == '\n' {
-            self.position = Position { line: self.position.line + 1, character: 0 };
-        } else if !self.ended {
-            self.position.character += 1;
-        }
-        self.ended |= character == END;
-        self.current()
-    }
-
-    fn current(&self) -> (char, Position) {
-        let size = self.buffer.len();
-        self.buffer[(self.index + size - self.unread % size) % size]
     }
 }
 
@@ -90,15 +51,7 @@ pub(crate) fn is_identifier_part(character: char) -> bool {
 
 impl<'a> Lexer<'a> {
     pub fn new(text: &'a str) -> Self {
-        let reader = Reader {
-            rest: text.chars(),
-            buffer: [(END, Position::default()); 3],
-            index: 0,
-            unread: 0,
-            position: Position::default(),
-            ended: false,
-        };
-        Self { reader }
+        Self { reader: Reader::new(text) }
     }
 
     fn next(&mut self) -> char {
@@ -106,7 +59,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn back(&mut self) {
-        self.reader.unread += 1;
+        self.reader.back();
     }
 
     /// The character that comes next.

@@ -1,7 +1,7 @@
 //! InfluxQL over the built-in series, answered as InfluxDB 1.6 answers it.
 //!
-//! [`parse`] reads statements, [`run`] answers them one after the other, [`write_json`] and [`CsvWriter`] write what was
-//! answered in InfluxDB's shapes. It does not know HTTP, people or their rights: whoever asks hands in the databases that
+//! [`parse`] reads statements, [`run`] answers them one after the other, [`write_json`], [`CsvWriter`] and
+//! [`write_message_pack`] write what was answered in InfluxDB's shapes. It does not know HTTP, people or their rights: whoever asks hands in the databases that
 //! may be seen and changed.
 
 mod answer;
@@ -25,9 +25,14 @@ mod time;
 mod token;
 mod types;
 
-pub use answer::{CsvWriter, JsonOptions, ResultSeries, StatementChunk, write_csv_error, write_json, write_json_error};
+pub use answer::{
+    CsvWriter, JsonOptions, JsonWriter, ResultSeries, StatementChunk, write_csv_error, write_json, write_json_error,
+    write_message_pack, write_message_pack_error, write_message_pack_head, write_message_pack_part,
+};
 pub use ast::Statement;
-pub use database::{Batches, Database, Databases, MeasurementShape, RetentionPolicy, SeriesDatabase, TagSet};
+pub use database::{
+    Batches, Database, Databases, MeasurementShape, RetentionPolicy, SeriesDatabase, TagSet, TakeSeries,
+};
 pub use options::{Precision, QueryError, QueryLimits, QueryOptions};
 pub use parse::{ParseError, parse};
 pub use run::{Run, run};

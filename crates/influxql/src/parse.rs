@@ -16,6 +16,8 @@ use params::Parameter;
 
 /// Expressions within expressions, and queries within queries, go this deep.
 const DEPTH_MAX: usize = 100;
+/// Operators of one statement: each makes its expression one deeper.
+const OPERATORS_MAX: usize = 1_000;
 
 /// What was found where something else was expected, in InfluxDB's words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +55,7 @@ pub fn parse(text: &str, params: &HashMap<String, serde_json::Value>) -> Result<
             _ if !separated => return Err(ParseError::expected(&next, &[";"])),
             _ => {
                 parser.back();
+                parser.operators = 0;
                 statements.push(parser.statement()?);
                 separated = false;
             }
@@ -68,6 +71,7 @@ struct Parser<'a> {
     unread: usize,
     params: HashMap<String, Parameter>,
     depth: usize,
+    operators: usize,
 }
 
 impl<'a> Parser<'a> {
@@ -80,6 +84,7 @@ impl<'a> Parser<'a> {
             unread: 0,
             params: params.iter().map(|(name, value)| (name.clone(), Parameter::bind(value))).collect(),
             depth: 0,
+            operators: 0,
         }
     }
 

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, StringArray};
+use arrow::array::{Array, ArrayRef, StringArray};
 
 use crate::answer::{ResultSeries, StatementChunk};
 use crate::ast::{Measurement, Select, Show, Source, Statement};
 use crate::parse::statement_text;
-use crate::select::{Answer, Stream, select};
+use crate::select::{Answer, Budget, Stream, select};
 use crate::{Databases, QueryError, QueryOptions, show};
 
 /// Answers statements, each when it is pulled. After one that fails the others are not run.
@@ -39,7 +39,10 @@ impl Iterator for Run<'_> {
             let statement_id = self.next;
             self.next += 1;
             match self.answer(&self.statements[statement_id]) {
-                Ok(Answer::Whole(series)) => self.waiting.extend(chunks(statement_id, series, &self.options)),
+                Ok(Answer::Whole(series)) => {
+                    self.keep(&series);
+                    self.waiting.extend(chunks(statement_id, series, &self.options));
+                }
                 Ok(Answer::Parts(stream)) => {
                     self.stream = Some((statement_id, stream));
                     self.next_part();
@@ -55,6 +58,16 @@ impl Iterator for Run<'_> {
 }
 
 impl Run<'_> {
+    /// An answer in one piece is kept beside those of the other statements, so these may hold less.
+    fn keep(&mut self, series: &[ResultSeries]) {
+        let max = &mut self.options.limits.memory_bytes_max;
+        if *max > 0 && self.options.chunk_rows.is_none() {
+            let bytes =
+                |one: &ResultSeries| one.values.iter().map(|column| column.get_array_memory_size()).sum::<usize>();
+            *max = max.saturating_sub(series.iter().map(bytes).sum()).max(1);
+        }
+    }
+
     fn next_part(&mut self) {
         let Some((statement_id, stream)) = &mut self.stream else { return };
         let statement_id = *statement_id;
@@ -97,6 +110,7 @@ impl Run<'_> {
 
     fn answer_whole(&self, statement: &Statement) -> Result<Vec<ResultSeries>, QueryError> {
         let (databases, options) = (self.databases, &self.options);
+        let budget = &Budget::new(&options.limits);
         match statement {
             Statement::Select(_) => Ok(Vec::new()),
             Statement::Explain { .. } => Err(not_offered("EXPLAIN")),
@@ -105,20 +119,25 @@ impl Run<'_> {
                 Ok(vec![text_series("databases", &["name"], vec![names])])
             }
             Statement::ShowMeasurements(show) => show::measurements(&self.with_database(show), databases),
-            Statement::ShowSeries(show) => show::series(&self.with_database(show), databases),
-            Statement::ShowTagKeys(show) => show::tag_keys(&self.with_database(show), databases, options.now_nanos),
+            Statement::ShowSeries(show) => show::series(&self.with_database(show), databases, budget),
+            Statement::ShowTagKeys(show) => {
+                show::tag_keys(&self.with_database(show), databases, options.now_nanos, budget)
+            }
             Statement::ShowTagValues(show, keys) => {
-                show::tag_values(&self.with_database(show), keys, databases, options.now_nanos)
+                show::tag_values(&self.with_database(show), keys, databases, options.now_nanos, budget)
             }
             Statement::ShowFieldKeys(show) => show::field_keys(&self.with_database(show), databases),
             Statement::ShowRetentionPolicies { database } => {
                 show::retention_policies(&self.database_or_default(database), databases)
             }
             Statement::ShowCardinality { counted, exact, show } => {
-                show::cardinality(counted, *exact, &self.with_database(show), databases)
+                show::cardinality(counted, *exact, &self.with_database(show), databases, budget)
             }
-            Statement::CreateDatabase { name, .. } => {
+            Statement::CreateDatabase { name, kept_for, .. } => {
                 self.check_may_write(statement)?;
+                if *kept_for != 0 {
+                    return Err(not_offered("a DURATION of a database"));
+                }
                 databases.create(name)?;
                 Ok(Vec::new())
             }

@@ -9,6 +9,7 @@ mod input;
 mod join;
 mod level;
 mod plan;
+mod pushed;
 mod raw;
 mod sequence;
 mod source;
@@ -27,10 +28,10 @@ use crate::schema::Schema;
 use crate::time::MIN_TIME;
 use crate::{Databases, QueryError, QueryOptions};
 
+pub use budget::Budget;
 pub use input::matching_series;
 pub use stream::Stream;
 
-use budget::Budget;
 use level::Level;
 
 /// Rows with the same name and tags, by columns.

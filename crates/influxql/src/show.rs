@@ -12,7 +12,7 @@ use crate::database::{Database, TagSet};
 use crate::reduce::Known;
 use crate::run::{database_not_found, text_series};
 use crate::schema::{Found, field_type};
-use crate::select::matching_series;
+use crate::select::{Budget, matching_series};
 use crate::token::Token;
 use crate::{Databases, QueryError};
 
@@ -65,9 +65,9 @@ fn typed(condition: &Expr, found: &Found) -> Expr {
 }
 
 /// The series of a measurement that a condition does not rule out. Times are not considered.
-fn series_of(found: &Found, condition: Option<&Expr>) -> Result<Vec<TagSet>, QueryError> {
+fn series_of(found: &Found, condition: Option<&Expr>, budget: &Budget) -> Result<Vec<TagSet>, QueryError> {
     let condition = condition.map(|condition| typed(condition, found));
-    matching_series(found, condition.as_ref())
+    matching_series(found, condition.as_ref(), budget)
 }
 
 fn page<T>(items: Vec<T>, show: &Show) -> Vec<T> {
@@ -148,19 +148,23 @@ fn without_time(show: &Show, now: i64) -> Result<Option<Expr>, QueryError> {
     Ok(split(show.condition.as_ref(), known)?.0)
 }
 
-pub fn series(show: &Show, databases: &dyn Databases) -> Answer {
+pub fn series(show: &Show, databases: &dyn Databases, budget: &Budget) -> Answer {
     let condition = without_time(show, 0)?;
     let mut keys = Vec::new();
     for found in found(show, databases)? {
-        let mut series = series_of(&found, condition.as_ref())?;
+        let mut series = series_of(&found, condition.as_ref(), budget)?;
         series.sort();
-        keys.extend(series.iter().map(|tags| series_key(&found.name, tags)));
+        for tags in &series {
+            let key = series_key(&found.name, tags);
+            budget.hold(key.len() + size_of::<String>())?;
+            keys.push(key);
+        }
     }
     let keys = page(keys, show);
     Ok(if keys.is_empty() { Vec::new() } else { vec![text_series("", &["key"], vec![keys])] })
 }
 
-pub fn tag_keys(show: &Show, databases: &dyn Databases, now: i64) -> Answer {
+pub fn tag_keys(show: &Show, databases: &dyn Databases, now: i64, budget: &Budget) -> Answer {
     open(show, databases)?;
     let condition = without_time(show, now)?;
     let mut answer = Vec::new();
@@ -168,7 +172,7 @@ pub fn tag_keys(show: &Show, databases: &dyn Databases, now: i64) -> Answer {
         let keys: BTreeSet<String> = match &condition {
             None => found.shape.tags.iter().cloned().collect(),
             Some(_) => {
-                let series = series_of(&found, condition.as_ref())?;
+                let series = series_of(&found, condition.as_ref(), budget)?;
                 series.into_iter().flatten().map(|(name, _)| name).collect()
             }
         };
@@ -196,15 +200,18 @@ fn values_of(
     found: &Found,
     keys: &TagKeys,
     condition: Option<&Expr>,
+    budget: &Budget,
 ) -> Result<BTreeMap<String, BTreeSet<String>>, QueryError> {
     let mut values: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     if condition.is_none() {
         for tag in found.shape.tags.iter().filter(|tag| wants(keys, tag)) {
-            values.insert(tag.clone(), found.database.tag_values(&found.name, tag)?.into_iter().collect());
+            let all = found.database.tag_values(&found.name, tag)?;
+            budget.hold(all.iter().map(|value| value.len() + size_of::<String>()).sum())?;
+            values.insert(tag.clone(), all.into_iter().collect());
         }
         return Ok(values);
     }
-    for (name, value) in series_of(found, condition)?.into_iter().flatten() {
+    for (name, value) in series_of(found, condition, budget)?.into_iter().flatten() {
         if wants(keys, &name) {
             values.entry(name).or_default().insert(value);
         }
@@ -212,12 +219,12 @@ fn values_of(
     Ok(values)
 }
 
-pub fn tag_values(show: &Show, keys: &TagKeys, databases: &dyn Databases, now: i64) -> Answer {
+pub fn tag_values(show: &Show, keys: &TagKeys, databases: &dyn Databases, now: i64, budget: &Budget) -> Answer {
     open(show, databases)?;
     let condition = without_time(show, now)?;
     let mut answer = Vec::new();
     for found in found(show, databases)? {
-        let values = values_of(&found, keys, condition.as_ref())?;
+        let values = values_of(&found, keys, condition.as_ref(), budget)?;
         let pairs: Vec<(String, String)> = values
             .into_iter()
             .flat_map(|(key, values)| values.into_iter().map(move |value| (key.clone(), value)))
@@ -292,7 +299,7 @@ fn count_series(name: &str, column: &str, count: usize) -> ResultSeries {
     }
 }
 
-pub fn cardinality(counted: &Counted, exact: bool, show: &Show, databases: &dyn Databases) -> Answer {
+pub fn cardinality(counted: &Counted, exact: bool, show: &Show, databases: &dyn Databases, budget: &Budget) -> Answer {
     let what = match counted {
         Counted::Series => "SHOW SERIES EXACT CARDINALITY",
         Counted::Measurements => "SHOW MEASUREMENT EXACT CARDINALITY",
@@ -312,14 +319,16 @@ pub fn cardinality(counted: &Counted, exact: bool, show: &Show, databases: &dyn 
     for found in found(show, databases)? {
         let condition = show.condition.as_ref();
         let count = match counted {
-            Counted::Series => series_of(&found, condition)?.len(),
-            Counted::Measurements => usize::from(condition.is_none() || !series_of(&found, condition)?.is_empty()),
+            Counted::Series => series_of(&found, condition, budget)?.len(),
+            Counted::Measurements => {
+                usize::from(condition.is_none() || !series_of(&found, condition, budget)?.is_empty())
+            }
             Counted::TagKeys => {
-                let series = series_of(&found, condition)?;
+                let series = series_of(&found, condition, budget)?;
                 series.into_iter().flatten().map(|(name, _)| name).collect::<BTreeSet<_>>().len()
             }
             Counted::TagValues(keys) => {
-                values_of(&found, keys, condition)?.into_values().flatten().collect::<BTreeSet<_>>().len()
+                values_of(&found, keys, condition, budget)?.into_values().flatten().collect::<BTreeSet<_>>().len()
             }
             Counted::FieldKeys => found.shape.fields.len(),
         };

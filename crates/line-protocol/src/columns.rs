@@ -35,6 +35,11 @@ impl Cells for BinaryBuilder {
     }
 }
 
+/// Without room: most columns of a body that names many have few values.
+pub(crate) fn text_cells() -> BinaryBuilder {
+    BinaryBuilder::with_capacity(0, 0)
+}
+
 /// Values of a field, all of one type.
 pub(crate) enum FieldCells {
     Float(Float64Builder),
@@ -46,10 +51,10 @@ pub(crate) enum FieldCells {
 impl FieldCells {
     pub fn of(field_type: FieldType) -> Self {
         match field_type {
-            FieldType::Float64 => Self::Float(Float64Builder::new()),
-            FieldType::Int64 => Self::Integer(Int64Builder::new()),
-            FieldType::Boolean => Self::Boolean(BooleanBuilder::new()),
-            FieldType::Utf8 => Self::Text(BinaryBuilder::new()),
+            FieldType::Float64 => Self::Float(Float64Builder::with_capacity(0)),
+            FieldType::Int64 => Self::Integer(Int64Builder::with_capacity(0)),
+            FieldType::Boolean => Self::Boolean(BooleanBuilder::with_capacity(0)),
+            FieldType::Utf8 => Self::Text(text_cells()),
         }
     }
 
@@ -118,11 +123,13 @@ pub(crate) struct Column<'a, C> {
 pub(crate) struct Columns<'a, C> {
     pub list: Vec<Column<'a, C>>,
     by_written: HashMap<&'a [u8], usize, RandomState>,
+    /// Other ways of writing a name that the current line has brought.
+    line_aliases: Vec<&'a [u8]>,
 }
 
 impl<C> Default for Columns<'_, C> {
     fn default() -> Self {
-        Self { list: Vec::new(), by_written: HashMap::default() }
+        Self { list: Vec::new(), by_written: HashMap::default(), line_aliases: Vec::new() }
     }
 }
 
@@ -135,15 +142,14 @@ impl<'a, C: Cells> Columns<'a, C> {
         }
     }
 
-    /// The column of a plain name; another way of writing it finds the column from now on.
-    pub fn find_named(&mut self, written: &'a [u8], name: &str) -> Option<usize> {
-        let at = self.position(name)?;
-        self.by_written.insert(written, at);
-        Some(at)
+    pub fn begin_line(&mut self) {
+        self.line_aliases.clear();
     }
 
-    pub fn position(&self, name: &str) -> Option<usize> {
-        self.list.iter().position(|column| column.name == name)
+    /// Another way of writing a column's name finds it from now on.
+    pub fn alias(&mut self, written: &'a [u8], at: usize) {
+        self.by_written.insert(written, at);
+        self.line_aliases.push(written);
     }
 
     pub fn push(&mut self, written: &'a [u8], name: String, cells: C) -> usize {
@@ -153,12 +159,16 @@ impl<'a, C: Cells> Columns<'a, C> {
         at
     }
 
-    /// Forgets the columns after the first `count`: the line that brought them was refused.
-    pub fn truncate(&mut self, count: usize) {
-        if self.list.len() > count {
-            self.list.truncate(count);
-            self.by_written.retain(|_, at| *at < count);
+    /// Takes away the columns after the first `count`, and what else the current line has brought: it was refused.
+    pub fn truncate(&mut self, count: usize) -> Vec<String> {
+        for written in self.line_aliases.drain(..) {
+            self.by_written.remove(written);
         }
+        let removed: Vec<Column<'a, C>> = self.list.drain(count..).collect();
+        for column in &removed {
+            self.by_written.remove(column.written);
+        }
+        removed.into_iter().map(|column| column.name).collect()
     }
 
     /// The arrays with their names, each `rows` long.

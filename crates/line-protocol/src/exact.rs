@@ -1,6 +1,6 @@
 //! Any line, step by step as InfluxDB 1.6 does it (`parsePoint` in `models/points.go`), so that it is taken or refused for
-//! the same reason. Two things are stricter: text behind a closing quote is refused instead of being put into the value,
-//! and so is a key that its own escapes hide.
+//! the same reason. One thing is stricter: of text behind a closing quote (`a="x"y`) InfluxDB loses the last byte; here the
+//! line is refused.
 
 use crate::line::{KEY_BYTES_MAX, Line, Malformed, skip_blanks};
 use crate::number::{begins_number, parse_value, scan_boolean, scan_number};
@@ -15,9 +15,9 @@ pub(crate) fn parse<'a>(bytes: &'a [u8], precision: Precision, line: &mut Line<'
     }
     let start = skip_blanks(bytes, key_end);
     let end = scan_fields(bytes, start)?;
-    walk_fields(bytes, start, end, key_end, line)?;
+    check_keys(bytes, start, end, key_end)?;
     line.time = scan_time(bytes, end, precision)?;
-    Ok(())
+    walk_fields(bytes, start, end, line)
 }
 
 fn key_too_long(length: usize) -> Malformed {
@@ -118,34 +118,48 @@ fn scan_fields(bytes: &[u8], start: usize) -> Result<usize, Malformed> {
     Ok(i)
 }
 
-/// Takes checked fields apart.
-fn walk_fields<'a>(
-    bytes: &'a [u8],
-    start: usize,
-    end: usize,
-    key_bytes: usize,
-    line: &mut Line<'a>,
-) -> Result<(), Malformed> {
+/// The key and the value of the field that begins at `at`, which InfluxDB cuts out in another way than it has scanned them.
+fn field(bytes: &[u8], at: usize, end: usize) -> Result<(&[u8], &[u8]), Malformed> {
+    let fields = &bytes[at..end];
+    let key_end = scan_to_equals(fields);
+    let key = &fields[..key_end];
+    if key_end + 2 > fields.len() {
+        return Err(Malformed::new(at, format!("invalid value: field-key={}", String::from_utf8_lossy(key))));
+    }
+    Ok((key, field_value(&fields[key_end + 1..])))
+}
+
+fn check_keys(bytes: &[u8], start: usize, end: usize, key_bytes: usize) -> Result<(), Malformed> {
     let mut at = start;
     while at < end {
-        let fields = &bytes[at..end];
-        let key_end = scan_to_equals(fields);
-        let key = &fields[..key_end];
-        if key_end + 2 > fields.len() {
-            return Err(Malformed::new(at, format!("invalid value: field-key={}", String::from_utf8_lossy(key))));
-        }
+        let (key, value) = field(bytes, at, end)?;
         // 4 is what InfluxDB puts between a series and its field.
         if key_bytes + 4 + key.len() > KEY_BYTES_MAX {
             return Err(key_too_long(key_bytes + 4 + key.len()));
         }
+        at += key.len() + 1 + value.len() + 1;
+    }
+    Ok(())
+}
+
+/// Takes checked fields apart.
+fn walk_fields<'a>(bytes: &'a [u8], start: usize, end: usize, line: &mut Line<'a>) -> Result<(), Malformed> {
+    let mut at = start;
+    while at < end {
+        let (key, value) = field(bytes, at, end)?;
         if key.is_empty() {
             return Err(Malformed::new(at, "missing field key"));
         }
-        let value = field_value(&fields[key_end + 1..]);
-        let parsed = parse_value(value).filter(|_| !closes_early(value));
-        let Some(parsed) = parsed else { return Err(Malformed::new(at + key_end + 1, "invalid field format")) };
+        let value_at = at + key.len() + 1;
+        let Some(parsed) = parse_value(value) else {
+            let (place, reason) = match behind_quote(value) {
+                Some(place) => (place, "text behind a closing quote"),
+                None => (0, "invalid field format"),
+            };
+            return Err(Malformed::new(value_at + place, reason));
+        };
         line.fields.push((key, parsed));
-        at += key_end + 1 + value.len() + 1;
+        at = value_at + value.len() + 1;
     }
     Ok(())
 }
@@ -171,19 +185,19 @@ fn field_value(fields: &[u8]) -> &[u8] {
     &fields[..i.min(fields.len())]
 }
 
-/// A quoted value with more quotes inside of it: `"a"b"c"`.
-fn closes_early(value: &[u8]) -> bool {
-    let [b'"', text @ .., b'"'] = value else { return false };
+/// What follows the first closing quote of a quoted value; quotes inside of it are taken as InfluxDB takes them.
+fn behind_quote(value: &[u8]) -> Option<usize> {
+    let text = value.strip_prefix(b"\"")?;
     let mut i = 0;
     while let Some(&byte) = text.get(i) {
         match byte {
             b'\\' if matches!(text.get(i + 1), Some(b'"' | b'\\')) => i += 1,
-            b'"' => return true,
+            b'"' => return Some(i + 2),
             _ => {}
         }
         i += 1;
     }
-    false
+    None
 }
 
 fn scan_time(bytes: &[u8], fields_end: usize, precision: Precision) -> Result<Option<i64>, Malformed> {

@@ -15,6 +15,6 @@ mod parse;
 mod points;
 mod precision;
 
-pub use parse::{ParseLimits, ParseOptions, parse};
+pub use parse::{ParseLimits, ParseOptions, parse, parse_in_parts};
 pub use points::{MalformedLine, MeasurementPoints, Points};
 pub use precision::Precision;

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BinaryBuilder, RecordBatch, TimestampNanosecondArray};
 use arrow::datatypes::{Field, Schema};
 use arrow::error::ArrowError;
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 use series::{FieldType, MeasurementInfo, PointLayout};
 
-use crate::columns::{Columns, FieldCells, fill, text};
+use crate::columns::{Columns, FieldCells, fill, text, text_cells};
 use crate::escape::{unescape_name, unescape_tag};
 use crate::line::{Line, Value};
 use crate::parse::ParseLimits;
@@ -17,10 +19,19 @@ const TIME: &[u8] = b"time";
 /// A field that is left out of the row.
 const LEFT_OUT: usize = usize::MAX;
 
+/// A tag or a field that is stored, or that this body has brought.
+struct Name {
+    /// `None` is a tag.
+    field_type: Option<FieldType>,
+    /// Its column among the rows that are gathered, if one of them has it.
+    column: Option<usize>,
+}
+
 pub(crate) struct Measurement<'a> {
     name: String,
-    /// As it is stored, before this body.
-    known: Option<MeasurementInfo>,
+    names: HashMap<String, Name, RandomState>,
+    tag_count: usize,
+    field_count: usize,
     tags: Columns<'a, BinaryBuilder>,
     fields: Columns<'a, FieldCells>,
     times: Vec<i64>,
@@ -28,32 +39,54 @@ pub(crate) struct Measurement<'a> {
     /// Columns of the current line's tags and fields.
     line_tags: Vec<usize>,
     line_fields: Vec<usize>,
+    /// What the current line has brought.
+    line_names: Vec<String>,
 }
 
 impl<'a> Measurement<'a> {
+    /// `known` is the measurement as it is stored, before this body.
     pub fn new(name: String, known: Option<MeasurementInfo>) -> Self {
+        let (tags, fields) = known.map_or_else(Default::default, |known| (known.tags, known.fields));
+        let (tag_count, field_count) = (tags.len(), fields.len());
+        let tags = tags.into_iter().map(|tag| (tag, None));
+        let fields = fields.into_iter().map(|field| (field.name, Some(field.field_type)));
+        let names = tags.chain(fields).map(|(name, field_type)| (name, Name { field_type, column: None })).collect();
         Self {
             name,
-            known,
+            names,
+            tag_count,
+            field_count,
             tags: Columns::default(),
             fields: Columns::default(),
             times: Vec::new(),
             starts: Vec::new(),
             line_tags: Vec::new(),
             line_fields: Vec::new(),
+            line_names: Vec::new(),
         }
     }
 
-    pub fn name(&self) -> &str {
-        &self.name
+    /// Rows times columns of what is gathered.
+    pub fn cells(&self) -> usize {
+        self.times.len() * (1 + self.tags.list.len() + self.fields.list.len())
     }
 
     /// Appends a line as a row, or says why the measurement does not take it.
     pub fn push(&mut self, line: &Line<'a>, time: i64, start: usize, limits: &ParseLimits) -> Result<(), String> {
         let (tags, fields) = (self.tags.list.len(), self.fields.list.len());
         if let Err(reason) = self.find_columns(line, limits) {
-            self.tags.truncate(tags);
-            self.fields.truncate(fields);
+            for name in self.tags.truncate(tags).iter().chain(&self.fields.truncate(fields)) {
+                if let Some(known) = self.names.get_mut(name) {
+                    known.column = None;
+                }
+            }
+            for name in self.line_names.drain(..) {
+                match self.names.remove(&name) {
+                    Some(Name { field_type: Some(_), .. }) => self.field_count -= 1,
+                    Some(_) => self.tag_count -= 1,
+                    None => {}
+                }
+            }
             return Err(reason);
         }
         let row = self.times.len();
@@ -78,6 +111,9 @@ impl<'a> Measurement<'a> {
         let row = self.times.len() + 1;
         self.line_tags.clear();
         self.line_fields.clear();
+        self.line_names.clear();
+        self.tags.begin_line();
+        self.fields.begin_line();
         let mut guess = 0;
         for (key, _) in &line.tags {
             let at = match self.tags.find(key, guess) {
@@ -129,75 +165,82 @@ impl<'a> Measurement<'a> {
             let measurement = &self.name;
             return Err(format!("invalid tag key: input tag \"time\" on measurement \"{measurement}\" is invalid"));
         }
-        if let Some(at) = self.tags.find_named(written, &name) {
-            return Ok(at);
+        match self.names.get_mut(&name) {
+            Some(Name { field_type: Some(_), .. }) => return Err(taken(&self.name, &name, "field", "tag")),
+            Some(Name { column: Some(at), .. }) => {
+                self.tags.alias(written, *at);
+                return Ok(*at);
+            }
+            Some(known) => known.column = Some(self.tags.list.len()),
+            None => {
+                check(&self.name, "tag", &name, self.tag_count + 1, limits.tags_max, limits)?;
+                self.names.insert(name.clone(), Name { field_type: None, column: Some(self.tags.list.len()) });
+                self.tag_count += 1;
+                self.line_names.push(name.clone());
+            }
         }
-        if self.fields.position(&name).is_some() || self.known_field(&name).is_some() {
-            return Err(taken(&self.name, &name, "field", "tag"));
-        }
-        let known = self.known.as_ref().map_or(&[][..], |known| known.tags.as_slice());
-        let new = self.tags.list.iter().filter(|tag| !known.contains(&tag.name)).count();
-        if !known.contains(&name) {
-            check(&self.name, "tag", &name, known.len() + new + 1, limits.tags_max, limits)?;
-        }
-        Ok(self.tags.push(written, name, BinaryBuilder::new()))
+        Ok(self.tags.push(written, name, text_cells()))
     }
 
     fn new_field(&mut self, written: &'a [u8], field_type: FieldType, limits: &ParseLimits) -> Result<usize, String> {
         let name = text(unescape_name(written));
-        if let Some(at) = self.fields.find_named(written, &name) {
-            return Ok(at);
-        }
-        let known = self.known.as_ref().map_or(&[][..], |known| known.fields.as_slice());
-        match self.known_field(&name) {
-            Some(stored) if stored != field_type => return Err(conflict(&self.name, &name, field_type, stored)),
-            Some(_) => {}
+        match self.names.get_mut(&name) {
+            Some(Name { field_type: None, .. }) => return Err(taken(&self.name, &name, "tag", "field")),
+            Some(Name { field_type: Some(stored), .. }) if *stored != field_type => {
+                return Err(conflict(&self.name, &name, field_type, *stored));
+            }
+            Some(Name { column: Some(at), .. }) => {
+                self.fields.alias(written, *at);
+                return Ok(*at);
+            }
+            Some(known) => known.column = Some(self.fields.list.len()),
             None => {
-                let stored_tags = self.known.as_ref().map_or(&[][..], |known| known.tags.as_slice());
-                if self.tags.position(&name).is_some() || stored_tags.contains(&name) {
-                    return Err(taken(&self.name, &name, "tag", "field"));
-                }
-                let is_new = |column: &str| !known.iter().any(|field| field.name == column);
-                let new = self.fields.list.iter().filter(|field| is_new(&field.name)).count();
-                check(&self.name, "field", &name, known.len() + new + 1, limits.fields_max, limits)?;
+                check(&self.name, "field", &name, self.field_count + 1, limits.fields_max, limits)?;
+                let column = Some(self.fields.list.len());
+                self.names.insert(name.clone(), Name { field_type: Some(field_type), column });
+                self.field_count += 1;
+                self.line_names.push(name.clone());
             }
         }
         Ok(self.fields.push(written, name, FieldCells::of(field_type)))
     }
 
-    fn known_field(&self, name: &str) -> Option<FieldType> {
-        let fields = &self.known.as_ref()?.fields;
-        fields.iter().find(|field| field.name == name).map(|field| field.field_type)
-    }
-
-    /// `None` when every line was refused.
-    pub fn finish(self) -> Result<Option<MeasurementPoints>, ArrowError> {
+    /// The rows that are gathered; `None` if there are none. What comes later is gathered anew.
+    pub fn take(&mut self) -> Result<Option<MeasurementPoints>, ArrowError> {
         let rows = self.times.len();
         if rows == 0 {
             return Ok(None);
         }
+        let (tags, fields) = (std::mem::take(&mut self.tags), std::mem::take(&mut self.fields));
+        for name in tags.list.iter().map(|tag| &tag.name).chain(fields.list.iter().map(|field| &field.name)) {
+            if let Some(known) = self.names.get_mut(name) {
+                known.column = None;
+            }
+        }
         let mut names = vec!["time".to_owned()];
-        let mut arrays: Vec<ArrayRef> = vec![Arc::new(TimestampNanosecondArray::from(self.times))];
+        let times = std::mem::take(&mut self.times);
+        let mut arrays: Vec<ArrayRef> = vec![Arc::new(TimestampNanosecondArray::from(times))];
         let mut layout = PointLayout { time: 0, tags: Vec::new(), fields: Vec::new() };
-        for tag in self.tags.finish(rows) {
+        for tag in tags.finish(rows) {
             let (name, array) = tag?;
             layout.tags.push((arrays.len(), name.clone()));
             names.push(name);
             arrays.push(array);
         }
-        for field in self.fields.finish(rows) {
+        for field in fields.finish(rows) {
             let (name, array) = field?;
             layout.fields.push((arrays.len(), name.clone()));
             names.push(name);
             arrays.push(array);
         }
-        let fields: Vec<Field> = names
+        let schema: Vec<Field> = names
             .into_iter()
             .zip(&arrays)
             .map(|(name, array)| Field::new(name, array.data_type().clone(), true))
             .collect();
-        let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?;
-        Ok(Some(MeasurementPoints { measurement: self.name, batch, layout, starts: self.starts }))
+        let batch = RecordBatch::try_new(Arc::new(Schema::new(schema)), arrays)?;
+        let starts = std::mem::take(&mut self.starts);
+        Ok(Some(MeasurementPoints { measurement: self.name.clone(), batch, layout, starts }))
     }
 }
 

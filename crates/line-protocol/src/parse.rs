@@ -9,7 +9,7 @@ use crate::columns::text;
 use crate::escape::unescape_name;
 use crate::line::{Line, Malformed, line_end, skip_blanks};
 use crate::measurement::Measurement;
-use crate::points::{MalformedLine, Points};
+use crate::points::{MalformedLine, MeasurementPoints, Points};
 use crate::{Precision, exact, fast};
 
 /// Of a malformed line so much is shown.
@@ -26,6 +26,9 @@ pub struct ParseLimits {
     pub fields_max: usize,
     /// Measurements of one body.
     pub measurements_max: usize,
+    /// Rows times columns that are gathered before they are handed over: lines of one measurement may have other columns
+    /// each, and in a batch all rows have all of them.
+    pub cells_max: usize,
 }
 
 impl Default for ParseLimits {
@@ -37,6 +40,7 @@ impl Default for ParseLimits {
             tags_max: limits.tags_per_measurement_max,
             fields_max: limits.fields_per_measurement_max,
             measurements_max: 10_000,
+            cells_max: 4_000_000,
         }
     }
 }
@@ -49,13 +53,30 @@ pub struct ParseOptions {
     pub limits: ParseLimits,
 }
 
-/// Takes a body apart. `known` tells a measurement as it is stored, so that a field keeps its type; it is asked once per
-/// measurement. An error is none of the body's.
+/// Takes a body apart; see [`parse_in_parts`].
 pub fn parse(
     body: &[u8],
     options: &ParseOptions,
     known: &dyn Fn(&str) -> Option<MeasurementInfo>,
 ) -> Result<Points, ArrowError> {
+    let mut measurements = Vec::new();
+    let mut points = parse_in_parts(body, options, known, &mut |part| {
+        measurements.push(part);
+        Ok::<_, ArrowError>(())
+    })?;
+    points.measurements = measurements;
+    Ok(points)
+}
+
+/// Takes a body apart and hands the points over in batches, each of one measurement; `measurements` of the result stays
+/// empty. `known` tells a measurement as it is stored, so that a field keeps its type; it is asked once per measurement. An
+/// error is none of the body's.
+pub fn parse_in_parts<E: From<ArrowError>>(
+    body: &[u8],
+    options: &ParseOptions,
+    known: &dyn Fn(&str) -> Option<MeasurementInfo>,
+    take: &mut dyn FnMut(MeasurementPoints) -> Result<(), E>,
+) -> Result<Points, E> {
     let mut parser = Parser {
         body,
         options,
@@ -64,7 +85,9 @@ pub fn parse(
         default_time: options.precision.truncate(options.now_nanos),
         measurements: Vec::new(),
         by_written: HashMap::default(),
+        by_name: HashMap::default(),
         last: None,
+        cells: 0,
         points: Points::default(),
         lines_before: (0, 0),
     };
@@ -74,11 +97,17 @@ pub fn parse(
         let end = line_end(body, start);
         let first = skip_blanks(&body[..end], start);
         if first < end && body[first] != b'#' {
-            parser.push(first, end, &mut line);
+            // A newline behind a backslash does not end the line, and is no part of it when it is the last of it.
+            let text_end = end - usize::from(body[end - 1] == b'\n');
+            parser.push(first, text_end, &mut line);
+            if parser.cells > options.limits.cells_max {
+                parser.hand_over(take)?;
+            }
         }
         start = end + 1;
     }
-    parser.finish()
+    parser.hand_over(take)?;
+    Ok(parser.points)
 }
 
 struct Parser<'a> {
@@ -90,8 +119,11 @@ struct Parser<'a> {
     default_time: i64,
     measurements: Vec<Measurement<'a>>,
     by_written: HashMap<&'a [u8], usize, RandomState>,
+    by_name: HashMap<String, usize, RandomState>,
     /// The measurement of the line before, as it was written.
     last: Option<(&'a [u8], usize)>,
+    /// Of all measurements.
+    cells: usize,
     points: Points,
     /// A place in the body, and how many lines end before it.
     lines_before: (usize, usize),
@@ -113,7 +145,13 @@ impl<'a> Parser<'a> {
         }
         let time = line.time.unwrap_or(self.default_time);
         let pushed = match self.measurement(line.measurement) {
-            Ok(at) => self.measurements[at].push(line, time, start, &self.options.limits),
+            Ok(at) => {
+                let measurement = &mut self.measurements[at];
+                let before = measurement.cells();
+                let pushed = measurement.push(line, time, start, &self.options.limits);
+                self.cells += measurement.cells() - before;
+                pushed
+            }
             Err(reason) => Err(reason),
         };
         match pushed {
@@ -160,9 +198,7 @@ impl<'a> Parser<'a> {
                 limits.measurement_bytes_max
             ));
         }
-        // Only a name with one of these signs can be written in two ways.
-        let is_escapable = name.contains([',', '"', ' ', '=']);
-        if is_escapable && let Some(at) = self.measurements.iter().position(|known| known.name() == name) {
+        if let Some(at) = self.by_name.get(&name).copied() {
             self.by_written.insert(written, at);
             return Ok(at);
         }
@@ -173,9 +209,11 @@ impl<'a> Parser<'a> {
             ));
         }
         let known = (self.known)(&name);
-        self.measurements.push(Measurement::new(name, known));
-        self.by_written.insert(written, self.measurements.len() - 1);
-        Ok(self.measurements.len() - 1)
+        let at = self.measurements.len();
+        self.measurements.push(Measurement::new(name.clone(), known));
+        self.by_name.insert(name, at);
+        self.by_written.insert(written, at);
+        Ok(at)
     }
 
     fn tell(&mut self, start: usize, bytes: &[u8], malformed: Malformed) {
@@ -204,10 +242,16 @@ impl<'a> Parser<'a> {
         });
     }
 
-    fn finish(mut self) -> Result<Points, ArrowError> {
-        for measurement in self.measurements {
-            self.points.measurements.extend(measurement.finish()?);
+    fn hand_over<E: From<ArrowError>>(
+        &mut self,
+        take: &mut dyn FnMut(MeasurementPoints) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for measurement in &mut self.measurements {
+            if let Some(points) = measurement.take()? {
+                take(points)?;
+            }
         }
-        Ok(self.points)
+        self.cells = 0;
+        Ok(())
     }
 }

@@ -45,7 +45,7 @@ impl fmt::Display for MalformedLine {
 /// A body taken apart.
 #[derive(Debug, Default)]
 pub struct Points {
-    /// In the order in which the measurements come first.
+    /// In the order in which the measurements come first. Empty when they were handed over in parts.
     pub measurements: Vec<MeasurementPoints>,
     /// Lines that became a row.
     pub rows: usize,

@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::RangeInclusive;
-use std::sync::Arc;
 
 use storage::{Batch, Storage};
 
@@ -34,18 +33,6 @@ impl Dictionary<'_> {
         let series = read_number(&value)?;
         self.cache.put_number(&key[1..], series);
         Ok(Some(series))
-    }
-
-    /// Encoded tags; `None` if there is no such series (any more).
-    pub(crate) fn tags(&self, measurement: u32, series: u64) -> Result<Option<Arc<[u8]>>, SeriesError> {
-        if let Some(tags) = self.cache.tags(measurement, series) {
-            return Ok(Some(tags));
-        }
-        let key = number_key(measurement, series);
-        let Some(value) = self.storage.get(space::SERIES, &key).map_err(storage_error)? else { return Ok(None) };
-        let tags: Arc<[u8]> = Arc::from(&*value);
-        self.cache.put_tags(measurement, series, tags.clone());
-        Ok(Some(tags))
     }
 
     /// Calls `each` with the number and the tags of every series of a measurement.
@@ -106,7 +93,7 @@ pub(crate) fn start_tags_key(key: &mut Vec<u8>, measurement: u32) {
 }
 
 /// Bytes of a dictionary key before the tags.
-pub(crate) const TAGS_KEY_HEAD_BYTES: usize = 5;
+const TAGS_KEY_HEAD_BYTES: usize = 5;
 
 fn number_key(measurement: u32, series: u64) -> [u8; 13] {
     let mut key = [BY_NUMBER; 13];

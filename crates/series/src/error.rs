@@ -49,6 +49,9 @@ pub enum SeriesError {
     #[error("measurement `{measurement}`: {what} would be {found}, the limit is {max}")]
     LimitExceeded { measurement: String, what: &'static str, found: usize, max: usize },
 
+    #[error("stopped: the answer is no longer wanted")]
+    Stopped,
+
     #[error("the series store is in use by another process; stop it, or choose another data directory")]
     InUse,
 
@@ -69,6 +72,11 @@ impl SeriesError {
     /// Whether the same call can succeed later without a change to what is written: the store reopens itself.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::DiskFull | Self::Storage { .. } | Self::InUse)
+    }
+
+    /// A chunk has values of another type than its measurement.
+    pub(crate) fn other_type() -> Self {
+        Self::Corrupt { what: "a chunk of points", reason: "a field is of another type than the measurement's".into() }
     }
 }
 

@@ -6,6 +6,8 @@
 //! A point is identified by (measurement, tags, time): writing it again overwrites it field by field; fields that are
 //! not written again stay, as in InfluxDB.
 
+mod aggregate_exec;
+mod aggregate_pushdown;
 mod batch_points;
 mod bit_packing;
 mod catalog;
@@ -41,10 +43,13 @@ mod table;
 mod tag_condition;
 mod tag_table;
 mod varint;
+mod window_cells;
+mod window_plan;
 mod window_sums;
 mod windows;
 mod write;
 
+pub use aggregate_pushdown::SeriesAggregates;
 pub use error::SeriesError;
 pub use layout::{FieldType, PointLayout, SkipReason, SkippedRow, WriteSummary};
 pub use options::{Clock, SeriesLimits, SeriesOptions};

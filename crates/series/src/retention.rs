@@ -237,8 +237,8 @@ fn remove_unused_series(inner: &Inner, measurement: &Measurement) -> Result<u64,
     put_counters(&mut batch, measurement.id, counters);
     commit(batch, measurement, &mut writer, counters)?;
     *measurement.tag_table.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    for (series, tags_key) in &removed {
-        inner.series_cache.forget(measurement.id, *series, &tags_key[1..]);
+    for (_, tags_key) in &removed {
+        inner.series_cache.forget(&tags_key[1..]);
     }
     Ok(removed.len() as u64)
 }

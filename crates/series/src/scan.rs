@@ -1,32 +1,29 @@
 //! Scanning: points of a measurement as batches, in order of time, read as they are pulled.
 //!
-//! Time bounds choose the chunks and the rows that are read. Conditions on tags are judged once per series and remembered
-//! for the scan.
+//! Time bounds choose the chunks and the rows that are read. Conditions on tags are judged by the table of tags: a chunk
+//! without a wanted series is not read.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use hashbrown::HashMap;
-
 use crate::catalog::Measurement;
-use crate::chunk::{ChunkHead, Chunks, Wanted, decode, read_chunk};
+use crate::chunk::{ChunkHead, Chunks, Wanted, decode, decode_series_list, read_chunk};
 use crate::column_builder::ColumnBuilder;
 use crate::merge::{Merge, Open, Opener, Picked, Piece};
 use crate::shape::{Shape, TIME_COLUMN};
 use crate::store::Inner;
-use crate::tag_condition::{TagCondition, Tags, read_tags, tag_value, unknown_column};
+use crate::tag_condition::{TagCondition, read_tags, tag_value, unknown_column};
+use crate::tag_table::TagTable;
 use crate::{ScanOrder, ScanRequest, SeriesError, TimeRange};
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 const BATCH_ROWS_DEFAULT: usize = 8_192;
 /// Rows taken at once where there is text, which may be long.
 const ROWS_WITH_TEXT_AT_ONCE: usize = 256;
 /// A batch is also full when it holds this many bytes of text.
 const BATCH_TEXT_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Verdicts on series remembered by one scan.
-const SERIES_REMEMBERED_MAX: usize = 100_000;
 
 /// Where an output column comes from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,9 +33,12 @@ pub(crate) enum Source {
     Field(u32),
 }
 
+/// The type of the times of points.
+pub(crate) const TIME_TYPE: DataType = DataType::Timestamp(TimeUnit::Nanosecond, None);
+
 /// The columns of a measurement in their order: `time`, tags, fields.
 pub(crate) fn table_schema(shape: &Shape) -> SchemaRef {
-    let mut columns = vec![Field::new(TIME_COLUMN, DataType::Timestamp(TimeUnit::Nanosecond, None), false)];
+    let mut columns = vec![Field::new(TIME_COLUMN, TIME_TYPE, false)];
     columns.extend(shape.tags.iter().map(|tag| Field::new(tag, DataType::Utf8, true)));
     columns.extend(shape.fields.iter().map(|field| Field::new(&field.name, field.field_type.data_type(), true)));
     Arc::new(Schema::new(columns))
@@ -51,9 +51,9 @@ fn source_of(shape: &Shape, name: &str) -> Option<Source> {
     shape.tag(name).map(Source::Tag).or_else(|| shape.field(name).map(Source::Field))
 }
 
-/// The tags of the series of a chunk in the order of its list, where they are needed; `None` for a series that is not
-/// wanted.
-type ChunkTags = Vec<Option<Arc<Tags>>>;
+/// Where in the table of tags the series of a chunk are, in the order of its list; `None` for a series that is not wanted.
+/// Empty if tags are not needed.
+type ChunkTags = Vec<Option<u32>>;
 
 /// Which writes to take, by their sequence numbers: after the first, up to the second.
 pub(crate) type SequenceSpan = (u64, u64);
@@ -65,10 +65,22 @@ struct ScanOpener {
     range: TimeRange,
     /// Numbers of the fields that are wanted, ascending.
     fields: Vec<u32>,
-    conditions: Vec<TagCondition>,
-    /// Whether tags are judged or returned.
-    tags: bool,
-    series: HashMap<u64, Option<Arc<Tags>>>,
+    /// Where tags are judged or returned.
+    tags: Option<JudgedTags>,
+}
+
+/// The tags of all series, and which of them are wanted, by position.
+struct JudgedTags {
+    table: Arc<TagTable>,
+    wanted: Vec<bool>,
+}
+
+impl JudgedTags {
+    /// Series that were removed since the scan began are not there.
+    fn of(&self, series: &[u64]) -> ChunkTags {
+        let judged = |position: Option<u32>| position.filter(|position| self.wanted[*position as usize]);
+        self.table.positions(series).into_iter().map(judged).collect()
+    }
 }
 
 impl Opener for ScanOpener {
@@ -76,30 +88,17 @@ impl Opener for ScanOpener {
 
     fn open(&mut self, head: &ChunkHead) -> Result<Option<Open<ChunkTags>>, SeriesError> {
         let wanted = Wanted { range: self.range, fields: Some(&self.fields), written: false };
-        let points = read_chunk(&self.inner.storage, self.measurement, head.id, |bytes| decode(bytes, wanted))?;
-        if !self.tags {
-            return Ok(Some(Open { points, wanted: None, more: Vec::new() }));
-        }
-        let tags = points.series_list.iter().map(|series| self.series(*series)).collect::<Result<ChunkTags, _>>()?;
-        let wanted = tags.iter().any(Option::is_none).then(|| tags.iter().map(Option::is_some).collect());
-        Ok(Some(Open { points, wanted, more: tags }))
-    }
-}
-
-impl ScanOpener {
-    /// The tags of a series if it is wanted; judges it once as a rule.
-    fn series(&mut self, number: u64) -> Result<Option<Arc<Tags>>, SeriesError> {
-        if let Some(series) = self.series.get(&number) {
-            return Ok(series.clone());
-        }
-        // There are none if all points of the series have been removed since the scan began.
-        let tags = self.inner.dictionary().tags(self.measurement, number)?.map(|tags| read_tags(&tags));
-        let series = tags.filter(|tags| self.conditions.iter().all(|condition| condition.holds(tags))).map(Arc::from);
-        if self.series.len() >= SERIES_REMEMBERED_MAX {
-            self.series.clear();
-        }
-        self.series.insert(number, series.clone());
-        Ok(series)
+        read_chunk(&self.inner.storage, self.measurement, head.id, |bytes| {
+            let Some(tags) = &self.tags else {
+                return Some(Some(Open { points: decode(bytes, wanted)?, wanted: None, more: Vec::new() }));
+            };
+            let tags = tags.of(&decode_series_list(bytes)?);
+            if tags.iter().all(Option::is_none) {
+                return Some(None);
+            }
+            let judged = tags.iter().any(Option::is_none).then(|| tags.iter().map(Option::is_some).collect());
+            Some(Some(Open { points: decode(bytes, wanted)?, wanted: judged, more: tags }))
+        })
     }
 }
 
@@ -153,22 +152,23 @@ impl SeriesScan {
             .collect();
         fields.sort_unstable();
         fields.dedup();
-        let opener = ScanOpener {
-            inner,
-            measurement: measurement.id,
-            range: TimeRange::ALL,
-            fields,
-            tags: !conditions.is_empty() || sources.iter().any(|source| matches!(source, Source::Tag(_))),
-            conditions,
-            series: HashMap::new(),
+        let chunks = measurement.chunks();
+        let of_series = |source: &Source| matches!(source, Source::Tag(tag) if !is_key_tag(&shape, *tag));
+        let tags = match !conditions.is_empty() || sources.iter().any(of_series) {
+            true => {
+                let table = inner.tag_table(measurement, &chunks)?;
+                Some(JudgedTags { wanted: table.judge(&conditions), table })
+            }
+            false => None,
         };
+        let opener = ScanOpener { inner, measurement: measurement.id, range: TimeRange::ALL, fields, tags };
         Ok(Self {
             opener,
             schema,
             sources,
             key_conditions,
             order: request.order,
-            chunks: measurement.chunks(),
+            chunks,
             ranges,
             merge: None,
             sequences,
@@ -283,11 +283,12 @@ impl SeriesScan {
             match source {
                 Source::Time => builder.append_times(picked, self.order),
                 Source::Tag(tag) => {
+                    let table = self.opener.tags.as_ref().map(|tags| &tags.table);
                     for piece in &picked.pieces {
                         let open = &picked.sources[piece.source];
                         for row in piece.rows(self.order) {
-                            let series_tags = open.more.get(open.points.series[row] as usize).and_then(Option::as_ref);
-                            let value = series_tags.and_then(|tags| tag_value(tags, *tag));
+                            let position = open.more.get(open.points.series[row] as usize).copied().flatten();
+                            let value = table.zip(position).and_then(|(table, position)| table.value(position, *tag));
                             if value.is_some() || open.points.key_tags.is_none() {
                                 builder.append_tag(value);
                             } else {
@@ -323,6 +324,10 @@ impl Iterator for SeriesScan {
         }
         batch
     }
+}
+
+fn is_key_tag(shape: &Shape, tag: u32) -> bool {
+    shape.tags.get(tag as usize).is_some_and(|name| Shape::is_key_tag(name))
 }
 
 fn project(shape: &Shape, names: Option<&[String]>) -> Result<(SchemaRef, Vec<Source>), SeriesError> {

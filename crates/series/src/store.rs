@@ -229,7 +229,17 @@ impl SeriesStore {
     /// a group have no such field in the window, while a count is 0. Rows are in the order of groups, then of windows; there
     /// are none for windows without points. More than 4 million aggregates are refused.
     pub fn aggregate(&self, measurement: &str, request: &WindowRequest) -> Result<RecordBatch, SeriesError> {
-        aggregate(&self.inner, &*self.find(measurement)?, request)
+        self.aggregate_while(measurement, request, &|| true)
+    }
+
+    /// The same as long as `go_on` says so, which is asked before each chunk; then it is [`SeriesError::Stopped`].
+    pub fn aggregate_while(
+        &self,
+        measurement: &str,
+        request: &WindowRequest,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<RecordBatch, SeriesError> {
+        aggregate(&self.inner, &*self.find(measurement)?, request, go_on)
     }
 
     /// The number of the last write to `measurement`; grows with every write, also over restarts. Cheap enough to be

@@ -1,5 +1,7 @@
 //! Conditions on tags, judged against the tags of a series or of a point.
 
+use hashbrown::HashSet;
+
 use crate::point::take_tag;
 use crate::shape::{Shape, TIME_COLUMN};
 use crate::{SeriesError, TagFilter, TagTest};
@@ -10,13 +12,31 @@ pub(crate) type Tags = [(u32, Box<str>)];
 /// A condition on a tag, by the tag's number.
 pub(crate) struct TagCondition {
     pub tag: u32,
-    pub test: TagTest,
+    test: Test,
+}
+
+/// As [`TagTest`]; lists may be long.
+enum Test {
+    OneOf(HashSet<String>),
+    NoneOf(HashSet<String>),
+    Present,
+    Absent,
 }
 
 impl TagCondition {
     /// Refuses what is not a tag of the measurement.
     pub(crate) fn resolve(shape: &Shape, filter: &TagFilter) -> Result<Self, SeriesError> {
-        Ok(Self { tag: known_tag(shape, &filter.tag)?, test: filter.test.clone() })
+        Ok(Self::new(known_tag(shape, &filter.tag)?, &filter.test))
+    }
+
+    pub(crate) fn new(tag: u32, test: &TagTest) -> Self {
+        let test = match test {
+            TagTest::OneOf(values) => Test::OneOf(values.iter().cloned().collect()),
+            TagTest::NoneOf(values) => Test::NoneOf(values.iter().cloned().collect()),
+            TagTest::Present => Test::Present,
+            TagTest::Absent => Test::Absent,
+        };
+        Self { tag, test }
     }
 
     pub(crate) fn holds(&self, tags: &Tags) -> bool {
@@ -26,11 +46,11 @@ impl TagCondition {
     /// Whether it holds for a value of the tag; `None` is no such tag.
     pub(crate) fn holds_for(&self, value: Option<&str>) -> bool {
         match (&self.test, value) {
-            (TagTest::OneOf(values), Some(value)) => values.iter().any(|wanted| wanted == value),
-            (TagTest::NoneOf(values), Some(value)) => values.iter().all(|unwanted| unwanted != value),
-            (TagTest::Present, found) => found.is_some(),
-            (TagTest::Absent, found) => found.is_none(),
-            (TagTest::OneOf(_) | TagTest::NoneOf(_), None) => false,
+            (Test::OneOf(values), Some(value)) => values.contains(value),
+            (Test::NoneOf(values), Some(value)) => !values.contains(value),
+            (Test::Present, found) => found.is_some(),
+            (Test::Absent, found) => found.is_none(),
+            (Test::OneOf(_) | Test::NoneOf(_), None) => false,
         }
     }
 }

@@ -170,16 +170,18 @@ impl TagTable {
         wanted
     }
 
-    /// The group of each series by the values of some tags, by position, and the series that each group began with.
-    pub(crate) fn group(&self, tags: &[u32]) -> (Vec<u32>, Vec<u32>) {
-        let mut groups = vec![0; self.len()];
-        let mut first: Vec<u32> = (!groups.is_empty()).then_some(0).into_iter().collect();
+    /// The group of each series that is wanted by the values of some tags, by position; and the series that each group
+    /// began with.
+    pub(crate) fn group_wanted(&self, tags: &[u32], wanted: &[bool]) -> (Vec<Option<u32>>, Vec<u32>) {
+        let mut groups: Vec<Option<u32>> = wanted.iter().map(|wanted| wanted.then_some(0)).collect();
+        let mut first: Vec<u32> = wanted.iter().position(|wanted| *wanted).into_iter().map(|it| it as u32).collect();
         for tag in tags {
             // Each tag splits the groups there are.
             let column = self.tags.get(*tag as usize);
             let mut split: HashMap<(u32, u32), u32> = HashMap::new();
             first.clear();
             for (position, group) in groups.iter_mut().enumerate() {
+                let Some(group) = group else { continue };
                 let value = column.map_or(0, |column| column.of(position as u32));
                 *group = *split.entry((*group, value)).or_insert_with(|| {
                     first.push(position as u32);
@@ -214,14 +216,19 @@ mod tests {
         assert_eq!(table.positions(&[900]), [Some(3)]);
         assert_eq!((table.value(1, 2), table.value(2, 0), table.value(0, 7)), (Some("x"), None, None));
         assert_eq!(table.values(0), ["a", "b"]);
-        let judged = |tag, test| table.judge(&[TagCondition { tag, test }]);
+        let judged = |tag, test| table.judge(&[TagCondition::new(tag, &test)]);
         assert_eq!(judged(0, TagTest::OneOf(vec!["a".into()])), [true, false, false, true]);
         assert_eq!(judged(2, TagTest::Absent), [true, false, true, false]);
         assert_eq!(judged(7, TagTest::Absent), [true; 4]);
         assert_eq!(judged(7, TagTest::Present), [false; 4]);
-        assert_eq!(table.group(&[]), (vec![0; 4], vec![0]));
-        assert_eq!(table.group(&[0]), (vec![0, 1, 2, 0], vec![0, 1, 2]));
-        assert_eq!(table.group(&[0, 2]), (vec![0, 1, 2, 3], vec![0, 1, 2, 3]));
-        assert_eq!(table.group(&[7]).1, [0]);
+        let check = |tags: &[u32], wanted: [bool; 4], groups: [Option<u32>; 4], first: &[u32]| {
+            assert_eq!(table.group_wanted(tags, &wanted), (groups.to_vec(), first.to_vec()), "{tags:?}");
+        };
+        check(&[], [true; 4], [Some(0); 4], &[0]);
+        check(&[], [false; 4], [None; 4], &[]);
+        check(&[0], [true; 4], [Some(0), Some(1), Some(2), Some(0)], &[0, 1, 2]);
+        check(&[0], [false, false, true, true], [None, None, Some(0), Some(1)], &[2, 3]);
+        check(&[0, 2], [true; 4], [Some(0), Some(1), Some(2), Some(3)], &[0, 1, 2, 3]);
+        check(&[7], [true; 4], [Some(0); 4], &[0]);
     }
 }

@@ -3,10 +3,12 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray};
+use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, TimestampNanosecondArray};
 use arrow::datatypes::DataType;
 
 use crate::chunk::{Field, Values};
+use crate::scan::TIME_TYPE;
+use crate::window_plan::Added;
 use crate::{FieldType, WindowAggregate};
 
 /// The cells that rows go to.
@@ -36,13 +38,14 @@ struct Other<T> {
 }
 
 enum Sums {
+    Points(Vec<u64>),
     Float(Vec<Number<f64>>),
     Integer(Vec<Number<i64>>),
     Boolean(Vec<Other<bool>>),
     Text(Vec<Other<String>>),
 }
 
-/// One aggregate of one field in all cells.
+/// One aggregate of one field in all cells, or the number of points in them.
 pub(crate) struct WindowSums {
     aggregate: WindowAggregate,
     sums: Sums,
@@ -53,6 +56,10 @@ pub(crate) fn aggregate_type(field_type: FieldType, aggregate: WindowAggregate) 
     use WindowAggregate as A;
     match (aggregate, field_type) {
         (A::Count, _) => Some(DataType::Int64),
+        (A::FirstTime | A::LastTime, _) | (A::MinTime | A::MaxTime, FieldType::Float64 | FieldType::Int64) => {
+            Some(TIME_TYPE)
+        }
+        (A::MinTime | A::MaxTime, _) => None,
         (A::Mean, FieldType::Float64 | FieldType::Int64) => Some(DataType::Float64),
         (A::First | A::Last, _) | (_, FieldType::Float64 | FieldType::Int64) => Some(field_type.data_type()),
         _ => None,
@@ -60,7 +67,10 @@ pub(crate) fn aggregate_type(field_type: FieldType, aggregate: WindowAggregate) 
 }
 
 impl WindowSums {
-    pub(crate) fn new(field_type: FieldType, aggregate: WindowAggregate) -> Self {
+    pub(crate) fn new(added: Added) -> Self {
+        let Added::Field(_, field_type, aggregate) = added else {
+            return Self { aggregate: WindowAggregate::Count, sums: Sums::Points(Vec::new()) };
+        };
         let sums = match field_type {
             FieldType::Float64 => Sums::Float(Vec::new()),
             FieldType::Int64 => Sums::Integer(Vec::new()),
@@ -73,10 +83,20 @@ impl WindowSums {
     /// Makes room for more cells.
     pub(crate) fn resize(&mut self, cells: usize) {
         match &mut self.sums {
+            Sums::Points(sums) => sums.resize(cells, 0),
             Sums::Float(sums) => sums.resize(cells, Number { count: 0, value: 0.0, most: 0.0, time: 0 }),
             Sums::Integer(sums) => sums.resize(cells, Number { count: 0, value: 0, most: 0, time: 0 }),
             Sums::Boolean(sums) => sums.resize(cells, Other::default()),
             Sums::Text(sums) => sums.resize(cells, Other::default()),
+        }
+    }
+
+    /// Counts rows.
+    pub(crate) fn add_points(&mut self, rows: Range<usize>, cells: &Cells<'_>) {
+        let Sums::Points(sums) = &mut self.sums else { return };
+        match cells {
+            Cells::One(cell) => sums[*cell] += rows.len() as u64,
+            Cells::Each(cells) => cells.iter().flatten().for_each(|cell| sums[*cell as usize] += 1),
         }
     }
 
@@ -111,48 +131,62 @@ impl WindowSums {
         Some(())
     }
 
-    /// The column of some cells in the order given.
-    pub(crate) fn finish(&self, cells: &[usize]) -> ArrayRef {
-        use WindowAggregate as A;
-        if self.aggregate == A::Count {
-            let count = |cell: &usize| match &self.sums {
-                Sums::Float(sums) => sums[*cell].count,
-                Sums::Integer(sums) => sums[*cell].count,
-                Sums::Boolean(sums) => sums[*cell].count,
-                Sums::Text(sums) => sums[*cell].count,
-            };
-            return Arc::new(Int64Array::from_iter_values(cells.iter().map(|cell| count(cell) as i64)));
-        }
+    fn count(&self, cell: usize) -> u64 {
         match &self.sums {
-            Sums::Float(sums) => {
-                let value = |number: Number<f64>| match self.aggregate {
+            Sums::Points(sums) => sums[cell],
+            Sums::Float(sums) => sums[cell].count,
+            Sums::Integer(sums) => sums[cell].count,
+            Sums::Boolean(sums) => sums[cell].count,
+            Sums::Text(sums) => sums[cell].count,
+        }
+    }
+
+    fn time(&self, cell: usize) -> i64 {
+        match &self.sums {
+            Sums::Points(_) => 0,
+            Sums::Float(sums) => sums[cell].time,
+            Sums::Integer(sums) => sums[cell].time,
+            Sums::Boolean(sums) => sums[cell].time,
+            Sums::Text(sums) => sums[cell].time,
+        }
+    }
+
+    /// The column of an aggregate that is made of these sums, of some cells in the order given.
+    pub(crate) fn finish(&self, aggregate: WindowAggregate, cells: &[usize]) -> ArrayRef {
+        use WindowAggregate as A;
+        let found = cells.iter().map(|cell| Some(*cell).filter(|cell| self.count(*cell) > 0));
+        match (aggregate, &self.sums) {
+            (A::Count, _) | (_, Sums::Points(_)) => {
+                Arc::new(Int64Array::from_iter_values(cells.iter().map(|cell| self.count(*cell) as i64)))
+            }
+            (A::MinTime | A::MaxTime | A::FirstTime | A::LastTime, _) => {
+                let times = found.map(|cell| cell.map(|cell| self.time(cell)));
+                Arc::new(times.collect::<TimestampNanosecondArray>())
+            }
+            (_, Sums::Float(sums)) => {
+                let value = |number: Number<f64>| match aggregate {
                     A::Mean => number.value / number.count as f64,
                     A::Spread => number.most - number.value,
                     _ => number.value,
                 };
-                let found = cells.iter().map(|cell| Some(sums[*cell]).filter(|number| number.count > 0).map(value));
-                Arc::new(found.collect::<Float64Array>())
+                Arc::new(found.map(|cell| cell.map(|cell| value(sums[cell]))).collect::<Float64Array>())
             }
-            Sums::Integer(sums) if self.aggregate == A::Mean => {
+            (A::Mean, Sums::Integer(sums)) => {
                 let mean = |number: Number<i64>| number.value as f64 / number.count as f64;
-                let found = cells.iter().map(|cell| Some(sums[*cell]).filter(|number| number.count > 0).map(mean));
-                Arc::new(found.collect::<Float64Array>())
+                Arc::new(found.map(|cell| cell.map(|cell| mean(sums[cell]))).collect::<Float64Array>())
             }
-            Sums::Integer(sums) => {
-                let value = |number: Number<i64>| match self.aggregate {
+            (_, Sums::Integer(sums)) => {
+                let value = |number: Number<i64>| match aggregate {
                     A::Spread => number.most.wrapping_sub(number.value),
                     _ => number.value,
                 };
-                let found = cells.iter().map(|cell| Some(sums[*cell]).filter(|number| number.count > 0).map(value));
-                Arc::new(found.collect::<Int64Array>())
+                Arc::new(found.map(|cell| cell.map(|cell| value(sums[cell]))).collect::<Int64Array>())
             }
-            Sums::Boolean(sums) => {
-                let found = cells.iter().map(|cell| Some(&sums[*cell]).filter(|other| other.count > 0));
-                Arc::new(found.map(|other| other.map(|other| other.value)).collect::<BooleanArray>())
+            (_, Sums::Boolean(sums)) => {
+                Arc::new(found.map(|cell| cell.map(|cell| sums[cell].value)).collect::<BooleanArray>())
             }
-            Sums::Text(sums) => {
-                let found = cells.iter().map(|cell| Some(&sums[*cell]).filter(|other| other.count > 0));
-                Arc::new(found.map(|other| other.map(|other| other.value.as_str())).collect::<StringArray>())
+            (_, Sums::Text(sums)) => {
+                Arc::new(found.map(|cell| cell.map(|cell| sums[cell].value.as_str())).collect::<StringArray>())
             }
         }
     }
@@ -225,6 +259,18 @@ fn add_numbers<T: Copy + PartialOrd>(
             }
             number.count += 1;
         }),
+        A::MinTime => wanted.add_each(sums, values, |number, value, time| {
+            if number.count == 0 || value < number.value || (value == number.value && time < number.time) {
+                (number.value, number.time) = (value, time);
+            }
+            number.count += 1;
+        }),
+        A::MaxTime => wanted.add_each(sums, values, |number, value, time| {
+            if number.count == 0 || value > number.value || (value == number.value && time < number.time) {
+                (number.value, number.time) = (value, time);
+            }
+            number.count += 1;
+        }),
         A::Spread => wanted.add_each(sums, values, |number, value, _| {
             if number.count == 0 || value < number.value {
                 number.value = value;
@@ -234,13 +280,13 @@ fn add_numbers<T: Copy + PartialOrd>(
             }
             number.count += 1;
         }),
-        A::First => wanted.add_each(sums, values, |number, value, time| {
+        A::First | A::FirstTime => wanted.add_each(sums, values, |number, value, time| {
             if number.count == 0 || time < number.time || (time == number.time && value > number.value) {
                 (number.value, number.time) = (value, time);
             }
             number.count += 1;
         }),
-        A::Last => wanted.add_each(sums, values, |number, value, time| {
+        A::Last | A::LastTime => wanted.add_each(sums, values, |number, value, time| {
             if number.count == 0 || time > number.time || (time == number.time && value > number.value) {
                 (number.value, number.time) = (value, time);
             }

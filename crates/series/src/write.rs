@@ -13,7 +13,7 @@ use crate::chunk::{ChunkHead, Points, Wanted, decode, encode, put_chunk, read_ch
 use crate::columns::PointColumns;
 use crate::compaction::{block_bytes, compact, cut, delete_unread};
 use crate::counters::Counters;
-use crate::dictionary::{self, TAGS_KEY_HEAD_BYTES};
+use crate::dictionary;
 use crate::error::storage_error;
 use crate::shape::Shape;
 use crate::store::Inner;
@@ -124,7 +124,6 @@ fn commit(
     }
     for (tags_key, series) in new_series {
         inner.series_cache.put_number(&tags_key[1..], *series);
-        inner.series_cache.put_tags(measurement.id, *series, Arc::from(&tags_key[TAGS_KEY_HEAD_BYTES..]));
     }
     if let Some(shape) = changed_shape {
         measurement.set_shape(shape);

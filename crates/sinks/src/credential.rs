@@ -31,6 +31,14 @@ impl fmt::Debug for Credential {
 }
 
 impl Credential {
+    /// A token stands in a header as it is.
+    pub fn can_be_sent(&self) -> bool {
+        match self {
+            Self::None | Self::Basic { .. } => true,
+            Self::Bearer(token) | Self::Token(token) => token.bytes().all(|byte| matches!(byte, b' '..=b'~')),
+        }
+    }
+
     pub(crate) fn put(&self, request: RequestBuilder) -> RequestBuilder {
         match self {
             Self::None => request,

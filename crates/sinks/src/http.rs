@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use delivery::{CallError, ErrorClass};
+use delivery::{Answer, CallError, ErrorClass};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
@@ -141,6 +141,19 @@ impl Reply {
         }
         let at = chrono::DateTime::parse_from_rfc2822(text).ok()?;
         (at.to_utc() - chrono::Utc::now()).to_std().ok()
+    }
+
+    /// Success, as a server says it that has taken what it was given: without a word. A page with 200 is from somebody else.
+    pub fn taken(&self) -> Result<Answer, CallError> {
+        if self.body.trim_ascii().is_empty() {
+            return Ok(Answer::delivered());
+        }
+        let reason = format!(
+            "it answers {} with words, which a server that takes points does not, so it may be another one: {}",
+            self.status,
+            self.reason()
+        );
+        Err(CallError::new(ErrorClass::Down, reason))
     }
 
     /// The class of an answer that is neither success nor about the records.

@@ -9,7 +9,9 @@ mod cells;
 mod escape;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
@@ -18,7 +20,7 @@ use delivery::EncodedBatchBuilder;
 use crate::{Encoded, FieldKind, LayoutError, PointLayout, Precision, RowEncoder, RowOrigin};
 pub(crate) use cells::texts;
 use cells::{Cells, field_cells, tag_cells, time_cells};
-use escape::{Backslash, Unsayable, put_measurement, put_name};
+use escape::{Backslash, Unsayable, put_field_name, put_measurement, put_tag_name};
 
 /// Records that end in the same nanosecond would be one point, so the offset goes there.
 const NANOS_PER_MILLI: i64 = 1_000_000;
@@ -41,6 +43,8 @@ impl Dialect {
         }
     }
 }
+
+type PutName = fn(&mut Vec<u8>, &str, Backslash) -> Result<(), Unsayable>;
 
 /// Encodes the rows of one query for one measurement.
 #[derive(Clone, Debug)]
@@ -86,19 +90,19 @@ impl LineEncoder {
         let mut name = Vec::new();
         put_measurement(&mut name, measurement, dialect.backslash())
             .map_err(|error| unsayable("the measurement", measurement, error))?;
-        let written = |columns: &[(usize, String)], what, before: &str| {
+        let written = |columns: &[(usize, String)], what, before: &str, put: PutName| {
             let mut written = Vec::with_capacity(columns.len());
             for (column, name) in columns {
                 let mut bytes = before.as_bytes().to_vec();
-                put_name(&mut bytes, name, dialect.backslash()).map_err(|error| unsayable(what, name, error))?;
+                put(&mut bytes, name, dialect.backslash()).map_err(|error| unsayable(what, name, error))?;
                 bytes.push(b'=');
                 written.push((*column, bytes));
             }
             Ok(written)
         };
-        let mut tags = written(&layout.tags, "the tag", ",")?;
+        let mut tags = written(&layout.tags, "the tag", ",", put_tag_name)?;
         tags.sort_by(|one, other| one.1.cmp(&other.1));
-        let fields = written(&layout.fields, "the field", "")?;
+        let fields = written(&layout.fields, "the field", "", put_field_name)?;
         Ok(Self { layout, precision, kinds, measurement: name, tags, fields, of_records, dialect })
     }
 
@@ -117,11 +121,15 @@ impl RowEncoder for LineEncoder {
     fn encode(&self, batch: &RecordBatch, origin: Option<RowOrigin<'_>>) -> Result<Encoded, ArrowError> {
         let origin = match (self.of_records, origin) {
             (None, _) => None,
-            (Some(topic), Some(origin)) if origin.offsets.len() == batch.num_rows() => Some((topic, origin)),
+            (Some(topic), Some(origin)) if origin.is_of(batch.num_rows()) => Some((topic, origin)),
             _ => return Err(ArrowError::InvalidArgumentError("the rows do not say which records they are".into())),
         };
         let mut refused = BTreeMap::new();
-        let mut tags = Vec::with_capacity(self.tags.len());
+        let mut tags = Vec::with_capacity(self.tags.len() + 1);
+        if let Some((_, origin)) = origin.filter(|(_, origin)| origin.row_names.iter().any(Option::is_some)) {
+            let names: ArrayRef = Arc::new(StringArray::from(origin.row_names.to_vec()));
+            tags.push(tag_cells(&names, b",_row=", self.dialect.backslash(), &mut refused)?);
+        }
         for (column, prefix) in &self.tags {
             tags.push(tag_cells(batch.column(*column), prefix, self.dialect.backslash(), &mut refused)?);
         }

@@ -11,6 +11,14 @@ pub struct RowOrigin<'a> {
     pub partition: u32,
     /// Offset per row.
     pub offsets: &'a [i64],
+    /// What tells the rows of one record from each other, if something has to.
+    pub row_names: &'a [Option<String>],
+}
+
+impl RowOrigin<'_> {
+    pub(crate) fn is_of(&self, rows: usize) -> bool {
+        self.offsets.len() == rows && self.row_names.len() == rows
+    }
 }
 
 /// Records, and the rows that have none.

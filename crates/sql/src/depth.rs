@@ -33,16 +33,19 @@ pub(crate) fn check(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
     let mut operators = 0;
     let mut chained = 0;
     let mut before = Keyword::NoKeyword;
+    // Whether the next word can begin a clause; behind an operator it is a column's name.
+    let mut clause_may_follow = true;
     for TokenWithSpan { token, span } in tokens {
         let word = match token {
             Token::Word(word) => word.keyword,
             _ => Keyword::NoKeyword,
         };
+        let open = levels.len();
         let Some(level) = levels.last_mut() else { return Ok(()) };
         match (token, word) {
             (Token::LParen | Token::LBracket, _) => levels.push(Level::default()),
             (_, Keyword::CASE) => levels.push(Level { is_case: true, ..Level::default() }),
-            (Token::RParen | Token::RBracket, _) if levels.len() > 1 => {
+            (Token::RParen | Token::RBracket, _) if open > 1 => {
                 operators -= levels.pop().map_or(0, |level| level.operators);
             }
             (_, Keyword::END) if level.is_case => operators -= levels.pop().map_or(0, |level| level.operators),
@@ -51,7 +54,9 @@ pub(crate) fn check(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
                 operators -= std::mem::take(&mut level.operators);
             }
             (_, Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT | Keyword::JOIN) => chained += 1,
-            (_, Keyword::SELECT | Keyword::WHERE | Keyword::HAVING | Keyword::BY | Keyword::ON) => {
+            (_, Keyword::SELECT | Keyword::WHERE | Keyword::HAVING | Keyword::BY | Keyword::ON)
+                if clause_may_follow =>
+            {
                 level.tables &= word == Keyword::ON;
                 operators -= std::mem::take(&mut level.operators);
             }
@@ -78,6 +83,29 @@ pub(crate) fn check(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
             }
         }
         before = word;
+        clause_may_follow = match token {
+            Token::Word(_) => matches!(
+                word,
+                Keyword::NoKeyword
+                    | Keyword::ORDER
+                    | Keyword::GROUP
+                    | Keyword::PARTITION
+                    | Keyword::UNION
+                    | Keyword::EXCEPT
+                    | Keyword::INTERSECT
+                    | Keyword::ALL
+                    | Keyword::DISTINCT
+                    | Keyword::AS
+                    | Keyword::END
+            ),
+            Token::Number(..)
+            | Token::SingleQuotedString(_)
+            | Token::LParen
+            | Token::RParen
+            | Token::RBracket
+            | Token::SemiColon => true,
+            _ => false,
+        };
         let message = if levels.len() > NESTING_MAX + 1 {
             format!("more than {NESTING_MAX} brackets and CASEs inside each other")
         } else if operators > OPERATORS_MAX {
@@ -125,6 +153,12 @@ mod tests {
         assert!(check_depth(&repeated("v", " RLIKE 1", OPERATORS_MAX + 1)).is_err());
         let ordered = " + percentile_cont(0.5) WITHIN GROUP (ORDER BY v)".repeat(OPERATORS_MAX);
         assert!(check_depth(&format!("SELECT 1{ordered} FROM t")).is_err());
+        for name in ["by", "on", "where", "having", "select"] {
+            let sum = format!(" + {name}").repeat(OPERATORS_MAX);
+            assert!(check_depth(&format!("SELECT {name}{sum} FROM t")).is_err(), "{name}");
+            let conditions = format!(" OR NOT {name}").repeat(OPERATORS_MAX);
+            assert!(check_depth(&format!("SELECT {name}{conditions} FROM t")).is_err(), "{name}");
+        }
         let cases = "CASE WHEN a THEN ".repeat(100);
         assert!(check_depth(&format!("SELECT {cases}1{} FROM t", " END".repeat(100))).is_err());
     }

@@ -3,7 +3,7 @@
 use super::VERSION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::Value;
+use influxql::{write_csv_error, write_json_error, write_message_pack_error};
 
 const VERSION_HEADER: HeaderName = HeaderName::from_static("x-influxdb-version");
 const BUILD_HEADER: HeaderName = HeaderName::from_static("x-influxdb-build");
@@ -18,12 +18,14 @@ const REQUEST_ID_BYTES_MAX: usize = 200;
 pub(crate) enum Form {
     Json { is_pretty: bool },
     Csv,
+    MessagePack,
 }
 
 impl Form {
     pub fn of(headers: &HeaderMap, uri: &Uri) -> Self {
         match headers.get(header::ACCEPT).map(HeaderValue::as_bytes) {
             Some(b"application/csv" | b"text/csv") => Self::Csv,
+            Some(b"application/x-msgpack") => Self::MessagePack,
             _ => {
                 let query = uri.query().unwrap_or_default().as_bytes();
                 let is_pretty = form_urlencoded::parse(query).any(|(key, value)| key == "pretty" && value == "true");
@@ -36,15 +38,20 @@ impl Form {
         HeaderValue::from_static(match self {
             Self::Json { .. } => "application/json",
             Self::Csv => "text/csv",
+            Self::MessagePack => "application/x-msgpack",
         })
     }
 
     pub fn error(self, status: StatusCode, text: &str) -> Response {
-        let body = match self {
-            Self::Json { is_pretty: false } => format!("{{\"error\":{}}}\n", json_text(text)),
-            Self::Json { is_pretty: true } => format!("{{\n    \"error\": {}\n}}\n", json_text(text)),
-            Self::Csv => format!("error\n{}\n", csv_text(text)),
+        let mut body = Vec::new();
+        let written = match self {
+            Self::Json { is_pretty } => write_json_error(&mut body, text, is_pretty),
+            Self::Csv => write_csv_error(&mut body, text),
+            Self::MessagePack => write_message_pack_error(&mut body, text),
         };
+        if let Err(error) = written {
+            tracing::warn!(%error, "an error was not written whole");
+        }
         let mut response = (status, body).into_response();
         response.headers_mut().insert(header::CONTENT_TYPE, self.media_type());
         if status != StatusCode::UNAUTHORIZED {
@@ -65,19 +72,6 @@ impl Form {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, realm);
         }
         response
-    }
-}
-
-/// As Go writes a string.
-fn json_text(text: &str) -> String {
-    let escaped = Value::from(text).to_string();
-    escaped.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e")
-}
-
-fn csv_text(text: &str) -> String {
-    match text.contains(['"', ',', '\n', '\r']) || text.starts_with(' ') {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.to_owned(),
     }
 }
 
@@ -126,6 +120,10 @@ mod tests {
         assert_eq!(csv.headers()[header::CONTENT_TYPE], "text/csv");
         assert!(!csv.headers().contains_key(ERROR_HEADER));
         assert_eq!(text(csv).await, "error\n\"no, \"\"you\"\"\"\n");
+        let packed = Form::MessagePack.error(StatusCode::BAD_REQUEST, "no");
+        assert_eq!(packed.headers()[header::CONTENT_TYPE], "application/x-msgpack");
+        let body = axum::body::to_bytes(packed.into_body(), 100).await.unwrap();
+        assert_eq!(body.as_ref(), b"\x81\xa5error\xa2no");
         let long = "\u{fc}".repeat(1_000);
         let cut = Form::Csv.error(StatusCode::BAD_REQUEST, &long);
         assert_eq!(cut.headers()[ERROR_HEADER].len(), 1_024);

@@ -1,6 +1,7 @@
-//! `/query`: statements of InfluxQL, answered in InfluxDB's JSON or CSV.
+//! `/query`: statements of InfluxQL, answered in InfluxDB's JSON, CSV or MessagePack.
 
 use super::answer::Form;
+use super::answer_writer::AnswerWriter;
 use super::write::status;
 use crate::AppState;
 use crate::access::By;
@@ -9,18 +10,13 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use control::InfluxRefusal;
-use influxql::{CsvWriter, JsonOptions, Precision, QueryLimits, QueryOptions, StatementChunk, write_json};
+use influxql::{Precision, QueryLimits, QueryOptions, StatementChunk};
 use serde_json::Value;
 use std::collections::HashMap;
-use std::convert::Infallible;
-use std::io::{self, Write};
 use tokio::sync::mpsc;
 
 const CHUNK_ROWS_DEFAULT: usize = 10_000;
-/// Of an answer that is not chunked: it is put together in memory.
-const ANSWER_BYTES_MAX: usize = 256 * 1024 * 1024;
 
 /// The parameters of one request: those of the body count before those of the address.
 struct Parameters(HashMap<String, String>);
@@ -80,9 +76,12 @@ pub(crate) async fn query(
         Ok(values) => values,
         Err(text) => return refuse(StatusCode::BAD_REQUEST, &text),
     };
-    let statements = match influxql::parse(parameters.get("q"), &values) {
-        Ok(statements) => statements,
-        Err(error) => return refuse(StatusCode::BAD_REQUEST, &error.to_string()),
+    let text = parameters.get("q").to_owned();
+    // Regular expressions take long to read.
+    let statements = match tokio::task::spawn_blocking(move || influxql::parse(&text, &values)).await {
+        Ok(Ok(statements)) => statements,
+        Ok(Err(error)) => return refuse(StatusCode::BAD_REQUEST, &error.to_string()),
+        Err(error) => return refuse(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     };
     let is_chunked = parameters.get("chunked") == "true";
     let chunk_rows = parameters.get("chunk_size").parse().ok().filter(|rows| *rows > 0).unwrap_or(CHUNK_ROWS_DEFAULT);
@@ -113,8 +112,8 @@ pub(crate) async fn query(
     };
     let writer = AnswerWriter::new(form, epoch);
     let body = match is_chunked {
-        true => Body::from_stream(chunks(writer, first, answers)),
-        false => match whole(writer, first, answers).await {
+        true => Body::from_stream(writer.chunks(first, answers)),
+        false => match writer.whole(first, answers).await {
             Ok(bytes) => Body::from(bytes),
             Err((status, text)) => return refuse(status, &text),
         },
@@ -132,79 +131,5 @@ fn query_parameters(text: &str) -> Result<HashMap<String, Value>, String> {
     serde_json::from_str(text).map_err(|error| format!("error parsing query parameters: {error}"))
 }
 
-type Answers = mpsc::Receiver<Result<StatementChunk, InfluxRefusal>>;
-
-async fn whole(
-    mut writer: AnswerWriter,
-    first: Option<StatementChunk>,
-    mut answers: Answers,
-) -> Result<Vec<u8>, (StatusCode, String)> {
-    let mut parts: Vec<StatementChunk> = first.into_iter().collect();
-    while let Some(answer) = answers.recv().await {
-        parts.push(answer.map_err(|refusal| (status(&refusal), refusal.to_string()))?);
-    }
-    let written = tokio::task::spawn_blocking(move || writer.write(&parts)).await;
-    let written = written.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
-    written.map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))
-}
-
-/// Each part as it comes. What goes wrong half-way ends the answer.
-fn chunks(
-    writer: AnswerWriter,
-    first: Option<StatementChunk>,
-    answers: Answers,
-) -> impl futures::Stream<Item = Result<Bytes, Infallible>> {
-    futures::stream::unfold((writer, first, answers), |(writer, first, mut answers)| async move {
-        let part = match first {
-            Some(first) => first,
-            None => answers.recv().await?.ok()?,
-        };
-        let written = tokio::task::spawn_blocking(move || {
-            let mut writer = writer;
-            writer.write(&[part]).map(|bytes| (bytes, writer))
-        });
-        let (bytes, writer) = written.await.ok()?.ok()?;
-        Some((Ok(Bytes::from(bytes)), (writer, None, answers)))
-    })
-}
-
-/// Writes parts of one answer.
-enum AnswerWriter {
-    Json(JsonOptions),
-    Csv(CsvWriter),
-}
-
-impl AnswerWriter {
-    fn new(form: Form, epoch: Option<Precision>) -> Self {
-        match form {
-            Form::Json { is_pretty } => Self::Json(JsonOptions { epoch, pretty: is_pretty }),
-            Form::Csv => Self::Csv(CsvWriter::new(epoch)),
-        }
-    }
-
-    fn write(&mut self, parts: &[StatementChunk]) -> io::Result<Vec<u8>> {
-        let mut out = Limited(Vec::new());
-        match self {
-            Self::Json(options) => write_json(&mut out, parts, *options)?,
-            Self::Csv(writer) => writer.write(&mut out, parts)?,
-        }
-        Ok(out.0)
-    }
-}
-
-struct Limited(Vec<u8>);
-
-impl Write for Limited {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.0.len() + bytes.len() > ANSWER_BYTES_MAX {
-            let text = format!("the answer has more than {ANSWER_BYTES_MAX} bytes; ask for less, or with chunked=true");
-            return Err(io::Error::other(text));
-        }
-        self.0.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
+/// Parts of answers as they come.
+pub(super) type Answers = mpsc::Receiver<Result<StatementChunk, InfluxRefusal>>;

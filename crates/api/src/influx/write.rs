@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use control::access::Caller;
-use control::{InfluxRefusal, InfluxWrite, WritePrecision};
+use control::{InfluxRefusal, WritePrecision};
 use std::collections::HashMap;
 use std::io::Read;
 
@@ -96,14 +96,19 @@ async fn take(
     if database.is_empty() {
         return form.error(StatusCode::BAD_REQUEST, "database is required");
     }
-    let body = match read(headers, body).await {
-        Ok(body) => body,
-        Err((status, text)) => return form.error(status, &text),
+    let written = async {
+        // Who may not write gets no body read.
+        let writer = state.platform.influx_writer(caller, database, retention_policy).await?;
+        let packing = Packing::of(headers)?;
+        let body = read_bytes(body, BULK_BYTES_MAX).await.map_err(|error| match error {
+            Unreadable::TooLarge => too_large(),
+            Unreadable::Broken(text) => Refused { status: StatusCode::BAD_REQUEST, text },
+        })?;
+        writer.write(precision, move || packing.unpack(body)).await
     };
-    let (database, retention_policy) = (database.to_owned(), retention_policy.to_owned());
-    match state.platform.influx_write(caller, InfluxWrite { database, retention_policy, precision, body }).await {
+    match written.await {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
-        Err(refusal) => form.error(status(&refusal), &refusal.to_string()),
+        Err(Refused { status, text }) => form.error(status, &text),
     }
 }
 
@@ -118,25 +123,46 @@ pub(super) fn status(refusal: &InfluxRefusal) -> StatusCode {
     }
 }
 
-type Refused = (StatusCode, String);
-
-fn too_large() -> Refused {
-    (StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large".to_owned())
+struct Refused {
+    status: StatusCode,
+    text: String,
 }
 
-async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, Refused> {
-    let encoding = headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let body = read_bytes(body, BULK_BYTES_MAX).await.map_err(|error| match error {
-        Unreadable::TooLarge => too_large(),
-        Unreadable::Broken(text) => (StatusCode::BAD_REQUEST, text),
-    })?;
-    match encoding.to_ascii_lowercase().as_str() {
-        "" | "identity" => Ok(body),
-        "gzip" => {
-            let unpacked = tokio::task::spawn_blocking(move || unpack(&body)).await;
-            unpacked.map_err(|error| (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?
+impl From<InfluxRefusal> for Refused {
+    fn from(refusal: InfluxRefusal) -> Self {
+        Self { status: status(&refusal), text: refusal.to_string() }
+    }
+}
+
+fn too_large() -> Refused {
+    Refused { status: StatusCode::PAYLOAD_TOO_LARGE, text: "Request Entity Too Large".to_owned() }
+}
+
+/// How a body is packed.
+#[derive(Clone, Copy)]
+enum Packing {
+    Plain,
+    Gzip,
+}
+
+impl Packing {
+    fn of(headers: &HeaderMap) -> Result<Self, Refused> {
+        let encoding = headers.get(header::CONTENT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        match encoding.to_ascii_lowercase().as_str() {
+            "" | "identity" => Ok(Self::Plain),
+            "gzip" => Ok(Self::Gzip),
+            other => Err(Refused {
+                status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                text: format!("content encoding {} (use gzip)", quoted(other)),
+            }),
         }
-        other => Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("content encoding {} (use gzip)", quoted(other)))),
+    }
+
+    fn unpack(self, body: Bytes) -> Result<Bytes, Refused> {
+        match self {
+            Self::Plain => Ok(body),
+            Self::Gzip => unpack(&body),
+        }
     }
 }
 
@@ -155,6 +181,6 @@ fn unpack(packed: &[u8]) -> Result<Bytes, Refused> {
     match reader.read_to_end(&mut plain) {
         Ok(_) if plain.len() > PLAIN_BYTES_MAX => Err(too_large()),
         Ok(_) => Ok(Bytes::from(plain)),
-        Err(error) => Err((StatusCode::BAD_REQUEST, gzip_error(&error))),
+        Err(error) => Err(Refused { status: StatusCode::BAD_REQUEST, text: gzip_error(&error) }),
     }
 }

@@ -277,6 +277,7 @@ impl SinkDocument {
                 only(&["measurement", "retention"])?;
                 let retention = match self.retention {
                     None => None,
+                    Some(written) if written == FOREVER => Some(Duration::MAX),
                     Some(written) => Some(text::duration(&format!("{path}.retention"), &written)?),
                 };
                 if retention.is_some_and(|retention| retention.is_zero()) {

@@ -13,6 +13,7 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{DFParser, Statement};
 use futures::StreamExt;
+use series::SeriesAggregates;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,7 +63,13 @@ impl Platform {
         let state = {
             let state = sql::query_session();
             let config = state.config().clone().with_information_schema(true);
-            SessionStateBuilder::new_from_existing(state).with_config(config).with_runtime_env(runtime).build()
+            let mut rules = state.physical_optimizers().to_vec();
+            rules.insert(0, Arc::new(SeriesAggregates));
+            SessionStateBuilder::new_from_existing(state)
+                .with_config(config)
+                .with_runtime_env(runtime)
+                .with_physical_optimizer_rules(rules)
+                .build()
         };
         let context = SessionContext::new_with_state(state);
         tables.register(&self.series, &context)?;

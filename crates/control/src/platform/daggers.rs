@@ -37,13 +37,13 @@ impl Platform {
     }
 
     async fn check_and_apply(self: &Arc<Self>, actor: &Actor, text: &str) -> Result<AppliedDagger, ControlError> {
+        self.ask_sinks_of(actor, text).await?;
         let (metadata, document) = DaggerDocument::parse(text)?;
         let (resource, change, warnings) = {
             let _change = self.changes.lock().await;
             let mut spec = self.complete(&metadata, document).await?;
             let planned = self.check_dagger(&metadata, &mut spec).await?;
             self.check_rights(actor, &metadata, &spec).await?;
-            self.check_external_sinks(&metadata, &spec, &planned).await?;
             let mut warnings = self.warnings(&metadata, &spec, &planned).await?;
             if !actor.is_dry_run {
                 self.check_seen(actor, &metadata.name).await?;
@@ -64,6 +64,18 @@ impl Platform {
         };
         self.supervisor.wait(&metadata.name, |phase| phase != Phase::Deploying).await;
         Ok(AppliedDagger { resource: self.shown(&resource), change, warnings })
+    }
+
+    /// What servers elsewhere have to say, before anybody else's change waits for this one.
+    async fn ask_sinks_of(&self, actor: &Actor, text: &str) -> Result<(), ControlError> {
+        let (metadata, document) = DaggerDocument::parse(text)?;
+        let mut spec = self.complete(&metadata, document).await?;
+        if !spec.sinks.iter().any(|sink| matches!(sink, SinkSpec::External(_))) {
+            return Ok(());
+        }
+        let planned = self.check_dagger(&metadata, &mut spec).await?;
+        self.check_rights(actor, &metadata, &spec).await?;
+        self.check_external_sinks(&metadata, &spec, &planned).await
     }
 
     /// Reads a spec. One that does not say whether it runs leaves the dagger as it is.

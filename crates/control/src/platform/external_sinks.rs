@@ -7,7 +7,8 @@ use crate::dagger_plan::{self, FutureCheck, PlannedDagger};
 use crate::dagger_spec::{DaggerSpec, ExternalSinkSpec, SinkSpec};
 use crate::error::ControlError;
 use crate::resource::{Kind, Metadata};
-use crate::sinks::external::{ExternalSinkConfig, Query, check_field_types, has_line};
+use crate::sinks::RecordMarks;
+use crate::sinks::external::{ExternalSinkConfig, Query, check_field_types, has_line, is_of};
 use ::sinks::HttpOptions;
 use async_trait::async_trait;
 use delivery::{
@@ -29,13 +30,13 @@ impl Platform {
         index: usize,
         spec: &ExternalSinkSpec,
         planned: &PlannedDagger,
-        topics: usize,
+        marks: RecordMarks,
     ) -> Result<ExternalSinkConfig, ControlError> {
         let secret = match &spec.secret {
             Some(name) => Some(self.secret_value(name, &of.group).await?),
             None => None,
         };
-        let query = Query { schema: &planned.plan.schema, key_columns: planned.plan.key_columns.as_deref(), topics };
+        let query = Query { schema: &planned.plan.schema, key_columns: planned.plan.key_columns.as_deref(), marks };
         ExternalSinkConfig::new(spec, &place(index), &query, secret, HttpOptions::reaching(self.sink_addresses.clone()))
     }
 
@@ -46,9 +47,6 @@ impl Platform {
         spec: &DaggerSpec,
         planned: &PlannedDagger,
     ) -> Result<(), ControlError> {
-        if !spec.sinks.iter().any(|sink| matches!(sink, SinkSpec::External(_))) {
-            return Ok(());
-        }
         for (index, sink) in self.plan_sinks(of, spec, planned).await?.iter().enumerate() {
             if let PlannedSink::External(config) = sink {
                 check_field_types(config, &place(index)).await?;
@@ -66,12 +64,15 @@ impl Platform {
         for letter in letters {
             by_sink.entry(letter.key.partition).or_default().push(letter);
         }
-        let topics = spec.streams.iter().map(|stream| stream.topics.len()).sum();
+        let marks = RecordMarks::of(&spec, &planned.plan);
         let (mut written, mut still_refused) = (0, None);
         for (index, letters) in by_sink {
             let index = index as usize;
-            let Some(SinkSpec::External(sink)) = spec.sinks.get(index) else { return Err(no_such_sink(dagger, index)) };
-            let config = self.plan_external_sink(&resource.metadata, index, sink, &planned, topics).await?;
+            let sink = match spec.sinks.get(index) {
+                Some(SinkSpec::External(sink)) if letters.iter().all(|letter| is_of(letter, sink)) => sink,
+                _ => return Err(no_such_sink(dagger, index)),
+            };
+            let config = self.plan_external_sink(&resource.metadata, index, sink, &planned, marks).await?;
             let (of_sink, reason) = self.write_rows_again(&config, letters).await?;
             written += of_sink;
             still_refused = still_refused.or(reason);

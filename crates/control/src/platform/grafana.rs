@@ -6,6 +6,7 @@ use crate::dagger_spec::{DaggerSpec, SinkSpec};
 use crate::error::ControlError;
 use crate::grafana::{self, Board, GrafanaFile, GrafanaPlace, Measure, MeasureKind};
 use crate::resource::{Kind, Resource};
+use crate::sinks::RecordMarks;
 use crate::sinks::series::SeriesConfig;
 use arrow::datatypes::DataType;
 use operators::WindowKind;
@@ -75,8 +76,8 @@ impl Platform {
         })?;
         let planned = dagger_plan::plan(&mut spec, &self.schema_set(), FutureCheck::AppendTime)?;
         let (plan, schema) = (&planned.plan, &planned.plan.schema);
-        let topics = spec.streams.iter().map(|stream| stream.topics.len()).sum();
-        let config = SeriesConfig::new(&measurement, schema, plan.key_columns.as_deref(), topics)?;
+        let marks = RecordMarks::of(&spec, plan);
+        let config = SeriesConfig::new(&measurement, schema, plan.key_columns.as_deref(), marks)?;
         let measures: Vec<Measure> = config
             .layout
             .fields

@@ -13,9 +13,11 @@ use databases::GroupDatabases;
 use influxql::{QueryLimits, QueryOptions, Statement, StatementChunk};
 use line_protocol::{MeasurementPoints, ParseLimits, ParseOptions, Points, Precision};
 use series::{SeriesError, SeriesStore, SyncPoint};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// The one retention policy that every database has, by InfluxDB's name for it. How long points are kept is a setting of
@@ -28,8 +30,12 @@ const QUERIES_AT_ONCE_MAX: usize = 8;
 /// Bytes that one statement may hold.
 const QUERY_MEMORY_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// Parts of an answer that wait to be sent.
-const ANSWERS_QUEUED_MAX: usize = 2;
+const ANSWERS_QUEUED_MAX: usize = 1;
 const WAIT_MAX: Duration = Duration::from_secs(30);
+/// Of those, one person's.
+const QUERIES_OF_ONE_MAX: usize = 4;
+/// So long a part of an answer waits for somebody who reads it, then the query ends.
+const UNREAD_MAX: Duration = Duration::from_secs(30);
 /// Rows that are written in one step.
 const WRITE_ROWS_MAX: usize = 16_384;
 /// A body is taken apart anew when a field got another type meanwhile.
@@ -37,14 +43,11 @@ const ATTEMPTS_MAX: usize = 3;
 /// Points left out that are told in detail.
 const LEFT_OUT_TOLD_MAX: usize = 100;
 
-/// One `/write`.
-pub struct InfluxWrite {
-    pub database: String,
-    /// Empty is the database's own.
-    pub retention_policy: String,
-    pub precision: Precision,
-    /// Line protocol.
-    pub body: Bytes,
+/// Somebody who may write to a database, before the body of their request is looked at.
+pub struct InfluxWriter {
+    store: SeriesStore,
+    turns: Turns,
+    group: String,
 }
 
 /// Why a request by InfluxDB's API is not (wholly) done, in InfluxDB's words where it has them.
@@ -84,6 +87,8 @@ impl From<ControlError> for InfluxRefusal {
 pub(super) struct Turns {
     writes: Arc<Semaphore>,
     queries: Arc<Semaphore>,
+    /// By user.
+    queries_of_one: Arc<Mutex<HashMap<String, Arc<Semaphore>>>>,
     written: Arc<AtomicU64>,
     /// Writes up to this number are on disk.
     synced: Arc<Mutex<u64>>,
@@ -94,6 +99,7 @@ impl Default for Turns {
         Self {
             writes: Arc::new(Semaphore::new(WRITES_AT_ONCE_MAX)),
             queries: Arc::new(Semaphore::new(QUERIES_AT_ONCE_MAX)),
+            queries_of_one: Arc::default(),
             written: Arc::default(),
             synced: Arc::default(),
         }
@@ -101,6 +107,16 @@ impl Default for Turns {
 }
 
 impl Turns {
+    /// A turn of a user's, and of everybody's.
+    async fn query(&self, user: &str) -> Result<[OwnedSemaphorePermit; 2], InfluxRefusal> {
+        let own = {
+            let mut users = self.queries_of_one.lock().unwrap_or_else(PoisonError::into_inner);
+            let new = || Arc::new(Semaphore::new(QUERIES_OF_ONE_MAX));
+            Arc::clone(users.entry(user.to_owned()).or_insert_with(new))
+        };
+        Ok([turn(&own).await?, turn(&self.queries).await?])
+    }
+
     /// Brings what this thread has written since `point` to disk, unless a flush that began later has done so.
     fn sync(&self, store: &SeriesStore, point: SyncPoint) -> Result<(), SeriesError> {
         let mine = self.written.fetch_add(1, Ordering::AcqRel) + 1;
@@ -133,28 +149,47 @@ impl Platform {
     ) -> Result<mpsc::Receiver<Result<StatementChunk, InfluxRefusal>>, InfluxRefusal> {
         let limits = QueryLimits { memory_bytes_max: QUERY_MEMORY_BYTES_MAX, ..QueryLimits::default() };
         let options = QueryOptions { limits, now_nanos: now_nanos(), ..options };
-        let turn = turn(&self.influx.queries).await?;
+        let turns = self.influx.query(&caller.user).await?;
         let (sender, receiver) = mpsc::channel(ANSWERS_QUEUED_MAX);
         let (platform, handle) = (Arc::clone(self), tokio::runtime::Handle::current());
-        tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            let databases = GroupDatabases::new(platform, caller, handle, sender.clone());
+        let last = sender.clone();
+        let worker = tokio::task::spawn_blocking(move || {
+            let _turns = turns;
+            let databases = GroupDatabases::new(platform, caller, handle.clone(), sender.clone());
             for answer in influxql::run(statements, options, &databases) {
                 let refused = databases.refused().map(InfluxRefusal::Forbidden);
                 let is_refused = refused.is_some();
-                if sender.blocking_send(refused.map_or(Ok(answer), Err)).is_err() || is_refused {
-                    break;
+                match handle.block_on(sender.send_timeout(refused.map_or(Ok(answer), Err), UNREAD_MAX)) {
+                    Ok(()) if !is_refused => {}
+                    Ok(()) | Err(SendTimeoutError::Closed(_)) => break,
+                    Err(SendTimeoutError::Timeout(_)) => {
+                        let text = format!("query interrupted: nobody read its answer for {} s", UNREAD_MAX.as_secs());
+                        return Err(InfluxRefusal::Unavailable(text));
+                    }
                 }
+            }
+            Ok(())
+        });
+        // An answer that ends in the middle must not look whole.
+        tokio::spawn(async move {
+            let ended = worker.await.map_err(ControlError::from).map_err(InfluxRefusal::from);
+            if let Err(refusal) = ended.flatten() {
+                let _ = last.send(Err(refusal)).await;
             }
         });
         Ok(receiver)
     }
 
-    /// Writes the points of one request into the measurements of a group. What is answered `Ok` or `Partial` is on disk.
-    pub async fn influx_write(&self, caller: &Caller, request: InfluxWrite) -> Result<(), InfluxRefusal> {
-        let group = &request.database;
+    /// Finds out whether points may be written into the measurements of a group; an empty retention policy is the database's
+    /// own.
+    pub async fn influx_writer(
+        &self,
+        caller: &Caller,
+        group: &str,
+        retention_policy: &str,
+    ) -> Result<InfluxWriter, InfluxRefusal> {
         if self.db.get(Kind::Group, group).await?.is_none() {
-            return Err(InfluxRefusal::NoDatabase(group.clone()));
+            return Err(InfluxRefusal::NoDatabase(group.to_owned()));
         }
         if !caller.may(Permission::WriteRecords, group) {
             return Err(InfluxRefusal::Forbidden(format!(
@@ -162,19 +197,46 @@ impl Platform {
                 caller.user
             )));
         }
-        if !["", RETENTION_POLICY].contains(&request.retention_policy.as_str()) {
-            return Err(InfluxRefusal::NoRetentionPolicy(request.retention_policy));
+        if !["", RETENTION_POLICY].contains(&retention_policy) {
+            return Err(InfluxRefusal::NoRetentionPolicy(retention_policy.to_owned()));
         }
-        let turn = turn(&self.influx.writes).await?;
-        let (store, turns) = (self.series.clone(), self.influx.clone());
+        Ok(InfluxWriter { store: self.series.clone(), turns: self.influx.clone(), group: group.to_owned() })
+    }
+}
+
+impl InfluxWriter {
+    /// Writes the points of one body of line protocol. What is answered `Ok` or `Partial` is on disk. `unpack` is called when
+    /// it is this request's turn, so that not many bodies are held unpacked.
+    pub async fn write<E: From<InfluxRefusal> + Send + 'static>(
+        self,
+        precision: Precision,
+        unpack: impl FnOnce() -> Result<Bytes, E> + Send + 'static,
+    ) -> Result<(), E> {
+        let Self { store, turns, group } = self;
+        let turn = turn(&turns.writes).await?;
         let written = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             let point = store.sync_point();
-            let written = write(&store, &request)?;
+            let written = write(&store, &group, precision, &unpack()?)?;
             turns.sync(&store, point).map_err(refusal)?;
-            Ok::<_, InfluxRefusal>(written)
+            Ok::<_, E>(written)
         });
-        match written.await.map_err(ControlError::from)?? {
+        let written = written.await.map_err(ControlError::from).map_err(InfluxRefusal::from)??;
+        Ok(written.told()?)
+    }
+}
+
+/// What became of a body.
+struct Written {
+    rows: u64,
+    left_out: LeftOut,
+    /// Lines that are no points.
+    malformed: Option<String>,
+}
+
+impl Written {
+    fn told(self) -> Result<(), InfluxRefusal> {
+        match self {
             Written { rows: 0, left_out: LeftOut { count: 0, .. }, malformed: Some(reason) } => {
                 Err(InfluxRefusal::Invalid(reason))
             }
@@ -186,14 +248,6 @@ impl Platform {
             }
         }
     }
-}
-
-/// What became of a body.
-struct Written {
-    rows: u64,
-    left_out: LeftOut,
-    /// Lines that are no points.
-    malformed: Option<String>,
 }
 
 /// Points that were not taken.
@@ -212,35 +266,45 @@ impl LeftOut {
     }
 }
 
-fn write(store: &SeriesStore, request: &InfluxWrite) -> Result<Written, InfluxRefusal> {
-    let group = &request.database;
+fn write(store: &SeriesStore, group: &str, precision: Precision, body: &[u8]) -> Result<Written, InfluxRefusal> {
     let mut limits = ParseLimits::default();
     limits.measurement_bytes_max -= group.len() + 1;
-    let options = ParseOptions { precision: request.precision, now_nanos: now_nanos(), limits };
+    let options = ParseOptions { precision, now_nanos: now_nanos(), limits };
     let mut attempt = 1;
     loop {
-        let points = line_protocol::parse(&request.body, &options, &|name| store.measurement(&stored(group, name)))
-            .map_err(|error| InfluxRefusal::Internal(error.to_string()))?;
-        match write_points(store, group, &request.body, &points) {
-            Ok((rows, left_out)) => return Ok(Written { rows, left_out, malformed: points.malformed_text() }),
-            // Somebody has made a tag or a field between our look and our write.
-            Err(SeriesError::FieldTypeChanged { .. } | SeriesError::NameTaken { .. }) if attempt < ATTEMPTS_MAX => {
-                attempt += 1;
-            }
+        match write_points(store, group, body, &options, attempt) {
+            Ok(written) => return Ok(written),
+            Err(error) if is_overtaken(&error) && attempt < ATTEMPTS_MAX => attempt += 1,
             Err(error) => return Err(refusal(error)),
         }
     }
 }
 
+/// Somebody has made a tag or a field between our look and our write.
+fn is_overtaken(error: &SeriesError) -> bool {
+    matches!(error, SeriesError::FieldTypeChanged { .. } | SeriesError::NameTaken { .. })
+}
+
+/// Whether the request ends with this error; else the points are left out, and the others are written.
+fn is_fatal(error: &SeriesError, attempt: usize) -> bool {
+    error.is_retryable()
+        || matches!(error, SeriesError::Corrupt { .. } | SeriesError::Arrow(_))
+        || is_overtaken(error) && attempt < ATTEMPTS_MAX
+}
+
 /// What was written before an error is written again by the next attempt, to the same points.
-fn write_points(store: &SeriesStore, group: &str, body: &[u8], points: &Points) -> Result<(u64, LeftOut), SeriesError> {
+fn write_points(store: &SeriesStore, group: &str, body: &[u8], options: &ParseOptions) -> Result<Written, SeriesError> {
+    let (mut rows, mut skipped) = (0, LeftOut::default());
+    let known = |name: &str| store.measurement(&stored(group, name));
+    let points = line_protocol::parse_in_parts(body, options, &known, &mut |part| {
+        rows += write_measurement(store, group, body, &part, attempt, &mut skipped)?;
+        Ok::<_, SeriesError>(())
+    })?;
     let mut left_out = LeftOut::default();
     left_out.add(points.refused as u64, || points.refusal.clone().unwrap_or_default());
-    let mut rows = 0;
-    for measurement in &points.measurements {
-        rows += write_measurement(store, group, body, measurement, &mut left_out)?;
-    }
-    Ok((rows, left_out))
+    left_out.count += skipped.count;
+    left_out.reasons.append(&mut skipped.reasons);
+    Ok(Written { rows, left_out, malformed: points.malformed_text() })
 }
 
 fn write_measurement(
@@ -248,13 +312,21 @@ fn write_measurement(
     group: &str,
     body: &[u8],
     points: &MeasurementPoints,
+    attempt: usize,
     left_out: &mut LeftOut,
 ) -> Result<u64, SeriesError> {
     let (name, all) = (stored(group, &points.measurement), points.batch.num_rows());
     let mut written = 0;
     for start in (0..all).step_by(WRITE_ROWS_MAX) {
         let batch = points.batch.slice(start, WRITE_ROWS_MAX.min(all - start));
-        let summary = store.write(&name, &batch, &points.layout)?;
+        let summary = match store.write(&name, &batch, &points.layout) {
+            Ok(summary) => summary,
+            Err(error) if is_fatal(&error, attempt) => return Err(error),
+            Err(error) => {
+                left_out.add(batch.num_rows() as u64, || error.to_string());
+                continue;
+            }
+        };
         written += summary.written;
         let told = summary.examples.len() as u64;
         for skipped in &summary.examples {

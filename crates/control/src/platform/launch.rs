@@ -4,7 +4,7 @@ use super::Platform;
 use super::tags::{SeriesCount, series_max};
 use crate::access::Actor;
 use crate::dagger_plan::{self, FutureCheck, PlannedDagger, millis};
-use crate::dagger_spec::{DaggerSpec, Delivery, SinkSpec, StartFrom};
+use crate::dagger_spec::{DaggerSpec, Delivery, SERIES_RETENTION, SinkSpec, StartFrom};
 use crate::duration::format_duration;
 use crate::error::ControlError;
 use crate::measurement_name::stored;
@@ -18,7 +18,7 @@ use crate::sinks::series::{SeriesConfig, SeriesSink};
 use crate::sinks::topic::{
     KafkaSink, RecordColumns, RecordEncoder, TopicSink, TopicSinkConfig, generated_message_name,
 };
-use crate::sinks::{SinkCounters, topic};
+use crate::sinks::{RecordMarks, SinkCounters, topic};
 use crate::topic_router::TopicPlace;
 use crate::topic_spec::TopicSpec;
 use checkpoint::LocalStorage;
@@ -90,7 +90,7 @@ type OpenedSinks = (Vec<Box<dyn Sink>>, Vec<SinkStatus>);
 
 /// A sink that has been checked against the query.
 pub(super) enum PlannedSink {
-    Series { config: SeriesConfig, retention: Option<Duration> },
+    Series { config: SeriesConfig, retention: Duration },
     Topic(TopicSinkConfig),
     Kafka { cluster: String, options: WriterOptions, config: TopicSinkConfig },
     Log(LogConfig),
@@ -137,14 +137,14 @@ impl Platform {
     ) -> Result<Vec<PlannedSink>, ControlError> {
         let name = of.name.as_str();
         let schema = &planned.plan.schema;
-        let topics = spec.streams.iter().map(|stream| stream.topics.len()).sum();
+        let marks = RecordMarks::of(spec, &planned.plan);
         let mut sinks = Vec::with_capacity(spec.sinks.len());
         for (index, sink) in spec.sinks.iter().enumerate() {
             sinks.push(match sink {
                 SinkSpec::Series { measurement, retention } => {
                     let keys = planned.plan.key_columns.as_deref();
-                    let config = SeriesConfig::new(measurement, schema, keys, topics)?;
-                    PlannedSink::Series { config, retention: *retention }
+                    let config = SeriesConfig::new(measurement, schema, keys, marks)?;
+                    PlannedSink::Series { config, retention: retention.unwrap_or(SERIES_RETENTION) }
                 }
                 SinkSpec::Topic { topic, schema: message, key, headers, cluster, delivery, compression, .. } => {
                     let message_name = message.clone().unwrap_or_else(|| generated_message_name(topic));
@@ -178,9 +178,9 @@ impl Platform {
                     }
                 }
                 SinkSpec::Log => PlannedSink::Log(LogConfig::new(name, schema)?),
-                SinkSpec::External(external) => PlannedSink::External(Box::new(
-                    self.plan_external_sink(of, index, external, planned, topics).await?,
-                )),
+                SinkSpec::External(external) => {
+                    PlannedSink::External(Box::new(self.plan_external_sink(of, index, external, planned, marks).await?))
+                }
             });
         }
         check_transactions(&sinks, spec)?;

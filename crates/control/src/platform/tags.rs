@@ -5,6 +5,7 @@ use super::preview::{ReadAtMost, run_over};
 use crate::cardinality::{TagColumns, TagCounter};
 use crate::dagger_plan::PlannedDagger;
 use crate::dagger_spec::{DaggerSpec, SinkSpec};
+use crate::sinks::RecordMarks;
 use crate::sinks::series::{SeriesConfig, SeriesOrigin};
 use series::SeriesStore;
 use std::time::Duration;
@@ -25,15 +26,15 @@ impl Platform {
             _ => None,
         })?;
         let schema = &planned.plan.schema;
-        let topics = spec.streams.iter().map(|stream| stream.topics.len()).sum();
-        let config = SeriesConfig::new(measurement, schema, planned.plan.key_columns.as_deref(), topics).ok()?;
+        let marks = RecordMarks::of(spec, &planned.plan);
+        let config = SeriesConfig::new(measurement, schema, planned.plan.key_columns.as_deref(), marks).ok()?;
         let column = |index: usize| schema.fields().get(index).map(|field| field.name().clone());
         let tags = config.layout.tags.iter().filter(|(_, tag)| !tag.starts_with('_'));
         TagCounter::new(TagColumns {
             measurement: measurement.clone(),
             window: match config.origin {
                 SeriesOrigin::Window => column(config.layout.time),
-                SeriesOrigin::Record => None,
+                SeriesOrigin::Record(_) => None,
             },
             tags: tags.filter_map(|(index, tag)| Some((column(*index)?, tag.clone()))).collect(),
             series_max: series_max(),

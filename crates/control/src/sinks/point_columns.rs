@@ -1,8 +1,10 @@
 //! Which column of a result is the time of a point, which are its tags, and which its fields: the rule that every sink of
 //! points follows.
 
+use crate::dagger_spec::DaggerSpec;
 use crate::error::{ControlError, nearest};
 use arrow::datatypes::{DataType, Field, Schema};
+use sql::{BranchTarget, DaggerPlan, Step};
 
 /// Columns whose value is the point's time, the first that is there.
 pub(super) const TIME_COLUMNS: [&str; 2] = ["window_timestamp", "rowtime"];
@@ -15,6 +17,33 @@ pub struct PointColumns {
     pub time: usize,
     pub tags: Vec<(usize, String)>,
     pub fields: Vec<(usize, String)>,
+}
+
+/// What tells points of records apart, where a row stands for a record, besides partition and offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordMarks {
+    /// How many topics the dagger reads.
+    pub topics: usize,
+    pub rows: RowsOfRecord,
+}
+
+/// How many rows the query can make of one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowsOfRecord {
+    One,
+    Several,
+}
+
+impl RecordMarks {
+    pub fn of(spec: &DaggerSpec, plan: &DaggerPlan) -> Self {
+        let mut branches = plan.branches.iter().filter(|branch| matches!(branch.target, BranchTarget::Rows { .. }));
+        let is_several = branches.clone().count() > 1
+            || branches.any(|branch| branch.steps.iter().any(|step| matches!(step, Step::Unnest { .. })));
+        Self {
+            topics: spec.streams.iter().map(|stream| stream.topics.len()).sum(),
+            rows: if is_several { RowsOfRecord::Several } else { RowsOfRecord::One },
+        }
+    }
 }
 
 /// The sink that the columns are for, in errors.
@@ -57,6 +86,16 @@ impl PointColumns {
         }
         columns.check_names(sink)?;
         Ok(columns)
+    }
+
+    /// Refuses columns that are named like the tags that points of records get.
+    pub fn check_added(&self, sink: ForSink<'_>, added: &[&str]) -> Result<(), ControlError> {
+        let mut names = self.tags.iter().chain(&self.fields).map(|(_, name)| name.as_str());
+        names.find(|name| added.contains(name)).map_or(Ok(()), |name| {
+            Err(sink
+                .refused(format!("`{name}` is the name of a tag that points of records get by themselves"))
+                .with_hint("leave the column out, or name it differently"))
+        })
     }
 
     /// `label_x` and `x` would be two columns of one name.

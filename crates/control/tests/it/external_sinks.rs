@@ -21,7 +21,7 @@ fn variable(name: &str, script: &str) -> String {
 }
 
 fn influxdb() -> String {
-    variable("MILLRACE_INFLUXDB_URL", "with_influxdb.sh")
+    variable("MILLRACE_INFLUXDB_URL", "influxdb.sh")
 }
 
 fn victoria_metrics() -> String {
@@ -228,6 +228,62 @@ async fn records_of_the_same_time_are_points_of_their_own() {
     platform.close().await.unwrap();
 }
 
+/// Of a record of a partition, all have the same time and the same offset.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_rows_of_one_record_are_points_of_their_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let (platform, database) = (open(directory.path()).await, new_database().await);
+    for (name, sql) in [
+        (
+            "buckets",
+            "SELECT amount, bucket AS v, rowtime FROM data_stream, LATERAL TABLE(HistogramBucket(amount, '10,100')) AS h(bucket)",
+        ),
+        (
+            "union_of_two",
+            "SELECT amount, name AS v, rowtime FROM data_stream UNION ALL SELECT amount + 1000 AS amount, name AS v, rowtime FROM data_stream",
+        ),
+    ] {
+        let mut sink = influx(&influxdb(), &database);
+        sink["measurement"] = json!(name);
+        let spec = json!({
+            "apiVersion": "millrace/v1", "kind": "Dagger", "metadata": { "name": name },
+            "spec": {
+                "streams": [{ "topics": ["events"], "timestamp": "at" }], "sql": sql,
+                "sinks": [{ "kind": "series", "measurement": name }, sink], "checkpoint": { "interval": "200ms" },
+            },
+        });
+        platform.apply_dagger(&Actor::server(), &spec.to_string()).await.unwrap();
+    }
+    for amount in [5, 50] {
+        let event = json!({ "name": "x", "amount": amount, "at": "2026-01-01T00:00:00Z" });
+        publish(&platform, "events", &event.to_string()).await;
+    }
+    for (name, expected) in [
+        ("buckets", vec![(5, "+Inf"), (5, "10"), (5, "100"), (50, "+Inf"), (50, "100")]),
+        ("union_of_two", vec![(5, "x"), (50, "x"), (1005, "x"), (1050, "x")]),
+    ] {
+        let sorted = |rows: Vec<(Value, Value)>| {
+            let pair = |(amount, v): &(Value, Value)| (amount.as_i64().unwrap(), v.as_str().unwrap().to_owned());
+            let mut rows: Vec<_> = rows.iter().map(pair).collect();
+            rows.sort();
+            rows
+        };
+        let ask = format!("SELECT amount, v FROM {name}");
+        let of_influx = async || {
+            let rows = influxql(&database, &ask).await;
+            sorted(rows.into_iter().map(|row| (row[1].clone(), row[2].clone())).collect())
+        };
+        let of_series = async || {
+            let rows = rows(&platform, &ask).await;
+            sorted(rows.into_iter().map(|row| (row["amount"].clone(), row["v"].clone())).collect())
+        };
+        let expected: Vec<_> = expected.into_iter().map(|(amount, v)| (amount, v.to_owned())).collect();
+        until(of_series, |rows| *rows == expected).await;
+        until(of_influx, |rows| *rows == expected).await;
+    }
+    platform.close().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_down_is_waited_for_with_words_and_nothing_is_lost() {
     let directory = tempfile::tempdir().unwrap();
@@ -282,10 +338,15 @@ async fn what_the_server_refuses_is_seen_when_deploying_or_becomes_dead_letters(
     let missing =
         platform.apply_dagger(&Actor::server(), &sums("sums", &json!([influx(&influxdb(), "nowhere")]))).await;
     assert!(missing.err().unwrap().detail.contains("no such database"));
+    let mut short = influx(&influxdb(), &database);
+    short["retentionPolicy"] = json!("short");
+    let missing = platform.apply_dagger(&Actor::server(), &sums("sums", &json!([short]))).await.err().unwrap();
+    assert!(missing.detail.contains("has no such retention policy"), "{missing}");
     // Nobody can be asked, so it is deployed.
     let mut server = in_front_of(&influxdb()).await;
     server.go_down().await;
-    platform.apply_dagger(&Actor::server(), &sums("sums", &json!([influx(&server.url(), &database)]))).await.unwrap();
+    let document = sums("sums", &json!([influx(&server.url(), &database)]));
+    platform.apply_dagger(&Actor::server(), &document).await.unwrap();
     for second in 0..=10 {
         publish_second(&platform, second).await;
     }
@@ -306,6 +367,12 @@ async fn what_the_server_refuses_is_seen_when_deploying_or_becomes_dead_letters(
     let again = platform.replay_dead_letters(&Caller::server(), None, &query).await.unwrap_err();
     assert!(again.detail.contains("it is refused again: "), "{again}");
     influxql(&database, "DROP MEASUREMENT sums").await;
+    // Nor is it written to another sink in its place.
+    let victoria = json!({ "kind": "victoriaMetrics", "url": victoria_metrics(), "measurement": "sums" });
+    platform.apply_dagger(&Actor::server(), &sums("sums", &json!([victoria]))).await.unwrap();
+    let gone = platform.replay_dead_letters(&Caller::server(), None, &query).await.unwrap_err();
+    assert_eq!(gone.code, "external_sink_gone", "{gone}");
+    platform.apply_dagger(&Actor::server(), &document).await.unwrap();
     assert_eq!(platform.replay_dead_letters(&Caller::server(), None, &query).await.unwrap(), 20);
     assert_eq!(influxql(&database, "SELECT amount FROM sums").await.len(), 20);
     let kept = DeadLetterQuery { state: Some("kept".to_owned()), ..query };

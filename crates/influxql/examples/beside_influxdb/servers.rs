@@ -23,9 +23,9 @@ pub struct Influx {
 
 impl Influx {
     pub fn connect() -> Self {
-        let url = std::env::var("MILLRACE_TEST_INFLUXDB").unwrap_or_else(|_| {
+        let url = std::env::var("MILLRACE_INFLUXDB_URL").unwrap_or_else(|_| {
             panic!(
-                "MILLRACE_TEST_INFLUXDB is not set: use `scripts/influxdb.sh target/release/examples/beside_influxdb`"
+                "MILLRACE_INFLUXDB_URL is not set: use `scripts/influxdb.sh -- target/release/examples/beside_influxdb`"
             )
         });
         Self { address: url.trim_start_matches("http://").trim_end_matches('/').to_owned() }

@@ -22,19 +22,48 @@ pub struct JsonOptions {
 /// Writes the parts of an answer as one JSON object and a line break, as InfluxDB answers a request that is not chunked,
 /// or each chunk of one that is.
 pub fn write_json(out: &mut dyn Write, chunks: &[StatementChunk], options: JsonOptions) -> io::Result<()> {
-    let mut json = Json { out, pretty: options.pretty, depth: 0, first: true };
-    json.open('{')?;
-    if !chunks.is_empty() {
-        json.key("results")?;
-        json.open('[')?;
-        for chunk in chunks {
-            json.element()?;
-            write_chunk(&mut json, chunk, options)?;
-        }
-        json.close(']')?;
+    let mut writer = JsonWriter::new(options);
+    for chunk in chunks {
+        writer.write(out, chunk)?;
     }
-    json.close('}')?;
-    json.out.write_all(b"\n")
+    writer.finish(out)
+}
+
+/// Writes one JSON object part by part.
+#[derive(Debug, Default)]
+pub struct JsonWriter {
+    options: JsonOptions,
+    is_begun: bool,
+}
+
+impl JsonWriter {
+    pub fn new(options: JsonOptions) -> Self {
+        Self { options, is_begun: false }
+    }
+
+    pub fn write(&mut self, out: &mut dyn Write, chunk: &StatementChunk) -> io::Result<()> {
+        let mut json = Json { out, pretty: self.options.pretty, depth: 2, first: !self.is_begun };
+        if !self.is_begun {
+            json.depth = 0;
+            json.open('{')?;
+            json.key("results")?;
+            json.open('[')?;
+            self.is_begun = true;
+        }
+        json.element()?;
+        write_chunk(&mut json, chunk, self.options)
+    }
+
+    pub fn finish(self, out: &mut dyn Write) -> io::Result<()> {
+        let mut json = Json { out, pretty: self.options.pretty, depth: 2, first: false };
+        if self.is_begun {
+            json.close(']')?;
+            json.close('}')?;
+        } else {
+            json.out.write_all(b"{}")?;
+        }
+        json.out.write_all(b"\n")
+    }
 }
 
 /// Writes an error that is no statement's: `{"error":"..."}` and a line break.

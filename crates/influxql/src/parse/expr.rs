@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::params::Parameter;
-use super::{DEPTH_MAX, ParseError, Parsed, Parser};
+use super::{DEPTH_MAX, OPERATORS_MAX, ParseError, Parsed, Parser};
 use crate::ast::{Binary, Call, DataType, Expr, Regex, VarRef, WildcardKind};
 use crate::time::parse_duration;
 use crate::token::{Keyword, Token};
@@ -29,6 +29,12 @@ impl Parser<'_> {
             if op.precedence() == 0 {
                 self.back();
                 return Ok(root);
+            }
+            self.operators += 1;
+            if self.operators > OPERATORS_MAX {
+                return Err(ParseError::new(format!(
+                    "a statement may have {OPERATORS_MAX} operators at most; a regular expression stands for many values"
+                )));
             }
             let right = if op.is_regex_operator() {
                 match self.regex()? {

@@ -80,6 +80,7 @@ impl Parser<'_> {
     fn create_database(&mut self) -> Parsed<Statement> {
         let name = self.identifier()?;
         let with_policy = self.take(Keyword::With);
+        let mut kept_for = 0;
         if with_policy {
             let found = self.scan_word();
             self.back();
@@ -88,7 +89,7 @@ impl Parser<'_> {
                 return Err(ParseError::expected(&found, &options.map(Keyword::text)));
             }
             if self.take(Keyword::Duration) {
-                self.duration()?;
+                kept_for = self.duration()?;
             }
             if self.take(Keyword::Replication) {
                 self.replicas()?;
@@ -101,7 +102,7 @@ impl Parser<'_> {
                 self.identifier()?;
             }
         }
-        Ok(Statement::CreateDatabase { name, with_policy })
+        Ok(Statement::CreateDatabase { name, with_policy, kept_for })
     }
 
     pub(super) fn drop_statement(&mut self) -> Parsed<Statement> {

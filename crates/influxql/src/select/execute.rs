@@ -10,9 +10,9 @@ use super::input::Wanted;
 use super::join::{Joined, join};
 use super::level::Level;
 use super::plan::{Base, Node, Plan};
-use super::raw;
 use super::sequence::{Sequence, empty, fill};
 use super::source::{Flow, read};
+use super::{pushed, raw};
 use crate::QueryError;
 use crate::ast::Select;
 use crate::schema::Schema;
@@ -38,10 +38,10 @@ pub fn execute(
 }
 
 /// Results of all bases, by cells.
-struct Gathered {
-    groups: Groups,
-    cells: Cells,
-    results: Vec<Option<Results>>,
+pub struct Gathered {
+    pub groups: Groups,
+    pub cells: Cells,
+    pub results: Vec<Option<Results>>,
 }
 
 /// An accumulator that is made when the type of its values is seen.
@@ -72,6 +72,9 @@ fn gather(
     schema: &Schema<'_>,
     budget: &Budget,
 ) -> Result<Gathered, QueryError> {
+    if let Some(gathered) = pushed::gather(select, plan, level, schema, budget)? {
+        return Ok(gathered);
+    }
     let (mut groups, mut cells) = (Groups::default(), Cells::default());
     let mut running: Vec<Running<'_>> = plan.bases.iter().map(|base| Running { base, accumulator: None }).collect();
     let start = plan.bases.iter().map(|base| base.start).min().unwrap_or(level.start);
@@ -137,11 +140,12 @@ fn windowed(
 ) -> Result<Vec<SeriesRows>, QueryError> {
     let gathered = gather(select, plan, level, schema, budget)?;
     let by_group = gathered.cells.by_group(gathered.groups.list.len(), level.ascending);
+    let rows_max = if level.limit > 0 { level.offset.saturating_add(level.limit) } else { usize::MAX };
     let mut rows = Vec::new();
     for place in in_order(&gathered.groups.list, level) {
         let mut sequences = Vec::with_capacity(plan.calls.len());
         for node in &plan.calls {
-            let sequence = sequence_of(node, plan, &gathered, &by_group[place], level, budget)?;
+            let sequence = sequence_of(node, plan, &gathered, &by_group[place], level, rows_max, budget)?;
             sequences.push(sequence.slice(level.offset, level.limit));
         }
         let group = &gathered.groups.list[place];
@@ -165,15 +169,18 @@ fn answer(
     Ok(Some(SeriesRows { name: group.name, tags: group.tags, times, columns }))
 }
 
+/// `rows_max` is as far as it is needed.
 fn sequence_of(
     node: &Node,
     plan: &Plan,
     gathered: &Gathered,
     cells: &[u32],
     level: &Level,
+    rows_max: usize,
     budget: &Budget,
 ) -> Result<Sequence, QueryError> {
-    let input = |node: &Node| sequence_of(node, plan, gathered, cells, level, budget);
+    // Of what it is made of, all rows are needed.
+    let input = |node: &Node| sequence_of(node, plan, gathered, cells, level, usize::MAX, budget);
     let none = || Ok(empty(&arrow::datatypes::DataType::Null, plan.auxiliary));
     match node {
         Node::Base(base) => match &gathered.results[*base] {
@@ -187,7 +194,7 @@ fn sequence_of(
         Node::AtWindows(node) => Ok(input(node)?.at_windows(level)),
         Node::Filled { input: node, fill: how, start, end } => {
             let level = Level { start: *start, end: *end, ..level.clone() };
-            fill(input(node)?, &level, *how, budget)
+            fill(input(node)?, &level, *how, rows_max, budget)
         }
         Node::Transformed { input: node, transform } => transform.apply(&input(node)?, level),
     }

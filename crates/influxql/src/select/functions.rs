@@ -139,7 +139,7 @@ pub fn unsupported(function: &str, values: &DataType) -> QueryError {
 }
 
 /// Offsets of cells that have one result or none.
-fn single_offsets(present: impl Iterator<Item = bool>) -> Vec<u32> {
+pub fn single_offsets(present: impl Iterator<Item = bool>) -> Vec<u32> {
     let mut offsets = vec![0];
     let mut next = 0;
     for present in present {

@@ -21,7 +21,7 @@ pub struct Group {
 
 #[derive(Default)]
 pub struct Groups {
-    by_key: HashMap<String, u32>,
+    by_key: HashMap<Vec<u8>, u32>,
     pub list: Vec<Group>,
 }
 
@@ -30,11 +30,11 @@ impl Groups {
     pub fn assign(&mut self, block: &Block, level: &Level, allowed: Option<&HashSet<Vec<String>>>) -> Vec<u32> {
         let rows = block.times.len();
         if block.tags.iter().all(Option::is_none) && rows > 0 {
-            let id = self.find(block, 0, &mut String::new(), level, allowed);
+            let id = self.find(block, 0, &mut Vec::new(), level, allowed);
             return vec![id; rows];
         }
         let mut ids = Vec::with_capacity(rows);
-        let mut key = String::new();
+        let mut key = Vec::new();
         for row in 0..rows {
             if row > 0 && same_tags(block, row - 1, row) {
                 ids.push(ids[row - 1]);
@@ -49,17 +49,16 @@ impl Groups {
         &mut self,
         block: &Block,
         row: usize,
-        key: &mut String,
+        key: &mut Vec<u8>,
         level: &Level,
         allowed: Option<&HashSet<Vec<String>>>,
     ) -> u32 {
         key.clear();
-        key.push_str(&block.name);
+        put_text(key, &block.name);
         for tag in 0..block.tags.len() {
-            key.push('\0');
-            key.push_str(value(block, tag, row));
+            put_text(key, value(block, tag, row));
         }
-        if let Some(id) = self.by_key.get(key.as_str()) {
+        if let Some(id) = self.by_key.get(key.as_slice()) {
             return *id;
         }
         let tags: Vec<String> = (0..block.tags.len()).map(|tag| value(block, tag, row).to_owned()).collect();
@@ -76,7 +75,9 @@ impl Groups {
 
     /// The group of a name and tag values.
     pub fn get_or_insert(&mut self, group: Group) -> u32 {
-        let key = format!("{}\0{}", group.name, group.tags.join("\0"));
+        let mut key = Vec::new();
+        put_text(&mut key, &group.name);
+        group.tags.iter().for_each(|tag| put_text(&mut key, tag));
         if let Some(id) = self.by_key.get(&key) {
             return *id;
         }
@@ -85,6 +86,12 @@ impl Groups {
         self.by_key.insert(key, id);
         id
     }
+}
+
+/// With its length, since it may have any characters.
+fn put_text(key: &mut Vec<u8>, text: &str) {
+    key.extend_from_slice(&text.len().to_le_bytes());
+    key.extend_from_slice(text.as_bytes());
 }
 
 /// Values of some tags out of those of more.

@@ -13,7 +13,7 @@ use super::filter::{Fields, holds, push_down};
 use super::level::Level;
 use crate::QueryError;
 use crate::ast::{DataType, Expr, VarRef};
-use crate::database::Batches;
+use crate::database::{Batches, TagSet};
 use crate::eval::{cast_column, nothing};
 use crate::schema::{Found, field_type};
 
@@ -188,7 +188,7 @@ pub fn allowed_groups(
     if !limited && budget.limits().select_series_max == 0 {
         return Ok(None);
     }
-    let series = matching_series(found, level.condition.as_ref())?;
+    let series = matching_series(found, level.condition.as_ref(), budget)?;
     budget.series(series.len())?;
     if !limited {
         return Ok(None);
@@ -215,16 +215,21 @@ pub fn allowed_groups(
 }
 
 /// The tag sets of the series that a condition does not rule out by their tags.
-pub fn matching_series(found: &Found, condition: Option<&Expr>) -> Result<Vec<crate::database::TagSet>, QueryError> {
+pub fn matching_series(found: &Found, condition: Option<&Expr>, budget: &Budget) -> Result<Vec<TagSet>, QueryError> {
     let (filters, rest): (Vec<TagFilter>, _) = match condition {
         Some(condition) => push_down(condition, found)?,
         None => (Vec::new(), None),
     };
-    let series = found.database.series(&found.name, &filters)?;
+    let mut series: Vec<TagSet> = Vec::new();
+    found.database.series(&found.name, &filters, &mut |tags| {
+        let texts: usize = tags.iter().map(|(name, value)| name.len() + value.len() + 2 * size_of::<String>()).sum();
+        budget.hold(texts + size_of::<TagSet>())?;
+        series.push(tags);
+        Ok(())
+    })?;
     let Some(rest) = rest else { return Ok(series) };
     let column = |name: &str| -> ArrayRef {
-        let value =
-            |tags: &crate::database::TagSet| tags.iter().find(|(tag, _)| tag == name).map(|(_, value)| value.clone());
+        let value = |tags: &TagSet| tags.iter().find(|(tag, _)| tag == name).map(|(_, value)| value.clone());
         Arc::new(series.iter().map(value).collect::<StringArray>())
     };
     let holding = holds(&rest, &|reference| Some(column(&reference.name)), series.len(), Fields::Ignored)?;

@@ -87,8 +87,14 @@ enum Filled {
     Value,
 }
 
-/// Fills the windows of `level` that `sequence` leaves out.
-pub fn fill(sequence: Sequence, level: &Level, fill: Fill, budget: &Budget) -> Result<Sequence, QueryError> {
+/// Fills the windows of `level` that `sequence` leaves out, up to `rows_max` rows.
+pub fn fill(
+    sequence: Sequence,
+    level: &Level,
+    fill: Fill,
+    rows_max: usize,
+    budget: &Budget,
+) -> Result<Sequence, QueryError> {
     if sequence.times.is_empty() || fill == Fill::None {
         return Ok(sequence);
     }
@@ -98,15 +104,17 @@ pub fn fill(sequence: Sequence, level: &Level, fill: Fill, budget: &Budget) -> R
     };
     let duration = level.interval.duration;
     let offset_at = |time: i64| level.zone.map_or(0, |zone| zone_offset(zone, time));
-    let mut time = if first == MIN_TIME { level.window(sequence.times[0]).0 } else { first };
+    // Without a first time there are windows from the first point on.
+    let unbounded = level.start <= MIN_TIME;
+    let mut time = if unbounded && level.ascending { level.window(sequence.times[0]).0 } else { first };
     let mut zone = offset_at(time);
     let nulls = sequence.values.logical_nulls();
     let is_null = |row: usize| nulls.as_ref().is_some_and(|nulls| nulls.is_null(row));
     let (mut times, mut rows) = (Vec::new(), Vec::new());
     let (mut next, mut previous) = (0, None);
-    loop {
+    while rows.len() < rows_max {
         let waiting = (next < sequence.len()).then_some(next);
-        let inside = if level.ascending { time <= last } else { time >= last && last != MIN_TIME };
+        let inside = if level.ascending { time <= last } else { time >= last && !unbounded };
         let due = match waiting {
             Some(row) if level.ascending => sequence.times[row] <= time,
             Some(row) => sequence.times[row] >= time,
@@ -274,7 +282,7 @@ mod tests {
     fn filled(level: &Level, times: &[i64], values: &[i64], how: Fill) -> Vec<(i64, Option<i64>)> {
         let values: ArrayRef = Arc::new(Int64Array::from(values.to_vec()));
         let sequence = Sequence { times: times.to_vec(), values, auxiliary: Vec::new() };
-        let filled = fill(sequence, level, how, &Budget::new(&QueryLimits::default())).unwrap();
+        let filled = fill(sequence, level, how, usize::MAX, &Budget::new(&QueryLimits::default())).unwrap();
         let values = filled.values.as_primitive::<Int64Type>();
         filled.times.iter().copied().zip(values.iter()).collect()
     }

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use arrow::array::{Array, UInt64Array};
+use arrow::compute::take;
+
 use super::budget::Budget;
 use super::groups::Group;
 use super::input::{Block, Reader, Wanted};
@@ -17,7 +20,10 @@ use crate::answer::ResultSeries;
 use crate::ast::{DataType, Fill, Select, Source};
 use crate::schema::Schema;
 
-/// Parts of one series, each with as many rows as a chunk has, the last with fewer.
+/// Bytes of one part, about.
+const PART_BYTES_MAX: usize = 16 << 20;
+
+/// Parts of one series, each with as many rows as a chunk has; the last with fewer, and those that would be too large.
 pub struct Stream {
     reader: Reader,
     plan: Plan,
@@ -86,8 +92,8 @@ impl Stream {
     /// Up to a chunk's rows, out of one block or several.
     fn read(&mut self) -> Result<Option<ResultSeries>, QueryError> {
         let mut parts: Vec<SeriesRows> = Vec::new();
-        let mut missing = self.rows.min(self.left);
-        while missing > 0 {
+        let (mut missing, mut bytes) = (self.rows.min(self.left), 0);
+        while missing > 0 && bytes < PART_BYTES_MAX {
             let Some((block, rows, from)) = self.take_block()? else { break };
             let passed = self.offset.min(rows.len() - from);
             self.offset -= passed;
@@ -97,7 +103,10 @@ impl Stream {
                 let taken = &rows[from..until];
                 missing -= taken.len();
                 self.left -= taken.len();
-                parts.push(self.answer(&block, taken)?);
+                let part = self.answer(&block, taken)?;
+                bytes += part.times.len() * size_of::<i64>();
+                bytes += part.columns.iter().map(|column| column.get_array_memory_size()).sum::<usize>();
+                parts.push(part);
             }
             if until < rows.len() {
                 self.block = Some((block, rows, until));
@@ -117,10 +126,10 @@ impl Stream {
 
     fn answer(&self, block: &Block, rows: &[u64]) -> Result<SeriesRows, QueryError> {
         let times: Vec<i64> = rows.iter().map(|row| block.times[*row as usize]).collect();
-        let rows = arrow::array::UInt64Array::from(rows.to_vec());
+        let rows = UInt64Array::from(rows.to_vec());
         let mut auxiliary = Vec::with_capacity(block.columns.len());
         for column in &block.columns {
-            auxiliary.push(arrow::compute::take(column, &rows, None)?);
+            auxiliary.push(take(column, &rows, None)?);
         }
         let values = crate::eval::nothing(times.len());
         let Joined { times, columns } = join(&self.plan, &self.level, &[Sequence { times, values, auxiliary }])?;

@@ -51,3 +51,54 @@ fn depth() {
     let deep = format!("SELECT {}fare{} {OF}", "(".repeat(1_000), ")".repeat(1_000));
     assert_eq!(city.ask(&deep), r#"{"error":"error parsing query: expressions may be nested 100 deep at most"}"#);
 }
+
+#[test]
+fn operators() {
+    let city = City::new();
+    let chain = |terms: usize| format!("SELECT fare {OF} WHERE fare = -1{}", " OR fare = 2".repeat(terms));
+    let error = city.ask(&chain(100_000));
+    assert!(error.contains("a statement may have 1000 operators at most"), "{error}");
+    let sums = format!("SELECT fare{} {OF}", " + fare".repeat(100_000));
+    assert!(city.ask(&sums).contains("a statement may have 1000 operators at most"));
+    // What is allowed is answered with an eighth of the stack that the server's threads have.
+    let small = std::thread::Builder::new().stack_size(4 << 20);
+    let answered = small.spawn(move || {
+        assert!(city.ask(&chain(499)).contains("values"));
+        let sums = format!("SELECT fare{} {OF} LIMIT 1", " + fare".repeat(1_000));
+        assert!(city.ask(&sums).contains("values"));
+        let tags = format!("SHOW SERIES WHERE city = 'jakarta'{}", " OR city = 'x'".repeat(499));
+        assert!(city.ask(&tags).contains("jakarta"));
+    });
+    answered.expect("a thread").join().expect("is answered");
+}
+
+#[test]
+fn windows_that_a_limit_leaves_out_are_not_made() {
+    let mut city = City::new();
+    city.options.limits.memory_bytes_max = 1_000_000;
+    let windows = format!("SELECT count(fare), max(drivers) {OF} WHERE time > 0 GROUP BY time(1s)");
+    let error = city.refused(&windows);
+    assert!(error.starts_with("the query would hold more than"), "{error}");
+    let limited = city.ask(&format!("{windows} LIMIT 2 OFFSET 1"));
+    assert!(limited.contains(r#""values":[[1,0,null],[2,0,null]]"#), "{limited}");
+    // Windows with an offset begin with the first point where no time is asked for, as those without one.
+    let offset = city.ask(&format!("SELECT sum(drivers) {OF} GROUP BY time(10m, 3m)"));
+    assert!(offset.contains(r#""values":[[1772409180,"#), "{offset}");
+    let newest = city.ask(&format!("SELECT sum(drivers) {OF} GROUP BY time(1m, 3s) ORDER BY time DESC LIMIT 1"));
+    assert!(newest.contains(r#""values":[[1772409843,545]]"#), "{newest}");
+}
+
+#[test]
+fn answers_of_several_statements_are_held_together() {
+    let mut city = City::new();
+    city.options.limits.memory_bytes_max = 2_000_000;
+    let one = format!("SELECT fare, drivers {OF}");
+    assert!(city.ask(&one).contains("values"));
+    let chunks = city.chunks(&vec![one; 3_000].join(";"));
+    let refused = chunks.iter().position(|chunk| chunk.error.is_some()).expect("the memory is not enough for all");
+    assert!(
+        refused > 100
+            && chunks[refused..].iter().all(|chunk| chunk.error.as_deref() == Some("not executed")
+                || chunk.error.as_ref().is_some_and(|error| error.starts_with("the query would hold more")))
+    );
+}

@@ -4,3 +4,4 @@
 mod answers;
 mod asking;
 mod limits;
+mod pushed;

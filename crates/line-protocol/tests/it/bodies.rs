@@ -177,8 +177,14 @@ fn a_name_written_in_two_ways_is_one() {
 
 #[test]
 fn limits_refuse_lines_and_no_more() {
-    let limits =
-        ParseLimits { measurement_bytes_max: 8, name_bytes_max: 8, tags_max: 2, fields_max: 2, measurements_max: 2 };
+    let limits = ParseLimits {
+        measurement_bytes_max: 8,
+        name_bytes_max: 8,
+        tags_max: 2,
+        fields_max: 2,
+        measurements_max: 2,
+        ..ParseLimits::default()
+    };
     let options = ParseOptions { limits, ..ParseOptions::default() };
     let stored = |name: &str| (name == "m").then(|| known(name));
     for (body, rows, words) in [
@@ -199,4 +205,69 @@ fn limits_refuse_lines_and_no_more() {
         let points = parse(body.as_bytes(), &options, &stored).unwrap();
         assert_eq!((points.rows, points.refused, points.refusal.as_deref()), (rows, 1, Some(words)), "{body}");
     }
+}
+
+#[test]
+fn quotes_inside_of_quotes_are_text_as_in_influxdb() {
+    let points = read("m a=\"say \"hi\" now\",b=1i 1\nm a=\"x\"\\\",b=2i 2\n");
+    check(
+        &points,
+        0,
+        "m",
+        &[
+            "+-------------------------------+--------------+---+",
+            "| time                          | a            | b |",
+            "+-------------------------------+--------------+---+",
+            "| 1970-01-01T00:00:00.000000001 | say \"hi\" now | 1 |",
+            "| 1970-01-01T00:00:00.000000002 | x\"\\          | 2 |",
+            "+-------------------------------+--------------+---+",
+        ],
+    );
+}
+
+#[test]
+fn bodies_with_many_columns_are_handed_over_in_parts() {
+    let body: String = (0..20_000).map(|line| format!("sparse,host=a f{}={line} {line}\n", line % 1_000)).collect();
+    let limits = ParseLimits { cells_max: 100_000, ..ParseLimits::default() };
+    let options = ParseOptions { limits, ..ParseOptions::default() };
+    let (mut rows, mut sum, mut cells_max) = (0, 0.0, 0);
+    let points = line_protocol::parse_in_parts(body.as_bytes(), &options, &|_| None, &mut |part| {
+        let starts = part.line_start(0);
+        assert_eq!(&body.as_bytes()[starts..starts + 6], b"sparse");
+        rows += part.batch.num_rows();
+        cells_max = cells_max.max(part.batch.num_rows() * part.batch.num_columns());
+        for (column, _) in &part.layout.fields {
+            let values = part.batch.column(*column);
+            let values = arrow::array::AsArray::as_primitive::<arrow::datatypes::Float64Type>(values);
+            sum += arrow::compute::sum(values).unwrap_or(0.0);
+        }
+        Ok::<_, arrow::error::ArrowError>(())
+    })
+    .unwrap();
+    assert_eq!((points.rows, points.refused, rows, sum), (20_000, 0, 20_000, 19_999.0 * 10_000.0));
+    assert!(cells_max < 102_000, "{cells_max}");
+}
+
+/// A type that an earlier part has brought counts for the later ones.
+#[test]
+fn a_field_keeps_its_type_from_part_to_part() {
+    let limits = ParseLimits { cells_max: 1, ..ParseLimits::default() };
+    let options = ParseOptions { limits, ..ParseOptions::default() };
+    let points = parse(b"m,a=1 x=1i 1\nm x=2 2\nm a=5 3\nm,b=1 x=3i 4\nm x\\\"=1,y=1 5", &options, &|_| None).unwrap();
+    assert_eq!((points.rows, points.refused, points.measurements.len()), (3, 2, 3));
+    let names: Vec<_> =
+        points.measurements.iter().map(|part| part.layout.fields.len() + part.layout.tags.len()).collect();
+    assert_eq!(names, [2, 2, 2]);
+}
+
+#[test]
+fn many_lines_can_be_refused() {
+    let all: Vec<String> = (0..1_024).map(|field| format!("f{field}=1")).collect();
+    let mut body = format!("m {}\n", all.join(","));
+    for line in 0..100_000 {
+        body += &format!("m new{line}=1,f1=1\n");
+    }
+    let points = parse(body.as_bytes(), &ParseOptions::default(), &|_| None).unwrap();
+    assert_eq!((points.rows, points.refused), (1, 100_000));
+    assert!(points.refusal.unwrap().ends_with("would have 1025 fields with \"new0\", the limit is 1024"));
 }

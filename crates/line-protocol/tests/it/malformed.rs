@@ -46,7 +46,9 @@ fn each_has_its_words_and_its_place() {
         ("cpu a=yes", "invalid boolean", 7),
         ("cpu a=tRUE", "invalid boolean", 7),
         ("cpu a=\"open", "unbalanced quotes", 7),
-        ("cpu a=\"x\"y", "invalid field format", 7),
+        ("cpu a=\"x\"y", "text behind a closing quote", 10),
+        ("cpu a=\"x \\\" y\"9,b=1 12", "text behind a closing quote", 15),
+        ("cpu a=1,b=\"x\"y\"z\"9 12", "text behind a closing quote", 14),
         ("cpu a=1 12x", "bad timestamp", 11),
         ("cpu a=1 1.5", "bad timestamp", 10),
         ("cpu a=1 1\r", "bad timestamp", 10),
@@ -108,4 +110,14 @@ fn the_text_is_influxdbs_with_the_place_behind_it() {
 fn a_newline_in_a_text_does_not_end_its_line() {
     check(b"a t=\"one\ntwo\" 1x\nb v=1", "bad timestamp", 2, 7);
     check(b"a t=\"one\ntwo\" 1\nb v=", "missing field value", 3, 5);
+}
+
+#[test]
+fn a_newline_behind_a_backslash_belongs_to_its_line_unless_it_is_the_last_of_it() {
+    let told = |body: &[u8]| {
+        let points = parse(body, &ParseOptions::default(), &|_| None).unwrap();
+        points.malformed_told.iter().map(|line| (line.text.clone(), line.line)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(b" a comment\\\n\nb"), [("a comment\\".to_owned(), 1), ("b".to_owned(), 3)]);
+    assert_eq!(told(b"a\\\nb"), [("a\\\nb".to_owned(), 2)]);
 }

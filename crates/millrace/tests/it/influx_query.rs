@@ -58,6 +58,9 @@ fn the_forms_of_an_answer() {
     let csv = server.http_with_headers("GET", &path, &[("accept", "application/csv")], b"");
     assert_eq!(csv.header("content-type"), Some("text/csv"));
     assert_eq!(csv.body, "name,tags,time,v\ncpu,,1700000000,1\ncpu,,1700000002,3\n");
+    let packed = server.http_with_headers("GET", &path, &[("accept", "application/x-msgpack")], b"");
+    assert_eq!((packed.status, packed.header("content-type")), (200, Some("application/x-msgpack")));
+    assert!(packed.body.contains("results") && packed.body.contains("statement_id"), "{packed:?}");
     let chunked = get(&server, &[db, epoch, ("q", "SELECT v FROM cpu"), ("chunked", "true"), ("chunk_size", "2")]);
     let lines: Vec<Value> = chunked
         .body

@@ -12,7 +12,7 @@ use crate::http::{Reply, shortened};
 
 pub(super) fn judge(api: &InfluxApi, reply: &Reply, batch: &EncodedBatch) -> Result<Answer, CallError> {
     match reply.status.as_u16() {
-        200..=299 => Ok(Answer::delivered()),
+        200..=299 => reply.taken(),
         400 | 422 => match api {
             InfluxApi::Three { .. } => judge_named(reply, batch),
             InfluxApi::One { .. } | InfluxApi::Two { .. } => judge_counted(reply, batch),
@@ -140,6 +140,8 @@ mod tests {
             (413, ErrorClass::Refused),
             (429, ErrorClass::Throttled),
             (302, ErrorClass::Down),
+            // A page of some other server.
+            (200, ErrorClass::Down),
             (500, ErrorClass::Down),
             (503, ErrorClass::Down),
         ] {

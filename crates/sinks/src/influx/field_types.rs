@@ -23,6 +23,7 @@ pub enum FieldTypes {
     Known(BTreeMap<String, Vec<String>>),
     /// The server has answered, and says that there is no such database.
     NoDatabase(String),
+    NoRetentionPolicy(String),
     /// It cannot be seen: the server is down, or does not let us ask.
     Unseen(String),
 }
@@ -73,6 +74,9 @@ fn read(api: &InfluxApi, body: &Value) -> FieldTypes {
             match result["error"].as_str().or(body["error"].as_str()) {
                 Some(error) if error.starts_with("database not found") => {
                     return FieldTypes::NoDatabase(error.to_owned());
+                }
+                Some(error) if error.starts_with("retention policy not found") => {
+                    return FieldTypes::NoRetentionPolicy(error.to_owned());
                 }
                 Some(error) => return FieldTypes::Unseen(error.to_owned()),
                 None => {}

@@ -21,6 +21,7 @@ pub(super) enum Unsayable {
     LineFeed,
     Backslash,
     Comment,
+    Blank,
 }
 
 impl fmt::Display for Unsayable {
@@ -32,6 +33,7 @@ impl fmt::Display for Unsayable {
                 "has a backslash before a comma, a space, a `=`, a quote or its end, which this line protocol cannot say"
             }
             Self::Comment => "begins with `#`, which makes a comment of the line",
+            Self::Blank => "begins with a tab or a zero byte, which the line protocol leaves out",
         })
     }
 }
@@ -41,19 +43,34 @@ pub(super) fn put_measurement(line: &mut Vec<u8>, name: &str, backslash: Backsla
     if name.starts_with('#') {
         return Err(Unsayable::Comment);
     }
+    check_start(name)?;
     check_quotes(name, backslash)?;
     put(line, name, backslash, |byte| matches!(byte, b',' | b' '))
 }
 
-/// The name of a tag or a field: escapes `,`, `=` and space.
-pub(super) fn put_name(line: &mut Vec<u8>, name: &str, backslash: Backslash) -> Result<(), Unsayable> {
+/// Escapes `,`, `=` and space.
+pub(super) fn put_tag_name(line: &mut Vec<u8>, name: &str, backslash: Backslash) -> Result<(), Unsayable> {
     check_quotes(name, backslash)?;
     put_tag_value(line, name, backslash)
 }
 
 /// Escapes the same characters.
+pub(super) fn put_field_name(line: &mut Vec<u8>, name: &str, backslash: Backslash) -> Result<(), Unsayable> {
+    check_start(name)?;
+    put_tag_name(line, name, backslash)
+}
+
+/// Escapes the same characters.
 pub(super) fn put_tag_value(line: &mut Vec<u8>, value: &str, backslash: Backslash) -> Result<(), Unsayable> {
     put(line, value, backslash, |byte| matches!(byte, b',' | b'=' | b' '))
+}
+
+/// What stands where blanks may be. Whether a field is the first of its line is known only when its row is written.
+fn check_start(name: &str) -> Result<(), Unsayable> {
+    match name.starts_with(['\t', '\0']) {
+        true => Err(Unsayable::Blank),
+        false => Ok(()),
+    }
 }
 
 /// InfluxDB 1 reads `\"` in names of measurements and fields as `"`.

@@ -107,7 +107,7 @@ fn records_of_one_millisecond_are_points_of_their_own() {
     let batch =
         batch(vec![("i", Arc::new(Int64Array::from(vec![1, 2])) as ArrayRef), ("t", times(vec![Some(5), Some(5)]))]);
     let encoder = encoder("m", &batch, Some(TopicTag::Yes)).unwrap();
-    let origin = RowOrigin { topic: "bookings", partition: 3, offsets: &[1_000_001, 2] };
+    let origin = RowOrigin { topic: "bookings", partition: 3, offsets: &[1_000_001, 2], row_names: &[None, None] };
     let encoded = encoder.encode(&batch, Some(origin)).unwrap();
     assert_eq!(
         lines(&encoded),
@@ -115,6 +115,12 @@ fn records_of_one_millisecond_are_points_of_their_own() {
     );
     assert_eq!(encoder.precision(), Precision::Nanoseconds);
     assert!(encoder.encode(&batch, None).is_err());
+    // Two rows of one record.
+    let origin = RowOrigin { offsets: &[7, 7], row_names: &[None, Some("1".to_owned())], ..origin };
+    assert_eq!(
+        lines(&encoder.encode(&batch, Some(origin)).unwrap()),
+        ["m,_partition=3,_topic=bookings i=1i 5000007\n", "m,_partition=3,_topic=bookings,_row=1 i=2i 5000007\n"]
+    );
 }
 
 #[test]
@@ -126,6 +132,9 @@ fn names_that_cannot_be_said_are_refused_before_there_are_rows() {
         ("m\\", "i", "the measurement `m\\\\` has a backslash before"),
         ("#m", "i", "begins with `#`"),
         ("m", "a\\,b", "has a backslash before"),
+        ("\tm", "i", "the measurement `\\tm` begins with a tab"),
+        ("\0m", "i", "begins with a tab or a zero byte"),
+        ("m", "\ta", "the field `\\ta` begins with a tab"),
         ("m", "a\nb", "the field `a\\nb` has a line feed"),
     ] {
         let error = encoder(measurement, &one(field), None).unwrap_err();

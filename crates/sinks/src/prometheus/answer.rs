@@ -10,7 +10,7 @@ const TOO_OLD: &str = "too old sample";
 
 pub(super) fn judge(reply: &Reply) -> Result<Answer, CallError> {
     match reply.status.as_u16() {
-        200..=299 => Ok(Answer::delivered()),
+        200..=299 => reply.taken(),
         400 => Err(CallError::new(ErrorClass::Refused, reply.reason())),
         500 if reply.text().contains(TOO_OLD) => Err(CallError::new(ErrorClass::Refused, reply.reason())),
         _ => Err(reply.error()),

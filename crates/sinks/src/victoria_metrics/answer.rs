@@ -6,7 +6,7 @@ use crate::http::Reply;
 
 pub(super) fn judge(reply: &Reply) -> Result<Answer, CallError> {
     match reply.status.as_u16() {
-        200..=299 => Ok(Answer::delivered()),
+        200..=299 => reply.taken(),
         400 | 422 => Err(CallError::new(ErrorClass::Refused, reply.reason())),
         _ => Err(reply.error()),
     }

@@ -15,3 +15,8 @@ pub(super) fn write_url(config: &VictoriaMetricsConfig, precision: Precision) ->
     };
     config.endpoint.with("write", &[("precision", precision)])
 }
+
+/// What tells a server's settings.
+pub(super) fn flags_url(config: &VictoriaMetricsConfig) -> Url {
+    config.endpoint.with("flags", &[])
+}

@@ -1,28 +1,45 @@
-//! What a server does with points without a word: older ones than its retention are dropped, and the same point written twice
-//! is kept twice unless it is told otherwise. Its `/flags` say both.
+//! What a server does with points without a word: it drops those outside of its retention or beyond its limits of labels, and
+//! keeps the same point written twice twice unless it is told otherwise. Its `/flags` say all of it.
 
 use std::time::Duration;
 
-use super::VictoriaMetricsConfig;
+use delivery::CallError;
+
+use super::{VictoriaMetricsConfig, request};
 use crate::{Http, HttpOptions};
 
-/// The settings of a server that change what becomes of points.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+/// The settings of a server that change what becomes of points; `None` is what the server does not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct ServerSettings {
-    /// `None` when the server does not say.
     pub retention: Option<Duration>,
-    /// Whether the same point written twice is there once; `None` when the server does not say.
+    /// How far ahead of its clock a point may be.
+    pub future: Option<Duration>,
+    pub labels_max: Option<usize>,
+    pub label_name_bytes_max: Option<usize>,
+    pub label_value_bytes_max: Option<usize>,
+    /// Whether the same point written twice is there once.
     pub deduplicates: Option<bool>,
 }
+
+/// Of a server that has no flag for it.
+const FUTURE: Duration = Duration::from_secs(2 * 86_400);
 
 impl VictoriaMetricsConfig {
     /// What the server says of itself; nothing if it cannot be asked.
     pub async fn server_settings(&self, http: &HttpOptions) -> ServerSettings {
         let Ok(http) = Http::new(http, self.credential.clone()) else { return ServerSettings::default() };
-        match http.get(self.endpoint.with("flags", &[])).await {
-            Ok(reply) if reply.status.is_success() => read(&reply.text()),
-            _ => ServerSettings::default(),
-        }
+        ask(&http, self).await.ok().flatten().unwrap_or_default()
+    }
+}
+
+/// `None` if the server does not say: it keeps its flags for others, or is a `vminsert`, whose storage has them. An error when
+/// it could not be given anything either.
+pub(super) async fn ask(http: &Http, config: &VictoriaMetricsConfig) -> Result<Option<ServerSettings>, CallError> {
+    let reply = http.get(request::flags_url(config)).await?;
+    match reply.status.as_u16() {
+        200..=299 => Ok(Some(read(&reply.text()))),
+        429 | 500..=599 => Err(reply.error()),
+        _ => Ok(None),
     }
 }
 
@@ -32,8 +49,15 @@ fn read(flags: &str) -> ServerSettings {
         let mut lines = flags.lines().filter_map(|line| line.trim().trim_start_matches('-').split_once('='));
         lines.find(|(known, _)| *known == name).map(|(_, value)| value.trim_matches('"').to_owned())
     };
+    // 0 is no limit.
+    let limit = |name: &str| flag(name)?.parse().ok().filter(|limit| *limit > 0);
+    let retention = flag("retentionPeriod").as_deref().and_then(duration);
     ServerSettings {
-        retention: flag("retentionPeriod").as_deref().and_then(duration),
+        retention,
+        future: flag("futureRetention").as_deref().and_then(duration).or(retention.map(|_| FUTURE)),
+        labels_max: limit("maxLabelsPerTimeseries"),
+        label_name_bytes_max: limit("maxLabelNameLen"),
+        label_value_bytes_max: limit("maxLabelValueLen"),
         deduplicates: flag("dedup.minScrapeInterval").map(|interval| !matches!(interval.as_str(), "0" | "0s" | "")),
     }
 }
@@ -59,14 +83,23 @@ mod tests {
 
     #[test]
     fn flags_are_read() {
-        let settings = read("-a=\"b\"\n-dedup.minScrapeInterval=\"0s\"\n-retentionPeriod=\"1\"\n");
-        assert_eq!(
-            settings,
-            ServerSettings { retention: Some(Duration::from_secs(31 * 86_400)), deduplicates: Some(false) }
+        let days = |days: u64| Some(Duration::from_secs(days * 86_400));
+        let settings = read(
+            "-a=\"b\"\n-dedup.minScrapeInterval=\"0s\"\n-retentionPeriod=\"1\"\n-maxLabelsPerTimeseries=\"40\"\n\
+             -maxLabelNameLen=\"256\"\n-maxLabelValueLen=\"0\"\n",
         );
-        let settings = read("-dedup.minScrapeInterval=\"1ms\"\n-retentionPeriod=\"100y\"");
-        assert_eq!(settings.deduplicates, Some(true));
-        assert_eq!(settings.retention, Some(Duration::from_secs(100 * 365 * 86_400)));
+        let expected = ServerSettings {
+            retention: days(31),
+            future: days(2),
+            labels_max: Some(40),
+            label_name_bytes_max: Some(256),
+            label_value_bytes_max: None,
+            deduplicates: Some(false),
+        };
+        assert_eq!(settings, expected);
+        let settings = read("-dedup.minScrapeInterval=\"1ms\"\n-retentionPeriod=\"100y\"\n-futureRetention=\"3d\"");
+        assert_eq!((settings.deduplicates, settings.retention), (Some(true), days(36_500)));
+        assert_eq!(settings.future, days(3));
         assert_eq!(read("<html>"), ServerSettings::default());
     }
 }

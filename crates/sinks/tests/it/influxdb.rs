@@ -57,7 +57,9 @@ async fn every_text_comes_back_as_it_was() {
             let layout = PointLayout { time: 2, tags: vec![(0, tag.clone())], fields: vec![(1, field.clone())] };
             let encoder = LineEncoder::new(&measurement, layout, &batch.schema(), Dialect::Influx, None);
             let is_name = |name: &&String| is_sayable(name) && !name.contains("\\\"");
-            prop_assert_eq!(encoder.is_ok(), [&measurement, &tag, &field].iter().all(is_name));
+            let all_names = [&measurement, &tag, &field].iter().all(is_name);
+            // Blanks before the first field are left out.
+            prop_assert_eq!(encoder.is_ok(), all_names && !field.starts_with('\t'));
             let Ok(encoder) = encoder else { return Ok(()) };
             let encoded = encoder.encode(&batch, None).unwrap();
             prop_assert_eq!(encoded.refused.is_empty(), is_sayable(&value));

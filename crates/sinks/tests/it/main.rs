@@ -1,4 +1,4 @@
-//! Sinks against real servers: `scripts/with_influxdb.sh -- scripts/victoria_metrics.sh -- cargo test ...`, and against doubles
+//! Sinks against real servers: `scripts/influxdb.sh -- scripts/victoria_metrics.sh -- cargo test ...`, and against doubles
 //! of those that cannot be installed.
 
 mod contract;

@@ -13,7 +13,7 @@ pub fn variable(name: &str, script: &str) -> String {
 }
 
 pub fn influxdb() -> String {
-    variable("MILLRACE_INFLUXDB_URL", "with_influxdb.sh")
+    variable("MILLRACE_INFLUXDB_URL", "influxdb.sh")
 }
 
 pub fn victoria_metrics() -> String {

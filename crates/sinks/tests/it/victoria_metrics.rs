@@ -2,7 +2,7 @@
 
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, TimestampMillisecondArray};
 use arrow::record_batch::RecordBatch;
-use delivery::Destination;
+use delivery::{Destination, EncodedBatchBuilder};
 use serde_json::json;
 use sinks::line_protocol::Dialect;
 use sinks::victoria_metrics::{VictoriaMetricsConfig, VictoriaMetricsSink};
@@ -75,4 +75,37 @@ fn texts_are_refused_before_there_are_rows() {
     let layout = PointLayout { time: 1, tags: Vec::new(), fields: vec![(0, "name".to_owned())] };
     let error = LineEncoder::new("m", layout, &batch.schema(), Dialect::Numbers, None).unwrap_err();
     assert!(error.detail.contains("only numbers can be kept") && error.hint.contains("tag_name"), "{error}");
+}
+
+/// The server answers 204 to all of these and keeps the first only.
+#[tokio::test]
+async fn what_the_server_would_drop_without_a_word_is_refused() {
+    let measurement = unique("m");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
+    // What is younger than a second is not exported.
+    let now = now - 60_000;
+    let lines = [
+        format!("{measurement},kind=kept v=1i {now}\n"),
+        format!("{measurement},kind=past v=1i -1\n"),
+        format!("{measurement},kind=future v=1i {}\n", now + 3 * 86_400_000),
+        format!("{measurement},kind=old v=1i {}\n", now - 101 * 365 * 86_400_000),
+    ];
+    let mut batch = EncodedBatchBuilder::default();
+    lines.iter().for_each(|line| batch.push(line.as_bytes()));
+    let batch = batch.finish();
+    let sink = VictoriaMetricsSink::new(&config(), sinks::Precision::Milliseconds, &http()).unwrap();
+    let client = reqwest::Client::new();
+    let written = client.post(format!("{}/write?precision=ms", victoria_metrics())).body(batch.bytes());
+    assert_eq!(written.send().await.unwrap().status(), 204);
+    let series = format!("{measurement}_v");
+    let is_kept = |series: &serde_json::Value| series["metric"]["kind"] == "kept";
+    let (kept, others) = exported(&series).await.into_iter().partition::<Vec<_>, _>(is_kept);
+    assert_eq!((kept.len(), others.len()), (1, 0), "{others:?}");
+    let answer = sink.deliver(&batch).await.unwrap();
+    let reasons: Vec<(usize, &str)> = answer.errors.iter().map(|error| (error.index, error.reason.as_str())).collect();
+    assert_eq!(reasons.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [1, 2, 3]);
+    for ((_, reason), words) in reasons.iter().zip(["before 1970", "further ahead than the 2 days", "before 1970"]) {
+        assert!(reason.contains(words), "{reason}");
+    }
+    assert_eq!(sink.deliver(&batch.part(1..2)).await.unwrap().errors.len(), 1);
 }

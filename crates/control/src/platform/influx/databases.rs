@@ -7,10 +7,12 @@ use crate::measurement_name::stored;
 use crate::platform::Platform;
 use crate::platform::people::GroupSpec;
 use crate::resource::Kind;
+use arrow::record_batch::RecordBatch;
 use influxql::{
-    Batches, Database, Databases, MeasurementShape, QueryError, RetentionPolicy, SeriesDatabase, StatementChunk, TagSet,
+    Batches, Database, Databases, MeasurementShape, QueryError, RetentionPolicy, SeriesDatabase, StatementChunk,
+    TakeSeries,
 };
-use series::{ScanRequest, TagFilter};
+use series::{ScanRequest, TagFilter, WindowRequest};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
@@ -18,6 +20,9 @@ use tokio::sync::mpsc;
 
 /// For all statements of one request.
 const QUERY_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Series listed before it is asked again whether anybody waits for them.
+const SERIES_BETWEEN_CHECKS: usize = 4_096;
 
 pub(super) type Answers = mpsc::Sender<Result<StatementChunk, InfluxRefusal>>;
 
@@ -155,9 +160,15 @@ impl Database for GroupDatabase {
         self.series.retention_policies()
     }
 
-    fn series(&self, measurement: &str, filters: &[TagFilter]) -> Result<Vec<TagSet>, QueryError> {
-        self.watch.check()?;
-        self.series.series(measurement, filters)
+    fn series(&self, measurement: &str, filters: &[TagFilter], take: TakeSeries<'_>) -> Result<(), QueryError> {
+        let mut found = 0_usize;
+        self.series.series(measurement, filters, &mut |tags| {
+            if found % SERIES_BETWEEN_CHECKS == 0 {
+                self.watch.check()?;
+            }
+            found += 1;
+            take(tags)
+        })
     }
 
     fn tag_values(&self, measurement: &str, tag: &str) -> Result<Vec<String>, QueryError> {
@@ -168,6 +179,11 @@ impl Database for GroupDatabase {
     fn scan(&self, measurement: &str, request: &ScanRequest) -> Result<Batches, QueryError> {
         let (batches, watch) = (self.series.scan(measurement, request)?, self.watch.clone());
         Ok(Box::new(batches.map(move |batch| watch.check().and(batch))))
+    }
+
+    fn aggregate(&self, measurement: &str, request: &WindowRequest) -> Result<Option<RecordBatch>, QueryError> {
+        let found = self.series.aggregate_while(measurement, request, &|| self.watch.check().is_ok());
+        self.watch.check().and(found)
     }
 
     /// A dagger that still writes it makes it again.

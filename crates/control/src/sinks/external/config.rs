@@ -2,7 +2,7 @@
 
 use crate::dagger_spec::{ExternalSinkSpec, ExternalSystem};
 use crate::error::ControlError;
-use crate::sinks::point_columns::{ForSink, PointColumns};
+use crate::sinks::point_columns::{ForSink, PointColumns, RecordMarks};
 use ::sinks::influx::{FieldTypes, InfluxApi, InfluxConfig, InfluxSink};
 use ::sinks::line_protocol::{Dialect, TopicTag};
 use ::sinks::prometheus::{PrometheusConfig, PrometheusSink, SampleEncoder};
@@ -40,8 +40,8 @@ pub struct Query<'a> {
     pub schema: &'a SchemaRef,
     /// The columns that it groups by; `None` when a row stands for a record.
     pub key_columns: Option<&'a [usize]>,
-    /// How many topics it reads.
-    pub topics: usize,
+    /// For rows that stand for records.
+    pub marks: RecordMarks,
 }
 
 impl ExternalSinkConfig {
@@ -59,10 +59,13 @@ impl ExternalSinkConfig {
         let endpoint = Endpoint::parse(&spec.url, &http.addresses)
             .map_err(|error| at(format!("`url`: {}", error.detail)).with_hint(error.hint))?;
         let columns = PointColumns::new(sink, query.schema, query.key_columns)?;
+        if query.key_columns.is_none() {
+            columns.check_added(sink, &["_partition", "_topic", "_row"])?;
+        }
         let layout = PointLayout { time: columns.time, tags: columns.tags, fields: columns.fields };
         let of_records = match query.key_columns {
             Some(_) => None,
-            None if query.topics > 1 => Some(TopicTag::Yes),
+            None if query.marks.topics > 1 => Some(TopicTag::Yes),
             None => Some(TopicTag::No),
         };
         if of_records.is_some() && influx_api(&spec.system).is_none() {
@@ -74,6 +77,10 @@ impl ExternalSinkConfig {
         let kinds = layout.kinds(query.schema).map_err(refused)?;
         let fields = layout.fields.iter().map(|(_, name)| name.clone()).zip(kinds).collect();
         let credential = credential(spec, secret);
+        if !credential.can_be_sent() {
+            return Err(at("the value of `secret` has characters that no HTTP header takes".to_owned())
+                .with_hint("put it once more, on one line and without characters beyond ASCII"));
+        }
         let lines = |dialect| {
             LineEncoder::new(&spec.measurement, layout.clone(), query.schema, dialect, of_records).map_err(refused)
         };
@@ -145,6 +152,10 @@ pub async fn check_field_types(config: &ExternalSinkConfig, place: &str) -> Resu
     if let FieldTypes::NoDatabase(_) = &types {
         let detail = format!("`{place}`: {influx} has no such database");
         return Err(ControlError::conflict(CODE, detail).with_hint("make it there first, or correct `database`"));
+    }
+    if let FieldTypes::NoRetentionPolicy(_) = &types {
+        let detail = format!("`{place}`: {influx} has no such retention policy");
+        return Err(ControlError::conflict(CODE, detail).with_hint("make it there first, or correct `retentionPolicy`"));
     }
     let conflicts = types.conflicts(config.fields.iter().map(|(name, kind)| (name.as_str(), *kind)));
     let Some(first) = conflicts.first() else { return Ok(()) };

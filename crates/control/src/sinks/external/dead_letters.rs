@@ -4,6 +4,7 @@
 //! to be written, and the same row is the same letter after a restart.
 
 use super::BatchOrigin;
+use crate::dagger_spec::ExternalSinkSpec;
 use crate::sinks::SinkCounters;
 use crate::time_text::now_ms;
 use async_trait::async_trait;
@@ -24,6 +25,20 @@ const OFFSET_HEADER: &str = "millrace-offset";
 /// Whether it is a row that a server did not take, and no record of a topic.
 pub fn is_of_sink(letter: &DeadLetter) -> bool {
     letter.kind == DeadLetterKind::Undeliverable && letter.headers.iter().any(|(name, _)| name == SINK_HEADER)
+}
+
+/// Whether it is a row that this sink did not take. Sinks change their places when a dagger is edited.
+pub fn is_of(letter: &DeadLetter, sink: &ExternalSinkSpec) -> bool {
+    letter.key.stream == stream_of(sink.system.kind()) && letter.key.topic == topic_of(&sink.measurement)
+}
+
+fn stream_of(kind: &str) -> String {
+    format!("sink.{kind}")
+}
+
+/// Ids of letters have slashes between their parts.
+fn topic_of(measurement: &str) -> String {
+    measurement.replace('/', "_")
 }
 
 /// Whether its value is what the server would be given; else the row could not be written in the server's form.
@@ -93,9 +108,8 @@ impl UndeliveredRows {
         DeadLetter {
             key: DeadLetterKey {
                 owner: self.dagger.clone(),
-                stream: format!("sink.{}", self.kind),
-                // Ids of letters have slashes between their parts.
-                topic: self.measurement.replace('/', "_"),
+                stream: stream_of(self.kind),
+                topic: topic_of(&self.measurement),
                 partition: self.index,
                 offset: number_of(undelivered),
             },

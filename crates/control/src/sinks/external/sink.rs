@@ -174,10 +174,12 @@ impl ExternalSink {
 }
 
 fn left(encoder: &dyn RowEncoder, rows: OutputBatch) -> Result<Left, String> {
+    let row_names = rows.origin.as_ref().map(flow::RowOrigin::row_names).unwrap_or_default();
     let origin = rows.origin.as_ref().map(|origin| RowOrigin {
         topic: &origin.topic,
         partition: origin.partition,
         offsets: &origin.offsets,
+        row_names: &row_names,
     });
     let Encoded { records, rows: written, refused } =
         encoder.encode(&rows.batch, origin).map_err(|error| error.to_string())?;

@@ -1,7 +1,7 @@
 //! Which column of a result is the time, which are tags, and which are fields.
 
 use crate::error::ControlError;
-use crate::sinks::point_columns::{ForSink, PointColumns};
+use crate::sinks::point_columns::{ForSink, PointColumns, RecordMarks, RowsOfRecord};
 use arrow::datatypes::{DataType, Field, Schema};
 use series::PointLayout;
 use std::sync::Arc;
@@ -13,8 +13,9 @@ const SINK: ForSink<'static> = ForSink { kind: "series", code: "series_sink_refu
 pub enum SeriesOrigin {
     /// A group of a window.
     Window,
-    /// One record: the tags `_partition` and `_offset` are added, and `_topic` when there are several.
-    Record,
+    /// One record: the tags `_partition` and `_offset` are added, `_topic` when there are several, and `_row` for the second
+    /// and later rows of one record.
+    Record(RowsOfRecord),
 }
 
 #[derive(Debug, Clone)]
@@ -26,15 +27,17 @@ pub struct SeriesConfig {
 
 impl SeriesConfig {
     /// `key_columns` are the columns of the result that the query groups by, besides the window; `None` when it does not
-    /// group. Equal tags and equal time overwrite, so every one of them must be a tag. `topics` is how many topics the
-    /// dagger reads.
+    /// group. Equal tags and equal time overwrite, so every one of them must be a tag.
     pub fn new(
         measurement: &str,
         schema: &Schema,
         key_columns: Option<&[usize]>,
-        topics: usize,
+        marks: RecordMarks,
     ) -> Result<Self, ControlError> {
         let columns = PointColumns::new(SINK, schema, key_columns)?;
+        if key_columns.is_none() {
+            columns.check_added(SINK, &["_partition", "_offset", "_topic", "_row"])?;
+        }
         let mut layout = PointLayout { time: columns.time, tags: columns.tags, fields: columns.fields };
         let origin = match key_columns {
             Some(_) => SeriesOrigin::Window,
@@ -42,10 +45,13 @@ impl SeriesConfig {
                 let columns = schema.fields().len();
                 layout.tags.push((columns, "_partition".to_owned()));
                 layout.tags.push((columns + 1, "_offset".to_owned()));
-                if topics > 1 {
+                if marks.topics > 1 {
                     layout.tags.push((columns + 2, "_topic".to_owned()));
                 }
-                SeriesOrigin::Record
+                if marks.rows == RowsOfRecord::Several {
+                    layout.tags.push((columns + 3, "_row".to_owned()));
+                }
+                SeriesOrigin::Record(marks.rows)
             }
         };
         Ok(Self { measurement: measurement.to_owned(), layout, origin })
@@ -54,10 +60,13 @@ impl SeriesConfig {
     /// The columns of a batch as they are written: those of the result, and for records where they came from.
     pub fn written_schema(&self, schema: &Schema) -> Schema {
         let mut fields: Vec<Arc<Field>> = schema.fields().iter().cloned().collect();
-        if self.origin == SeriesOrigin::Record {
+        if let SeriesOrigin::Record(rows) = self.origin {
             fields.push(Arc::new(Field::new("_partition", DataType::UInt32, false)));
             fields.push(Arc::new(Field::new("_offset", DataType::Int64, false)));
             fields.push(Arc::new(Field::new("_topic", DataType::Utf8, false)));
+            if rows == RowsOfRecord::Several {
+                fields.push(Arc::new(Field::new("_row", DataType::Utf8, true)));
+            }
         }
         Schema::new(fields)
     }
@@ -68,6 +77,8 @@ mod tests {
     use super::*;
     use crate::sinks::point_columns::TIME_COLUMNS;
     use arrow::datatypes::TimeUnit;
+
+    const ONE: RecordMarks = RecordMarks { topics: 1, rows: RowsOfRecord::One };
 
     fn schema(names: &[&str]) -> Schema {
         let field = |name: &&str| {
@@ -81,7 +92,7 @@ mod tests {
     #[test]
     fn names_say_what_a_column_is() {
         let schema = schema(&["tag_city", "label_s2id", "n", "window_timestamp"]);
-        let config = SeriesConfig::new("m", &schema, Some(&[0, 1]), 1).unwrap();
+        let config = SeriesConfig::new("m", &schema, Some(&[0, 1]), ONE).unwrap();
         assert_eq!(
             config.layout,
             PointLayout {
@@ -96,9 +107,13 @@ mod tests {
     #[test]
     fn a_projection_keeps_its_records_apart() {
         let schema = schema(&["rowtime", "n"]);
-        let config = SeriesConfig::new("m", &schema, None, 1).unwrap();
+        let config = SeriesConfig::new("m", &schema, None, ONE).unwrap();
         assert_eq!(config.layout.tags, [(2, "_partition".to_owned()), (3, "_offset".to_owned())]);
         assert_eq!(config.written_schema(&schema).field(3).name(), "_offset");
+        let marks = RecordMarks { rows: RowsOfRecord::Several, ..ONE };
+        let config = SeriesConfig::new("m", &schema, None, marks).unwrap();
+        assert_eq!(config.layout.tags.last(), Some(&(5, "_row".to_owned())));
+        assert_eq!(config.written_schema(&schema).field(5).name(), "_row");
     }
 
     #[test]
@@ -109,8 +124,9 @@ mod tests {
             (&["tag_a", "window_timestamp"], Some(&[0]), "no column is a field"),
             (&["label_n", "n", "window_timestamp"], Some(&[0]), "two columns would be stored as `n`"),
             (&["time", "window_timestamp"], Some(&[]), "stored as `time`"),
+            (&["_offset", "rowtime"], None, "`_offset` is the name of a tag"),
         ] {
-            let error = SeriesConfig::new("m", &schema(names), keys, 1).unwrap_err();
+            let error = SeriesConfig::new("m", &schema(names), keys, ONE).unwrap_err();
             assert!(error.detail.contains(detail), "{names:?}: {error}");
             assert!(error.hint.is_some());
         }

@@ -1,7 +1,7 @@
 //! Writes results as points. The same rows written twice are the same points, so a restart needs no care.
 
 use super::{SeriesConfig, SeriesOrigin};
-use crate::sinks::SinkCounters;
+use crate::sinks::{RowsOfRecord, SinkCounters};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
@@ -27,18 +27,17 @@ impl SeriesSink {
         store: SeriesStore,
         config: SeriesConfig,
         result: &SchemaRef,
-        retention: Option<Duration>,
+        retention: Duration,
         counters: Arc<SinkCounters>,
     ) -> Self {
+        let retention = Some(retention);
         let schema = Arc::new(config.written_schema(result));
         let unflushed = store.sync_point();
         Self { store, config, schema, retention, counters, unflushed }
     }
 
     fn with_origin(&self, rows: &OutputBatch) -> Result<RecordBatch, SinkError> {
-        if self.config.origin == SeriesOrigin::Window {
-            return Ok(rows.batch.clone());
-        }
+        let SeriesOrigin::Record(rows_of_record) = self.config.origin else { return Ok(rows.batch.clone()) };
         let Some(origin) = &rows.origin else {
             return Err(SinkError::new("the rows do not say which records they come from", false));
         };
@@ -47,6 +46,9 @@ impl SeriesSink {
         columns.push(Arc::new(UInt32Array::from(vec![origin.partition; count])) as ArrayRef);
         columns.push(Arc::new(Int64Array::from(origin.offsets.clone())));
         columns.push(Arc::new(StringArray::from(vec![origin.topic.as_ref(); count])));
+        if rows_of_record == RowsOfRecord::Several {
+            columns.push(Arc::new(StringArray::from(origin.row_names())));
+        }
         RecordBatch::try_new(Arc::clone(&self.schema), columns)
             .map_err(|error| SinkError::new(error.to_string(), false))
     }

@@ -1,5 +1,6 @@
-//! The series store beside a real InfluxDB 1, the same points in both, per second of processor time: writing (from batches
-//! beside line protocol), bytes per point on disk, a chart of the last 15 minutes, and twelve panels over a day.
+//! The series beside a real InfluxDB 1, the same points in both, per second of processor time: writing (from batches beside
+//! line protocol), bytes per point on disk, a chart of the last 15 minutes, and twelve panels over a day; from InfluxQL to
+//! JSON in both, InfluxDB's with HTTP.
 //!
 //! 44,000 series with two fields: a point every ten minutes for a day, then one every minute for 15 minutes.
 //! Usage: `bench_series [SERIES]`. The last line of stdout is one JSON object. Without `influxd` in the path, or named by
@@ -7,20 +8,21 @@
 
 mod influxdb;
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray,
+use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray};
+use arrow::datatypes::{Float64Type, Int64Type};
+use influxql::{
+    Database, Databases, JsonOptions, Precision, QueryError, QueryLimits, QueryOptions, SeriesDatabase, StatementChunk,
+    parse, run, write_json,
 };
-use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use rustix::time::{ClockId, clock_gettime};
-use series::{
-    PointLayout, SeriesOptions, SeriesStore, TagFilter, TimeRange, WindowAggregate as A, WindowRequest, Windows,
-};
+use series::{PointLayout, SeriesOptions, SeriesStore};
 
 use influxdb::InfluxDb;
 
@@ -151,62 +153,34 @@ impl Generator {
     }
 }
 
-/// Statement for InfluxDB and the same for the store.
-fn panels() -> Vec<(String, WindowRequest)> {
-    let day = |aggregates: &[(&str, A)], minutes: Option<i64>, group_by: &[&str], filter: Option<(&str, &str)>| {
-        request(TimeRange::new(START, end()), aggregates, minutes.map(|minutes| minutes * MINUTE), group_by, filter)
+/// A dashboard over the day.
+fn panels() -> Vec<String> {
+    let day = |calls: &str, condition: &str, group_by: &str| {
+        let group_by = if group_by.is_empty() { String::new() } else { format!(" GROUP BY {group_by}") };
+        let fill = if group_by.contains("time(") { " fill(none)" } else { "" };
+        let until = end();
+        format!("SELECT {calls} FROM m WHERE time >= {START} AND time < {until}{condition}{group_by}{fill}")
     };
     vec![
-        day(&[("speed", A::Mean)], Some(10), &[], None),
-        day(&[("orders", A::Sum)], Some(10), &[], None),
-        day(&[("speed", A::Count)], Some(60), &[], None),
-        day(&[("speed", A::Max)], Some(60), &["city"], None),
-        day(&[("speed", A::Mean)], Some(60), &["vehicle"], None),
-        day(&[("orders", A::Sum)], Some(60), &["city"], None),
-        day(&[("speed", A::Min), ("speed", A::Max), ("speed", A::Mean)], Some(60), &[], None),
-        day(&[("orders", A::Last)], None, &["city"], None),
-        day(&[("speed", A::First)], None, &["vehicle"], None),
-        day(&[("speed", A::Mean)], Some(10), &[], Some(("city", "city-7"))),
-        day(&[("orders", A::Sum)], Some(10), &[], Some(("driver", "driver-00042"))),
-        day(&[("speed", A::Spread)], Some(60), &[], Some(("vehicle", "CAR"))),
+        day("mean(speed)", "", "time(10m)"),
+        day("sum(orders)", "", "time(10m)"),
+        day("count(speed)", "", "time(1h)"),
+        day("max(speed)", "", "time(1h), city"),
+        day("mean(speed)", "", "time(1h), vehicle"),
+        day("sum(orders)", "", "time(1h), city"),
+        day("min(speed), max(speed), mean(speed)", "", "time(1h)"),
+        day("last(orders)", "", "city"),
+        day("first(speed)", "", "vehicle"),
+        day("mean(speed)", " AND city = 'city-7'", "time(10m)"),
+        day("sum(orders)", " AND driver = 'driver-00042'", "time(10m)"),
+        day("spread(speed)", " AND vehicle = 'CAR'", "time(1h)"),
     ]
 }
 
-fn chart() -> (String, WindowRequest) {
-    let range = TimeRange::new(end() - CHART_STEPS * MINUTE, end());
-    request(range, &[("orders", A::Sum), ("speed", A::Sum)], Some(MINUTE / 2), &[], None)
-}
-
-fn request(
-    range: TimeRange,
-    aggregates: &[(&str, A)],
-    width_nanos: Option<i64>,
-    group_by: &[&str],
-    filter: Option<(&str, &str)>,
-) -> (String, WindowRequest) {
-    let calls: Vec<String> =
-        aggregates.iter().map(|(field, aggregate)| format!("{aggregate:?}({field})").to_lowercase()).collect();
-    let (start, end) = (range.start.unwrap_or(0), range.end.unwrap_or(0));
-    let mut statement = format!("SELECT {} FROM m WHERE time >= {start} AND time < {end}", calls.join(", "));
-    if let Some((tag, value)) = filter {
-        statement += &format!(" AND {tag} = '{value}'");
-    }
-    let time = width_nanos.map(|width| format!("time({}s)", width / 1_000_000_000));
-    let groups: Vec<String> = time.into_iter().chain(group_by.iter().map(|tag| tag.to_string())).collect();
-    if !groups.is_empty() {
-        statement += &format!(" GROUP BY {}", groups.join(", "));
-    }
-    if width_nanos.is_some() {
-        statement += " fill(none)";
-    }
-    let request = WindowRequest {
-        range,
-        tags: filter.map(|(tag, value)| TagFilter::equals(tag, value)).into_iter().collect(),
-        windows: width_nanos.map(|width_nanos| Windows { width_nanos, offset_nanos: 0 }),
-        group_by: group_by.iter().map(|tag| tag.to_string()).collect(),
-        aggregates: aggregates.iter().map(|(field, aggregate)| (field.to_string(), *aggregate)).collect(),
-    };
-    (statement, request)
+/// What a dagger's page opens with.
+fn chart() -> String {
+    let (from, until) = (end() - CHART_STEPS * MINUTE, end());
+    format!("SELECT sum(*) FROM m WHERE time >= {from} AND time < {until} GROUP BY time(30s) fill(null)")
 }
 
 fn run_ours(dir: &Path, series: usize) -> Result<Measured, Box<dyn Error>> {
@@ -224,8 +198,9 @@ fn run_ours(dir: &Path, series: usize) -> Result<Measured, Box<dyn Error>> {
         let batch = generator.batch(time)?;
         generated += processor_seconds(ClockId::ThreadCPUTime) - before;
         let before = Instant::now();
-        store.write("m", &batch, &layout)?;
-        store.sync(store.sync_point())?;
+        let point = store.sync_point();
+        store.write("bench/m", &batch, &layout)?;
+        store.sync(point)?;
         slowest = slowest.max(before.elapsed().as_secs_f64());
     }
     store.expire()?;
@@ -235,10 +210,10 @@ fn run_ours(dir: &Path, series: usize) -> Result<Measured, Box<dyn Error>> {
     let store = SeriesStore::open(dir, options)?;
     let bytes = store.disk_bytes()? as f64;
     eprintln!("ours: {bytes} bytes, {} of them journals", journal_bytes(dir)?);
-    let (chart_seconds, answer) = measure_ours(&store, &chart().1)?;
+    let (chart_seconds, answer) = measure_ours(&store, &chart())?;
     let (mut panel_seconds, mut answers) = (Vec::new(), vec![answer]);
-    for (_, request) in panels() {
-        let (seconds, answer) = measure_ours(&store, &request)?;
+    for statement in panels() {
+        let (seconds, answer) = measure_ours(&store, &statement)?;
         panel_seconds.push(seconds);
         answers.push(answer);
     }
@@ -257,25 +232,58 @@ fn journal_bytes(dir: &Path) -> Result<u64, Box<dyn Error>> {
     Ok(bytes)
 }
 
-fn measure_ours(store: &SeriesStore, request: &WindowRequest) -> Result<(f64, (usize, f64)), Box<dyn Error>> {
-    let (mut seconds, mut answer) = (Vec::new(), (0, 0.0));
+/// The databases of the one who asks.
+struct Bench(SeriesStore);
+
+impl Databases for Bench {
+    fn names(&self) -> Result<Vec<String>, QueryError> {
+        Ok(vec!["bench".into()])
+    }
+
+    fn open(&self, name: &str) -> Result<Option<Arc<dyn Database>>, QueryError> {
+        Ok(Some(Arc::new(SeriesDatabase::new(self.0.clone(), name))))
+    }
+
+    fn create(&self, name: &str) -> Result<(), QueryError> {
+        Err(QueryError::new(format!("{name} is not made here")))
+    }
+
+    fn drop_database(&self, name: &str) -> Result<(), QueryError> {
+        self.create(name)
+    }
+}
+
+/// From the statement's text to the answer's JSON.
+fn measure_ours(store: &SeriesStore, statement: &str) -> Result<(f64, (usize, f64)), Box<dyn Error>> {
+    let bench = Bench(store.clone());
+    let epoch = Some(Precision::Nanoseconds);
+    let (mut seconds, mut json) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let start = processor_seconds(ClockId::ProcessCPUTime);
-        let found = store.aggregate("m", request)?;
+        let options = QueryOptions {
+            database: Some("bench".into()),
+            retention_policy: None,
+            epoch,
+            chunk_rows: None,
+            now_nanos: end(),
+            may_write: false,
+            limits: QueryLimits::default(),
+        };
+        let answer: Vec<StatementChunk> = run(parse(statement, &HashMap::new())?, options, &bench).collect();
+        json.clear();
+        write_json(&mut json, &answer, JsonOptions { epoch, pretty: false })?;
         seconds.push(processor_seconds(ClockId::ProcessCPUTime) - start);
-        answer = (0, 0.0);
-        for column in found.columns() {
-            let values: Vec<f64> = match column.data_type() {
-                DataType::Int64 => {
-                    column.as_primitive::<Int64Type>().iter().flatten().map(|value| value as f64).collect()
-                }
-                DataType::Float64 => column.as_primitive::<Float64Type>().iter().flatten().collect(),
-                _ => continue,
-            };
-            answer = (answer.0 + values.len(), answer.1 + values.iter().sum::<f64>());
-        }
     }
-    Ok((median(seconds), answer))
+    eprintln!("{:7.1} ms  {statement}", median(seconds.clone()) * 1e3);
+    Ok((median(seconds), totals(&serde_json::from_slice(&json)?)))
+}
+
+/// The number of values in an answer, and their sum.
+fn totals(answer: &serde_json::Value) -> (usize, f64) {
+    let series = answer.pointer("/results/0/series").and_then(|series| series.as_array());
+    let rows = series.into_iter().flatten().filter_map(|series| series.get("values")?.as_array()).flatten();
+    let values = rows.flat_map(|row| row.as_array().into_iter().flatten().skip(1));
+    values.filter_map(serde_json::Value::as_f64).fold((0, 0.0), |(count, sum), value| (count + 1, sum + value))
 }
 
 fn run_influxdb(server: &InfluxDb, series: usize) -> Result<Measured, Box<dyn Error>> {
@@ -291,9 +299,9 @@ fn run_influxdb(server: &InfluxDb, series: usize) -> Result<Measured, Box<dyn Er
     let write_seconds = server.processor_seconds()? - start;
     let (data, log) = server.disk_bytes();
     eprintln!("InfluxDB: {write_seconds:.2} s for writing; {data} bytes of data, {log} bytes of write-ahead log");
-    let (chart_seconds, answer) = measure_influxdb(server, &chart().0)?;
+    let (chart_seconds, answer) = measure_influxdb(server, &chart())?;
     let (mut panel_seconds, mut answers) = (Vec::new(), vec![answer]);
-    for (statement, _) in panels() {
+    for statement in panels() {
         let (seconds, answer) = measure_influxdb(server, &statement)?;
         panel_seconds.push(seconds);
         answers.push(answer);
@@ -306,18 +314,11 @@ fn measure_influxdb(server: &InfluxDb, statement: &str) -> Result<(f64, (usize, 
     let start = server.processor_seconds()?;
     let mut answer = (0, 0.0);
     for _ in 0..ROUNDS {
-        answer = (0, 0.0);
-        let found = server.query(statement)?;
-        let series =
-            found.pointer("/results/0/series").and_then(|series| series.as_array()).cloned().unwrap_or_default();
-        for row in series.iter().filter_map(|series| series.get("values")?.as_array()).flatten() {
-            let values = row.as_array().into_iter().flatten().skip(1).filter_map(serde_json::Value::as_f64);
-            for value in values {
-                answer = (answer.0 + 1, answer.1 + value);
-            }
-        }
+        answer = totals(&server.query(statement)?);
     }
-    Ok(((server.processor_seconds()? - start) / ROUNDS as f64, answer))
+    let seconds = (server.processor_seconds()? - start) / ROUNDS as f64;
+    eprintln!("{:7.1} ms  {statement}", seconds * 1e3);
+    Ok((seconds, answer))
 }
 
 /// The points of a batch in the form in which they are sent to InfluxDB, some in each request.

@@ -1,0 +1,57 @@
+//! `/query` with questions that are too large: refused, or answered part after part, with the server's memory bounded.
+
+use std::fmt::Write;
+
+use serde_json::Value;
+
+use crate::server::{Answer, TestServer};
+
+const POINTS: usize = 1_000_000;
+const POINTS_PER_WRITE: usize = 100_000;
+/// A query may hold 512 MiB; the rest is the server's, and what it has not given back yet.
+const PEAK_BYTES_MAX: u64 = 1_200 << 20;
+
+fn query(server: &TestServer, statement: &str, more: &str) -> Answer {
+    let encoded: String = statement.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    server.http_with_headers("GET", &format!("/query?db=default&epoch=s&q={encoded}{more}"), &[], b"")
+}
+
+fn error(answer: &Answer) -> String {
+    answer.json()["results"][0]["error"].as_str().unwrap_or_else(|| panic!("answered: {:.300}", answer.body)).to_owned()
+}
+
+#[test]
+fn a_hundred_million_points_are_refused_or_streamed() {
+    let server = TestServer::start();
+    for first in (0..POINTS).step_by(POINTS_PER_WRITE) {
+        let mut lines = String::new();
+        for point in first..first + POINTS_PER_WRITE {
+            writeln!(lines, "m v={point}i {}", 1_700_000_000 + point).expect("text");
+        }
+        let written = server.http_with_headers("POST", "/write?db=default&precision=s", &[], lines.as_bytes());
+        assert_eq!(written.status, 204, "{}", written.body);
+    }
+    // A hundred times a million points; more than a hundred million windows.
+    let points = format!("SELECT v FROM {}", vec!["m"; 100].join(", "));
+    let windows = "SELECT sum(v) FROM m WHERE time >= 1700000000s AND time < 1700000200s GROUP BY time(1u)";
+    for statement in [points.as_str(), windows] {
+        for more in ["", "&chunked=true&chunk_size=100000000"] {
+            let text = error(&query(&server, statement, more));
+            assert!(text.starts_with("the query would hold more than"), "{statement:.60}{more}: {text}");
+        }
+    }
+    // As many are read one after the other where nothing has to be kept of them.
+    let counted = query(&server, &format!("SELECT count(v) FROM {}", vec!["m"; 100].join(", ")), "");
+    assert_eq!(counted.json()["results"][0]["series"][0]["values"][0][1], 100_000_000, "{}", counted.body);
+    let streamed = query(&server, "SELECT v FROM m", "&chunked=true&chunk_size=50000");
+    let parts: Vec<Value> = streamed
+        .body
+        .lines()
+        .filter(|line| line.starts_with('{'))
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let rows = |part: &Value| part["results"][0]["series"][0]["values"].as_array().map_or(0, Vec::len);
+    assert_eq!((parts.len(), parts.iter().map(rows).sum::<usize>()), (20, POINTS));
+    let peak = server.memory_peak_bytes();
+    assert!(peak < PEAK_BYTES_MAX, "the server took {peak} bytes");
+}
