@@ -70,8 +70,8 @@ pub(crate) fn compact(inner: &Inner, measurement: &Measurement, writer: &mut Wri
         let sealed = measurement.chunks().iter().filter(|chunk| chunk.sealed).map(|chunk| chunk.last_time).max();
         merge_chunks(inner, measurement, writer, due, seal, sealed)?;
         if seal == Seal::Sealed {
+            // Folding is left to whoever keeps house: a write has not to wait for it.
             writer.fold_in_vain = false;
-            fold(inner, measurement, writer)?;
         }
     }
     Ok(())
