@@ -293,7 +293,13 @@ fn is_fatal(error: &SeriesError, attempt: usize) -> bool {
 }
 
 /// What was written before an error is written again by the next attempt, to the same points.
-fn write_points(store: &SeriesStore, group: &str, body: &[u8], options: &ParseOptions) -> Result<Written, SeriesError> {
+fn write_points(
+    store: &SeriesStore,
+    group: &str,
+    body: &[u8],
+    options: &ParseOptions,
+    attempt: usize,
+) -> Result<Written, SeriesError> {
     let (mut rows, mut skipped) = (0, LeftOut::default());
     let known = |name: &str| store.measurement(&stored(group, name));
     let points = line_protocol::parse_in_parts(body, options, &known, &mut |part| {
