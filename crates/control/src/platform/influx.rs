@@ -336,8 +336,9 @@ fn write_measurement(
         written += summary.written;
         let told = summary.examples.len() as u64;
         for skipped in &summary.examples {
-            let line = Points::line_number(body, points.line_start(start + skipped.row));
-            left_out.add(1, || format!("{} (line {line})", skipped.message));
+            // Looks through the body: only for what is told.
+            let line = || Points::line_number(body, points.line_start(start + skipped.row));
+            left_out.add(1, || format!("{} (line {})", skipped.message, line()));
         }
         left_out.add(summary.skipped - told, || format!("and {} more points", summary.skipped - told));
     }
