@@ -18,6 +18,9 @@ use params::Parameter;
 const DEPTH_MAX: usize = 100;
 /// Operators of one statement: each makes its expression one deeper.
 const OPERATORS_MAX: usize = 1_000;
+/// Statements of one request, and regular expressions of all of them.
+const STATEMENTS_MAX: usize = 1_000;
+const REGEXES_MAX: usize = 100;
 
 /// What was found where something else was expected, in InfluxDB's words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +59,9 @@ pub fn parse(text: &str, params: &HashMap<String, serde_json::Value>) -> Result<
             _ => {
                 parser.back();
                 parser.operators = 0;
+                if statements.len() >= STATEMENTS_MAX {
+                    return Err(ParseError::new(format!("a request may have {STATEMENTS_MAX} statements at most")));
+                }
                 statements.push(parser.statement()?);
                 separated = false;
             }
@@ -72,6 +78,7 @@ struct Parser<'a> {
     params: HashMap<String, Parameter>,
     depth: usize,
     operators: usize,
+    regexes: usize,
 }
 
 impl<'a> Parser<'a> {
@@ -85,6 +92,7 @@ impl<'a> Parser<'a> {
             params: params.iter().map(|(name, value)| (name.clone(), Parameter::bind(value))).collect(),
             depth: 0,
             operators: 0,
+            regexes: 0,
         }
     }
 

@@ -10,6 +10,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::client_events::ClientEvents;
+use crate::closed_aside::ClosedAside;
 use crate::cluster_config::ClusterConfig;
 use crate::kafka_log::cluster_error;
 use crate::queue::PartitionQueue;
@@ -30,7 +31,7 @@ pub(crate) struct Consumers {
 }
 
 pub(crate) struct Member {
-    consumer: Arc<BaseConsumer<ClientEvents>>,
+    consumer: Arc<ClosedAside<BaseConsumer<ClientEvents>>>,
     /// Each consumer has statistics of its own, and the cluster's problem in common.
     events: ClientEvents,
     assigned: Mutex<HashSet<(String, u32)>>,
@@ -118,7 +119,7 @@ impl Consumers {
         }
         let consumer = client.create_with_context(events.clone());
         let consumer = consumer.map_err(|error| cluster_error(&self.config.name, error))?;
-        Ok(Member { consumer: Arc::new(consumer), events, assigned: Mutex::default() })
+        Ok(Member { consumer: Arc::new(ClosedAside::new(consumer)), events, assigned: Mutex::default() })
     }
 
     /// The partition of a topic whose records have waited longest for the end of a transaction.

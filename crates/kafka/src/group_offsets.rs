@@ -13,6 +13,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::client_events::ClientEvents;
+use crate::closed_aside::ClosedAside;
 use crate::cluster_config::ClusterConfig;
 
 /// A client that nobody has used for so long is closed.
@@ -20,7 +21,7 @@ const UNUSED_MAX: Duration = Duration::from_secs(300);
 
 /// In a group, without partitions: it only reads and writes offsets.
 pub(crate) struct GroupMember {
-    consumer: BaseConsumer<ClientEvents>,
+    consumer: ClosedAside<BaseConsumer<ClientEvents>>,
 }
 
 impl GroupMember {
@@ -29,7 +30,7 @@ impl GroupMember {
         // What is committed within a transaction that is still open is waited for.
         client.set("group.id", group).set("enable.auto.commit", "false").set("isolation.level", "read_committed");
         let consumer = client.create_with_context(events.for_another_client())?;
-        Ok(Self { consumer })
+        Ok(Self { consumer: ClosedAside::new(consumer) })
     }
 
     /// What was written beside the offset of a partition, if there is one.
@@ -93,9 +94,8 @@ impl GroupMembers {
                 closed.push(group.clone());
             }
         }
-        // Closing waits for the client's threads, and writers for this lock.
-        let closed: Vec<_> = closed.iter().filter_map(|group| members.remove(group)).collect();
-        drop(members);
-        drop(closed);
+        for group in closed {
+            members.remove(&group);
+        }
     }
 }

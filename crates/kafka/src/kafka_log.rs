@@ -19,6 +19,7 @@ use rdkafka_sys::rd_kafka_resp_err_t;
 
 use crate::admin;
 use crate::client_events::ClientEvents;
+use crate::closed_aside::ClosedAside;
 use crate::cluster_config::{ClusterConfig, ConfigError};
 use crate::consumers::Consumers;
 use crate::group_offsets::{GroupMember, GroupMembers};
@@ -48,13 +49,13 @@ pub(crate) struct Shared {
     config: ClusterConfig,
     events: ClientEvents,
     /// Asks for what is there; reads no records.
-    asking: BaseConsumer<ClientEvents>,
+    asking: ClosedAside<BaseConsumer<ClientEvents>>,
     consumers: Consumers,
     /// Of slabs.
     buffers: BufferPool,
     members: GroupMembers,
-    admin: Mutex<Option<Arc<AdminClient<ClientEvents>>>>,
-    publisher: Mutex<Option<FutureProducer<ClientEvents>>>,
+    admin: Mutex<Option<Arc<ClosedAside<AdminClient<ClientEvents>>>>>,
+    publisher: Mutex<Option<Arc<ClosedAside<FutureProducer<ClientEvents>>>>>,
     shapes: Mutex<HashMap<String, (Instant, TopicShape)>>,
 }
 
@@ -93,7 +94,7 @@ impl KafkaLog {
         let shared = Arc::new(Shared {
             config,
             events,
-            asking,
+            asking: ClosedAside::new(asking),
             consumers,
             buffers: BufferPool::default(),
             members: GroupMembers::default(),
@@ -520,7 +521,7 @@ impl Shared {
         }
     }
 
-    fn admin(&self) -> Result<Arc<AdminClient<ClientEvents>>, LogError> {
+    fn admin(&self) -> Result<Arc<ClosedAside<AdminClient<ClientEvents>>>, LogError> {
         let admin = self.made_admin()?;
         self.events.give_token(admin.inner().native_ptr()).map_err(|reason| LogError::Cluster {
             cluster: self.config.name.clone(),
@@ -530,21 +531,21 @@ impl Shared {
         Ok(admin)
     }
 
-    fn made_admin(&self) -> Result<Arc<AdminClient<ClientEvents>>, LogError> {
+    fn made_admin(&self) -> Result<Arc<ClosedAside<AdminClient<ClientEvents>>>, LogError> {
         let mut admin = self.admin.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(admin) = &*admin {
             return Ok(Arc::clone(admin));
         }
         let made = self.config.client().create_with_context(self.events.for_another_client());
-        let made: Arc<AdminClient<ClientEvents>> = Arc::new(made.map_err(|error| self.error(error))?);
+        let made = Arc::new(ClosedAside::new(made.map_err(|error| self.error(error))?));
         *admin = Some(Arc::clone(&made));
         Ok(made)
     }
 
-    fn publisher(&self) -> Result<FutureProducer<ClientEvents>, LogError> {
+    fn publisher(&self) -> Result<Arc<ClosedAside<FutureProducer<ClientEvents>>>, LogError> {
         let mut publisher = self.publisher.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if let Some(publisher) = &*publisher {
-            return Ok(publisher.clone());
+            return Ok(Arc::clone(publisher));
         }
         let mut client = self.config.client();
         client
@@ -559,8 +560,8 @@ impl Shared {
             }
         }
         let made = client.create_with_context(self.events.for_another_client());
-        let made: FutureProducer<ClientEvents> = made.map_err(|error| self.error(error))?;
-        *publisher = Some(made.clone());
+        let made = Arc::new(ClosedAside::new(made.map_err(|error| self.error(error))?));
+        *publisher = Some(Arc::clone(&made));
         Ok(made)
     }
 

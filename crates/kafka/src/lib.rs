@@ -11,6 +11,7 @@
 
 mod admin;
 mod client_events;
+mod closed_aside;
 mod cluster_config;
 mod connection_test;
 mod consumers;

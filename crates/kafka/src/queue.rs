@@ -10,6 +10,7 @@ use rdkafka_sys::{rd_kafka_message_t, rd_kafka_queue_t, rd_kafka_resp_err_t, rd_
 use tokio::sync::Notify;
 
 use crate::client_events::ClientEvents;
+use crate::closed_aside::ClosedAside;
 
 /// Most records taken at once.
 const BATCH_MAX: usize = 1_000;
@@ -20,7 +21,7 @@ pub(crate) struct PartitionQueue {
     wake: Arc<Notify>,
     messages: Vec<*mut rd_kafka_message_t>,
     // Declared last: the queue must go before its consumer.
-    consumer: Arc<BaseConsumer<ClientEvents>>,
+    consumer: Arc<ClosedAside<BaseConsumer<ClientEvents>>>,
 }
 
 // The queue and its messages may be used from any thread, by one at a time.
@@ -44,7 +45,11 @@ pub(crate) struct Record<'a> {
 
 impl PartitionQueue {
     /// Has the partition's records put into a queue of their own. To be called before the partition is assigned.
-    pub(crate) fn new(consumer: Arc<BaseConsumer<ClientEvents>>, topic: &str, partition: u32) -> Option<Self> {
+    pub(crate) fn new(
+        consumer: Arc<ClosedAside<BaseConsumer<ClientEvents>>>,
+        topic: &str,
+        partition: u32,
+    ) -> Option<Self> {
         let topic = CString::new(topic).ok()?;
         let partition = i32::try_from(partition).ok()?;
         let wake = Arc::new(Notify::new());

@@ -14,6 +14,7 @@ use rdkafka_sys as sys;
 use rdkafka_sys::rd_kafka_resp_err_t;
 
 use crate::client_events::ClientEvents;
+use crate::closed_aside::ClosedAside;
 use crate::kafka_log::{KafkaLog, REQUEST_TIMEOUT};
 use crate::problem::ProblemKind;
 
@@ -104,8 +105,9 @@ pub struct Writer {
     log: KafkaLog,
     events: ClientEvents,
     options: WriterOptions,
-    producer: BaseProducer<ClientEvents>,
     topic: NativeTopic,
+    // Declared after what belongs to it.
+    producer: ClosedAside<BaseProducer<ClientEvents>>,
     record_bytes_max: usize,
     group: String,
 }
@@ -170,6 +172,7 @@ impl Writer {
             return Err(refused(format!("{:?} is no topic that can be written to", options.topic)));
         }
         let topic = NativeTopic(topic);
+        let producer = ClosedAside::new(producer);
         let writer = Self { log: log.clone(), events, options, producer, topic, record_bytes_max, group };
         writer.give_token(writer.producer.client().native_ptr())?;
         if writer.is_transactional() {

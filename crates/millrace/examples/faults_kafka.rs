@@ -41,6 +41,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 use test_cluster::TestCluster;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -181,6 +182,13 @@ fn main() -> Result<()> {
         "{{\"area\":\"kafka\",\"cases\":{cases},\"lost\":{lost},\"doubled\":{doubled},\"wrong\":{wrong},\"failed\":{failed},\"seconds\":{seconds}}}"
     );
     std::process::exit(i32::from(!all.is_good()));
+}
+
+/// For a cluster or a server. Kept afterwards, with their logs, when `FAULTS_KEEP` is set.
+fn folder() -> Result<TempDir> {
+    let mut folder = tempfile::tempdir()?;
+    folder.disable_cleanup(std::env::var_os("FAULTS_KEEP").is_some());
+    Ok(folder)
 }
 
 /// Takes case after case.

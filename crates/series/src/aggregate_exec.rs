@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, RecordBatchOptions, new_null_array};
-use arrow::datatypes::{Int64Type, SchemaRef};
+use arrow::datatypes::{Float64Type, Int64Type, SchemaRef};
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Result, internal_err};
@@ -31,12 +31,13 @@ pub(crate) enum Output {
     Window(usize),
 }
 
-/// Columns of the store's answer that tell whether the sums of a mean of integers are exact.
+/// Columns of the store's answer that tell whether an aggregate is the same as one of DataFusion.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Guard {
-    pub count: usize,
-    pub min: usize,
-    pub max: usize,
+pub(crate) enum Guard {
+    /// The sums of a mean of integers are exact.
+    Exact { count: usize, min: usize, max: usize },
+    /// There is nothing that is not a number, which is the greatest there.
+    Numbers { sum: usize },
 }
 
 #[derive(Clone)]
@@ -121,10 +122,15 @@ impl Drop for StopOnDrop {
 
 impl Guard {
     fn holds(&self, found: &RecordBatch) -> bool {
-        let column = |place: usize| found.column(place).as_primitive_opt::<Int64Type>();
-        let (Some(counts), Some(min), Some(max)) = (column(self.count), column(self.min), column(self.max)) else {
-            return false;
+        let (count, min, max) = match self {
+            Self::Exact { count, min, max } => (*count, *min, *max),
+            Self::Numbers { sum } => {
+                let sums = found.column(*sum).as_primitive_opt::<Float64Type>();
+                return sums.is_some_and(|sums| sums.iter().flatten().all(|sum| !sum.is_nan()));
+            }
         };
+        let column = |place: usize| found.column(place).as_primitive_opt::<Int64Type>();
+        let (Some(counts), Some(min), Some(max)) = (column(count), column(min), column(max)) else { return false };
         let exact = |row: usize| {
             let greatest = min.value(row).unsigned_abs().max(max.value(row).unsigned_abs());
             min.is_null(row) || greatest as f64 * counts.value(row) as f64 <= EXACT_MAX

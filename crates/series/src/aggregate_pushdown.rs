@@ -161,7 +161,10 @@ impl Pushed {
                     // Sums of floats and of integers are the same as long as all are exact.
                     let parts = [WindowAggregate::Count, WindowAggregate::Min, WindowAggregate::Max];
                     let [count, min, max] = parts.map(|part| self.column(field, part));
-                    self.guards.push(Guard { count, min, max });
+                    self.guards.push(Guard::Exact { count, min, max });
+                } else if aggregate == WindowAggregate::Max && field_type == FieldType::Float64 {
+                    let sum = self.column(field, WindowAggregate::Sum);
+                    self.guards.push(Guard::Numbers { sum });
                 }
                 aggregate_type(field_type, aggregate)?
             }

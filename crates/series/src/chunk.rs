@@ -41,7 +41,8 @@ pub(crate) struct ChunkHead {
     pub last_time: i64,
     pub first_series: u64,
     pub last_series: u64,
-    /// Number of the latest write in it.
+    /// Numbers of the earliest and the latest write in it.
+    pub first_sequence: u64,
     pub last_sequence: u64,
     /// When the earliest and the latest write in it were, in seconds.
     pub first_written: u64,
@@ -61,6 +62,7 @@ impl ChunkHead {
             last_time: *points.times.last()?,
             first_series: *points.series_list.first()?,
             last_series: *points.series_list.last()?,
+            first_sequence: *points.sequences.iter().min()?,
             last_sequence: *points.sequences.iter().max()?,
             first_written: *points.written.iter().min()?,
             last_written: *points.written.iter().max()?,
@@ -89,6 +91,7 @@ impl ChunkHead {
             self.last_time.wrapping_sub(self.first_time) as u64,
             self.first_series,
             self.last_series,
+            self.first_sequence,
             self.last_sequence,
             self.first_written,
             self.last_written,
@@ -110,6 +113,7 @@ impl ChunkHead {
             last_time: first_time.wrapping_add(next()? as i64),
             first_series: next()?,
             last_series: next()?,
+            first_sequence: next()?,
             last_sequence: next()?,
             first_written: next()?,
             last_written: next()?,

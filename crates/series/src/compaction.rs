@@ -15,7 +15,7 @@ use crate::chunk::{
 };
 use crate::counters::Counters;
 use crate::error::storage_error;
-use crate::fold::{overlapping, overlaps};
+use crate::fold::{overlapping, overlaps, with_those_between};
 use crate::merge::{Merge, Open, Opener, Picked};
 use crate::points_builder::PointsBuilder;
 use crate::store::Inner;
@@ -70,8 +70,8 @@ pub(crate) fn compact(inner: &Inner, measurement: &Measurement, writer: &mut Wri
         let sealed = measurement.chunks().iter().filter(|chunk| chunk.sealed).map(|chunk| chunk.last_time).max();
         merge_chunks(inner, measurement, writer, due, seal, sealed)?;
         if seal == Seal::Sealed {
+            // Folding is left to whoever keeps house: a write has not to wait for it.
             writer.fold_in_vain = false;
-            fold(inner, measurement, writer)?;
         }
     }
     Ok(())
@@ -83,7 +83,15 @@ pub(crate) fn fold(inner: &Inner, measurement: &Measurement, writer: &mut Writer
         return Ok(());
     }
     let chunks = measurement.chunks();
-    let Some(due) = overlapping(&chunks, 2 * inner.limits.sealed_together_bytes as u64) else { return Ok(()) };
+    let bytes_max = 2 * inner.limits.sealed_together_bytes as u64;
+    let Some(due) = overlapping(&chunks, bytes_max) else { return Ok(()) };
+    // Chunks that are not sealed were written after all that are, as far as they have the same points.
+    let sealed: Vec<Arc<ChunkHead>> = chunks.iter().filter(|chunk| chunk.sealed).cloned().collect();
+    let due = with_those_between(due, &sealed);
+    if due.iter().map(|chunk| chunk.weight).sum::<u64>() > 2 * bytes_max {
+        writer.fold_in_vain = true;
+        return Ok(());
+    }
     merge_chunks(inner, measurement, writer, due, Seal::Sealed, None)?;
     writer.fold_in_vain = overlaps(&measurement.chunks()) >= overlaps(&chunks);
     Ok(())
@@ -108,8 +116,9 @@ fn due(chunks: &[Arc<ChunkHead>], limits: &SeriesLimits) -> Option<(Vec<Arc<Chun
     let weight_max = limits.sealed_together_bytes as u64 / MERGED_BEFORE_SEALING;
     let is_due = |class: &usize| classes[*class].0 >= CHUNKS_OF_CLASS && weight_up_to(*class) <= weight_max;
     let class_due = (0..classes.len()).rev().find(is_due)?;
-    let due = open.into_iter().filter(|chunk| class(chunk) <= class_due);
-    Some((due.cloned().collect(), Seal::Open))
+    let due = open.iter().filter(|chunk| class(chunk) <= class_due).map(|chunk| (*chunk).clone()).collect();
+    let open: Vec<Arc<ChunkHead>> = open.into_iter().cloned().collect();
+    Some((with_those_between(due, &open), Seal::Open))
 }
 
 /// Each has four times the weight of the one before.

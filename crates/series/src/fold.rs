@@ -10,6 +10,23 @@ use std::sync::Arc;
 
 use crate::chunk::ChunkHead;
 
+/// What is to be merged, and what was written between two chunks of it and may have the same points as both: of a point that
+/// is merged only the latest number is kept, so that what is left out in between would be taken for older than all of it.
+pub(crate) fn with_those_between(mut due: Vec<Arc<ChunkHead>>, others: &[Arc<ChunkHead>]) -> Vec<Arc<ChunkHead>> {
+    let is_due = |due: &[Arc<ChunkHead>], other: &ChunkHead| due.iter().any(|chunk| chunk.id == other.id);
+    while let Some(between) = others.iter().find(|other| !is_due(&due, other) && is_between(&due, other)) {
+        due.push(between.clone());
+    }
+    due
+}
+
+fn is_between(due: &[Arc<ChunkHead>], other: &ChunkHead) -> bool {
+    let same = || due.iter().filter(|chunk| chunk.overlaps(other));
+    same()
+        .filter(|older| older.first_sequence < other.last_sequence)
+        .any(|older| same().any(|newer| newer.id != older.id && newer.last_sequence > other.first_sequence))
+}
+
 /// How many pairs of sealed chunks overlap.
 pub(crate) fn overlaps(chunks: &[Arc<ChunkHead>]) -> usize {
     pairs(chunks).values().map(Vec::len).sum::<usize>() / 2
@@ -101,7 +118,8 @@ mod tests {
             last_time,
             first_series: 0,
             last_series: 9,
-            last_sequence: 1,
+            first_sequence: id,
+            last_sequence: id,
             first_written: 1,
             last_written: 1,
             sealed,
@@ -124,6 +142,19 @@ mod tests {
         chunks.push(chunk(12, (52, 61), true));
         assert_eq!(ids(overlapping(&chunks, 40)), [5, 6, 12]);
         assert_eq!(overlaps(&chunks), 5);
+    }
+
+    #[test]
+    fn what_was_written_in_between_is_merged_as_well() {
+        let chunks: Vec<_> = (0..5).map(|id| chunk(id, (10, 20), true)).collect();
+        let merged = |due: &[usize], others: &[Arc<ChunkHead>]| {
+            ids(Some(with_those_between(due.iter().map(|place| chunks[*place].clone()).collect(), others)))
+        };
+        assert_eq!(merged(&[1, 3], &chunks), [1, 2, 3]);
+        assert_eq!(merged(&[1, 2], &chunks), [1, 2]);
+        assert_eq!(merged(&[0], &chunks), [0]);
+        let elsewhere = chunk(2, (30, 40), true);
+        assert_eq!(merged(&[1, 3], &[elsewhere]), [1, 3]);
     }
 
     #[test]

@@ -227,7 +227,7 @@ fn remove_unused_series(inner: &Inner, measurement: &Measurement) -> Result<u64,
         start_tags_key(&mut tags_key, measurement.id);
         tags_key.extend_from_slice(&tags);
         dictionary::delete_series(&mut batch, measurement.id, series, &tags_key);
-        removed.push((series, tags_key.clone()));
+        removed.push(tags_key.clone());
     }
     counters.series = counters.series.saturating_sub(removed.len() as u64);
     if was_empty && used.is_empty() {
@@ -237,7 +237,7 @@ fn remove_unused_series(inner: &Inner, measurement: &Measurement) -> Result<u64,
     put_counters(&mut batch, measurement.id, counters);
     commit(batch, measurement, &mut writer, counters)?;
     *measurement.tag_table.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    for (series, tags_key) in &removed {
+    for tags_key in &removed {
         inner.series_cache.forget(&tags_key[1..]);
     }
     Ok(removed.len() as u64)

@@ -15,6 +15,8 @@ use crate::window_sums::{Cells, WindowSums};
 const CELLS_MAX: usize = 4 << 20;
 /// The same with those without points that lie between others.
 const SLOTS_MAX: usize = 32 << 20;
+/// Texts that are the first or the last ones.
+const TEXT_BYTES_MAX: usize = 128 << 20;
 
 /// The group of each series of a chunk in the order of its list, `None` for one that is not wanted; empty if there is one
 /// group of all.
@@ -111,6 +113,8 @@ impl<'a> Collected<'a> {
                     (_, None) => {}
                 }
             }
+            let texts = self.sums.iter().map(WindowSums::text_bytes).sum();
+            check(plan, "the bytes of first and last texts", texts, TEXT_BYTES_MAX)?;
             start = end;
         }
         Ok(())

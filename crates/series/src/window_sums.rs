@@ -49,6 +49,8 @@ enum Sums {
 pub(crate) struct WindowSums {
     aggregate: WindowAggregate,
     sums: Sums,
+    /// Of texts that are kept.
+    text_bytes: usize,
 }
 
 /// The type of an aggregate of a field; `None` if there is no such aggregate of it.
@@ -69,7 +71,7 @@ pub(crate) fn aggregate_type(field_type: FieldType, aggregate: WindowAggregate) 
 impl WindowSums {
     pub(crate) fn new(added: Added) -> Self {
         let Added::Field(_, field_type, aggregate) = added else {
-            return Self { aggregate: WindowAggregate::Count, sums: Sums::Points(Vec::new()) };
+            return Self { aggregate: WindowAggregate::Count, sums: Sums::Points(Vec::new()), text_bytes: 0 };
         };
         let sums = match field_type {
             FieldType::Float64 => Sums::Float(Vec::new()),
@@ -77,7 +79,7 @@ impl WindowSums {
             FieldType::Boolean => Sums::Boolean(Vec::new()),
             FieldType::Utf8 => Sums::Text(Vec::new()),
         };
-        Self { aggregate, sums }
+        Self { aggregate, sums, text_bytes: 0 }
     }
 
     /// Makes room for more cells.
@@ -103,6 +105,7 @@ impl WindowSums {
     /// Adds rows of a field; `None` if it is of another type.
     pub(crate) fn add(&mut self, field: &Field, times: &[i64], rows: Range<usize>, cells: &Cells<'_>) -> Option<()> {
         let present = field.present.as_deref();
+        let text_bytes = &mut self.text_bytes;
         match (&mut self.sums, &field.values) {
             (Sums::Float(sums), Values::Float(values)) => {
                 let wanted = Wanted { times, present, rows, cells };
@@ -123,12 +126,18 @@ impl WindowSums {
                 wanted.each(|row, cell| {
                     let text = texts.get(row);
                     let keep = || String::from_utf8_lossy(text).into_owned();
+                    let before = sums[cell].value.len();
                     sums[cell].add(self.aggregate, times[row], |kept| text > kept.as_bytes(), keep);
+                    *text_bytes = *text_bytes - before + sums[cell].value.len();
                 });
             }
             _ => return None,
         }
         Some(())
+    }
+
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.text_bytes
     }
 
     fn count(&self, cell: usize) -> u64 {
@@ -233,6 +242,11 @@ impl Wanted<'_> {
     }
 }
 
+/// What is not a number is neither a minimum nor a maximum, unless there is nothing else.
+fn is_nan<T: PartialOrd>(value: T) -> bool {
+    value.partial_cmp(&value).is_none()
+}
+
 fn add_numbers<T: Copy + PartialOrd>(
     aggregate: WindowAggregate,
     sums: &mut [Number<T>],
@@ -248,34 +262,36 @@ fn add_numbers<T: Copy + PartialOrd>(
             number.count += 1;
         }),
         A::Min => wanted.add_each(sums, values, |number, value, _| {
-            if number.count == 0 || value < number.value {
+            if number.count == 0 || value < number.value || is_nan(number.value) {
                 number.value = value;
             }
             number.count += 1;
         }),
         A::Max => wanted.add_each(sums, values, |number, value, _| {
-            if number.count == 0 || value > number.value {
+            if number.count == 0 || value > number.value || is_nan(number.value) {
                 number.value = value;
             }
             number.count += 1;
         }),
         A::MinTime => wanted.add_each(sums, values, |number, value, time| {
-            if number.count == 0 || value < number.value || (value == number.value && time < number.time) {
+            let better = value < number.value || is_nan(number.value);
+            if number.count == 0 || better || (value == number.value && time < number.time) {
                 (number.value, number.time) = (value, time);
             }
             number.count += 1;
         }),
         A::MaxTime => wanted.add_each(sums, values, |number, value, time| {
-            if number.count == 0 || value > number.value || (value == number.value && time < number.time) {
+            let better = value > number.value || is_nan(number.value);
+            if number.count == 0 || better || (value == number.value && time < number.time) {
                 (number.value, number.time) = (value, time);
             }
             number.count += 1;
         }),
         A::Spread => wanted.add_each(sums, values, |number, value, _| {
-            if number.count == 0 || value < number.value {
+            if number.count == 0 || value < number.value || is_nan(number.value) {
                 number.value = value;
             }
-            if number.count == 0 || value > number.most {
+            if number.count == 0 || value > number.most || is_nan(number.most) {
                 number.most = value;
             }
             number.count += 1;

@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 const ROWS: usize = 8_192;
-const BATCHES: usize = 50;
+const BATCHES: usize = 20;
 const RUNS: usize = 5;
 /// What the server takes is the limit; encoding, compressing and acknowledging may not cost much beside it.
 const WANTED: f64 = 0.8;

@@ -86,19 +86,28 @@ impl Http {
         self.send(self.client.get(url)).await
     }
 
+    /// An answer that is cut after so many bytes.
+    pub(crate) async fn get_up_to(&self, url: Url, bytes_max: usize) -> Result<Reply, CallError> {
+        self.send_for(self.client.get(url), bytes_max).await
+    }
+
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Reply, CallError> {
+        self.send_for(request, ANSWER_BYTES_MAX).await
+    }
+
+    async fn send_for(&self, request: RequestBuilder, bytes_max: usize) -> Result<Reply, CallError> {
         let down = |error: reqwest::Error| CallError::new(ErrorClass::Down, transport_reason(&error));
         let response = self.credential.put(request).send().await.map_err(down)?;
-        read(response).await.map_err(down)
+        read(response, bytes_max).await.map_err(down)
     }
 }
 
-async fn read(mut response: Response) -> Result<Reply, reqwest::Error> {
+async fn read(mut response: Response, bytes_max: usize) -> Result<Reply, reqwest::Error> {
     let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
     let mut body = Vec::new();
-    while body.len() < ANSWER_BYTES_MAX {
+    while body.len() < bytes_max {
         let Some(chunk) = response.chunk().await? else { break };
-        body.extend_from_slice(&chunk[..chunk.len().min(ANSWER_BYTES_MAX - body.len())]);
+        body.extend_from_slice(&chunk[..chunk.len().min(bytes_max - body.len())]);
     }
     Ok(Reply { status, headers, body: body.into() })
 }

@@ -8,7 +8,7 @@ use crate::dagger_spec::{DaggerSpec, ExternalSinkSpec, SinkSpec};
 use crate::error::ControlError;
 use crate::resource::{Kind, Metadata};
 use crate::sinks::RecordMarks;
-use crate::sinks::external::{ExternalSinkConfig, Query, check_field_types, has_line, is_of};
+use crate::sinks::external::{ExternalSinkConfig, Query, check_field_types, has_form, has_line, is_of};
 use ::sinks::HttpOptions;
 use async_trait::async_trait;
 use delivery::{
@@ -73,6 +73,10 @@ impl Platform {
                 _ => return Err(no_such_sink(dagger, index)),
             };
             let config = self.plan_external_sink(&resource.metadata, index, sink, &planned, marks).await?;
+            let form = config.form();
+            if letters.iter().any(|letter| has_line(letter) && !has_form(letter, &form)) {
+                return Err(other_form(dagger, index, &form));
+            }
             let (of_sink, reason) = self.write_rows_again(&config, letters).await?;
             written += of_sink;
             still_refused = still_refused.or(reason);
@@ -163,6 +167,15 @@ impl KeepUndelivered<usize> for Refusals {
 fn no_such_sink(dagger: &str, index: usize) -> ControlError {
     let detail = format!("the dagger `{dagger}` no longer has the sink `{}` that the row was for", place(index));
     ControlError::conflict("external_sink_gone", detail).with_hint("add it again, or delete the dead letters")
+}
+
+fn other_form(dagger: &str, index: usize, form: &str) -> ControlError {
+    let detail = format!(
+        "the sink `{}` of the dagger `{dagger}` writes {form} now, and the row was written for what it was before",
+        place(index)
+    );
+    ControlError::conflict("external_sink_gone", detail)
+        .with_hint("make the dagger what it was, or delete the dead letters and let it read its topics again")
 }
 
 fn place(index: usize) -> String {

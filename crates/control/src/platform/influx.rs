@@ -293,7 +293,13 @@ fn is_fatal(error: &SeriesError, attempt: usize) -> bool {
 }
 
 /// What was written before an error is written again by the next attempt, to the same points.
-fn write_points(store: &SeriesStore, group: &str, body: &[u8], options: &ParseOptions) -> Result<Written, SeriesError> {
+fn write_points(
+    store: &SeriesStore,
+    group: &str,
+    body: &[u8],
+    options: &ParseOptions,
+    attempt: usize,
+) -> Result<Written, SeriesError> {
     let (mut rows, mut skipped) = (0, LeftOut::default());
     let known = |name: &str| store.measurement(&stored(group, name));
     let points = line_protocol::parse_in_parts(body, options, &known, &mut |part| {
@@ -330,8 +336,9 @@ fn write_measurement(
         written += summary.written;
         let told = summary.examples.len() as u64;
         for skipped in &summary.examples {
-            let line = Points::line_number(body, points.line_start(start + skipped.row));
-            left_out.add(1, || format!("{} (line {line})", skipped.message));
+            // Looks through the body: only for what is told.
+            let line = || Points::line_number(body, points.line_start(start + skipped.row));
+            left_out.add(1, || format!("{} (line {})", skipped.message, line()));
         }
         left_out.add(summary.skipped - told, || format!("and {} more points", summary.skipped - told));
     }

@@ -5,7 +5,7 @@ mod dead_letters;
 mod sink;
 
 pub use config::{ExternalSinkConfig, Query, check_field_types};
-pub use dead_letters::{has_line, is_of, is_of_sink};
+pub use dead_letters::{has_form, has_line, is_of, is_of_sink};
 pub use sink::ExternalSink;
 
 use std::sync::Arc;

@@ -206,7 +206,7 @@ fn run_ours(dir: &Path, series: usize) -> Result<Measured, Box<dyn Error>> {
     store.expire()?;
     drop(store);
     let write_seconds = processor_seconds(ClockId::ProcessCPUTime) - start - generated;
-    eprintln!("ours: the slowest write took {slowest:.3} s");
+    eprintln!("ours: {write_seconds:.2} s for writing; the slowest write took {slowest:.3} s");
     let store = SeriesStore::open(dir, options)?;
     let bytes = store.disk_bytes()? as f64;
     eprintln!("ours: {bytes} bytes, {} of them journals", journal_bytes(dir)?);
@@ -298,7 +298,7 @@ fn run_influxdb(server: &InfluxDb, series: usize) -> Result<Measured, Box<dyn Er
     server.settle(120)?;
     let write_seconds = server.processor_seconds()? - start;
     let (data, log) = server.disk_bytes();
-    eprintln!("InfluxDB: {data} bytes of data, {log} bytes of write-ahead log");
+    eprintln!("InfluxDB: {write_seconds:.2} s for writing; {data} bytes of data, {log} bytes of write-ahead log");
     let (chart_seconds, answer) = measure_influxdb(server, &chart())?;
     let (mut panel_seconds, mut answers) = (Vec::new(), vec![answer]);
     for statement in panels() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::params::Parameter;
-use super::{DEPTH_MAX, OPERATORS_MAX, ParseError, Parsed, Parser};
+use super::{DEPTH_MAX, OPERATORS_MAX, ParseError, Parsed, Parser, REGEXES_MAX};
 use crate::ast::{Binary, Call, DataType, Expr, Regex, VarRef, WildcardKind};
 use crate::time::parse_duration;
 use crate::token::{Keyword, Token};
@@ -87,7 +87,7 @@ impl Parser<'_> {
             Token::Duration => parse_duration(&found.literal).map(Expr::Duration).map_err(ParseError::new),
             Token::Mul => self.wildcard(),
             Token::Regex => {
-                compile(&found.literal).map(Expr::Regex).map_err(|error| ParseError::at(error, found.position))
+                self.compile(&found.literal).map(Expr::Regex).map_err(|error| ParseError::at(error, found.position))
             }
             Token::BoundParameter => Err(self.unbound(&found.literal[1..])),
             Token::Add | Token::Sub => self.signed(found.token),
@@ -194,13 +194,21 @@ impl Parser<'_> {
         }
         let found = self.scan_regex();
         match found.token {
-            Token::Regex => match compile(&found.literal) {
+            Token::Regex => match self.compile(&found.literal) {
                 Ok(regex) => Ok(Some(regex)),
                 Err(error) => Err(ParseError::at(error, found.position)),
             },
             Token::BadRegex => Err(ParseError::at(format_args!("bad regex: {}", found.literal), found.position)),
             _ => Err(ParseError::expected(&found, &["regex"])),
         }
+    }
+
+    fn compile(&mut self, source: &str) -> Result<Regex, String> {
+        self.regexes += 1;
+        if self.regexes > REGEXES_MAX {
+            return Err(format!("a request may have {REGEXES_MAX} regular expressions at most"));
+        }
+        compile(source)
     }
 
     /// A function call; its name and the opening parenthesis have been read.
@@ -245,7 +253,7 @@ fn attach(root: &mut Expr, op: Token, right: Expr) {
     *root = Expr::Binary(Box::new(Binary { op, left, right }));
 }
 
-pub(super) fn compile(source: &str) -> Result<Regex, String> {
+fn compile(source: &str) -> Result<Regex, String> {
     let compiled = regex::RegexBuilder::new(source).size_limit(REGEX_BYTES_MAX).build();
     let reason = |error: regex::Error| match error {
         regex::Error::CompiledTooBig(_) => format!("expression too large: `{source}`"),

@@ -91,14 +91,23 @@ fn windows_that_a_limit_leaves_out_are_not_made() {
 #[test]
 fn answers_of_several_statements_are_held_together() {
     let mut city = City::new();
-    city.options.limits.memory_bytes_max = 2_000_000;
+    city.options.limits.memory_bytes_max = 500_000;
     let one = format!("SELECT fare, drivers {OF}");
     assert!(city.ask(&one).contains("values"));
-    let chunks = city.chunks(&vec![one; 3_000].join(";"));
+    let chunks = city.chunks(&vec![one; 1_000].join(";"));
     let refused = chunks.iter().position(|chunk| chunk.error.is_some()).expect("the memory is not enough for all");
     assert!(
-        refused > 100
+        refused > 10
             && chunks[refused..].iter().all(|chunk| chunk.error.as_deref() == Some("not executed")
                 || chunk.error.as_ref().is_some_and(|error| error.starts_with("the query would hold more")))
     );
+}
+
+#[test]
+fn statements_and_regular_expressions_of_a_request() {
+    let city = City::new();
+    let many = vec![format!("SELECT fare {OF} WHERE city =~ /a/"); 101].join(";");
+    assert!(city.ask(&many).contains("a request may have 100 regular expressions at most"));
+    let many = vec!["SHOW DATABASES"; 1_001].join(";");
+    assert!(city.ask(&many).contains("a request may have 1000 statements at most"));
 }

@@ -151,7 +151,7 @@ impl Scene {
                 cluster.create_topic(&name, 2, &plan.output_settings).await?;
             }
         }
-        let (folder, binary) = (tempfile::tempdir()?, crate::server::binary()?);
+        let (folder, binary) = (crate::folder()?, crate::server::binary()?);
         let binary = match plan.sync_us {
             Some(sync_us) => server_on_slow_disk(&binary, sync_us, folder.path())?,
             None => binary,

@@ -29,7 +29,7 @@ fn scripts() -> PathBuf {
 
 impl TestCluster {
     pub fn up(options: &[&str]) -> Result<Self> {
-        let mut cluster = Self { folder: tempfile::tempdir()?, env: HashMap::new() };
+        let mut cluster = Self { folder: crate::folder()?, env: HashMap::new() };
         let pid = std::process::id().to_string();
         cluster.order("up", &[options, &["--while", &pid]].concat())?;
         let env = std::fs::read_to_string(cluster.folder.path().join("kafka/env"))?;

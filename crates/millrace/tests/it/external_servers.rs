@@ -74,17 +74,20 @@ impl ExternalServer {
         Self::new(program, arguments, address, "/ping", directory)
     }
 
+    /// That keeps old points, and the same point once.
     pub fn victoria_metrics() -> Self {
+        Self::victoria_metrics_with(&["-retentionPeriod=100y", "-dedup.minScrapeInterval=1ms"])
+    }
+
+    pub fn victoria_metrics_with(settings: &[&str]) -> Self {
         let program = variable("MILLRACE_VICTORIA_METRICS_PROGRAM", "victoria_metrics.sh");
         let (directory, address) = (TempDir::new().unwrap(), free_address());
-        let arguments = vec![
+        let mut arguments = vec![
             format!("-storageDataPath={}", directory.path().display()),
             format!("-httpListenAddr={address}"),
-            "-retentionPeriod=100y".to_owned(),
-            "-search.latencyOffset=0s".to_owned(),
-            "-dedup.minScrapeInterval=1ms".to_owned(),
             "-memory.allowedBytes=256MB".to_owned(),
         ];
+        arguments.extend(settings.iter().map(|setting| (*setting).to_owned()));
         Self::new(program, arguments, address, "/health", directory)
     }
 

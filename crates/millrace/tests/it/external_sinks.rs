@@ -294,3 +294,24 @@ fn what_the_server_would_refuse_is_said_when_deploying() {
     server.cli(&["get", "dagger", "rides"]).failed_with(3, "there is no dagger");
     apply("others", "daggers").ok();
 }
+
+#[test]
+fn what_victoria_metrics_would_drop_without_a_word_is_told() {
+    // It keeps a month, and doubles.
+    let victoria = ExternalServer::victoria_metrics_with(&[]);
+    let server = TestServer::with_bookings(1);
+    let server = TestServer::start_in(server.stop("TERM").1, &LOOPBACK);
+    let sink = json!({ "kind": "victoriaMetrics", "url": victoria.url() });
+    let file = server.file("dagger.yaml", sums_dagger("to_victoria", sink));
+    server.cli(&["apply", "-f", &file]).ok();
+    let mut input = Input::default();
+    let records = input.records(0..3);
+    input.held(2);
+    server.cli_with_input(&["topic", "produce", "bookings", "--file", "-"], records.as_bytes()).ok();
+    let rows = input.sums.len() as u64;
+    let status = server.until(|| status(&server, "to_victoria"), |status| status["sinks"][1]["refused"] == rows);
+    let reason = status["sinks"][1]["lastRefusal"].as_str().unwrap();
+    assert!(reason.contains("further back than the 31 days for which the server keeps points"), "{reason}");
+    assert!(status.to_string().contains("start it with -dedup.minScrapeInterval=1ms"), "{status}");
+    assert_eq!(of_victoria_metrics(&victoria.address, "to_victoria"), Sums::new());
+}

@@ -143,6 +143,20 @@ fn times_that_do_not_fit_are_told() {
 }
 
 #[test]
+fn what_was_written_in_between_counts_when_small_writes_are_merged() {
+    let test = TestStore::new();
+    let point = |count: Option<i64>, share: Option<f64>| (NEW_YEAR, Some("a"), None, count, share);
+    write(&test.store, "m", &[point(Some(1), None)]);
+    let many: Vec<_> = (0..2_000).map(|second| (NEW_YEAR + second * SECOND, Some("a"), None, Some(5), None)).collect();
+    write(&test.store, "m", &many);
+    for number in 0..40 {
+        write(&test.store, "m", &[point(None, Some(f64::from(number) + 0.5))]);
+        let first = scan(&test.store, "m", &ScanRequest { limit: Some(1), ..ScanRequest::default() });
+        assert_eq!(first, [format!("2024-01-01T00:00:00|a||5|{number}.5")]);
+    }
+}
+
+#[test]
 fn a_field_keeps_its_type() {
     let test = TestStore::new();
     write(&test.store, "bookings", &[(NEW_YEAR, None, None, Some(1), None)]);

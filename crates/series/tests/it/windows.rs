@@ -76,7 +76,17 @@ impl Expected {
             WindowAggregate::First => at(first).fold(f64::NEG_INFINITY, f64::max),
             WindowAggregate::Last => at(last).fold(f64::NEG_INFINITY, f64::max),
             WindowAggregate::Spread => max - min,
+            WindowAggregate::MinTime => self.earliest(min)? as f64,
+            WindowAggregate::MaxTime => self.earliest(max)? as f64,
+            WindowAggregate::FirstTime => first as f64,
+            WindowAggregate::LastTime => last as f64,
         })
+    }
+}
+
+impl Expected {
+    fn earliest(&self, value: f64) -> Option<i64> {
+        self.values.iter().filter(|found| found.1 == value).map(|found| found.0).min()
     }
 }
 

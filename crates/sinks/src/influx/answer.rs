@@ -2,7 +2,8 @@
 //!
 //! 1 and 2 write what they can and answer 400 or 422 with the first reason and a count, `partial write: ... dropped=3`; a
 //! line that cannot be read counts as none. Only when as many were dropped as were given is it clear which; otherwise the
-//! courier finds them by halves, and the rest is written again as the same points. 3 names the lines.
+//! courier finds them by halves, and the rest is written again as the same points. 3 names the lines. What is not about points
+//! (a database that is not named, HTTP where HTTPS is spoken) is somebody's to mend, so it is an outage.
 
 use delivery::{Answer, CallError, EncodedBatch, ErrorClass, RecordError};
 use serde::Deserialize;
@@ -21,8 +22,33 @@ pub(super) fn judge(api: &InfluxApi, reply: &Reply, batch: &EncodedBatch) -> Res
     }
 }
 
-fn judge_counted(reply: &Reply, batch: &EncodedBatch) -> Result<Answer, CallError> {
+/// What the servers say of points in the JSON of a 400 or 422.
+const ABOUT_POINTS: [&str; 8] = [
+    "unable to parse",
+    "parsing failed",
+    "failed to parse",
+    "partial write",
+    "field type conflict",
+    "beyond retention policy",
+    "max key length",
+    "line protocol",
+];
+
+fn not_taken(reply: &Reply) -> CallError {
+    let is_json = serde_json::from_slice::<serde_json::Value>(&reply.body).is_ok();
     let reason = reply.reason();
+    match is_json && ABOUT_POINTS.iter().any(|words| reason.contains(words)) {
+        true => CallError::new(ErrorClass::Refused, reason),
+        false => reply.error(),
+    }
+}
+
+fn judge_counted(reply: &Reply, batch: &EncodedBatch) -> Result<Answer, CallError> {
+    let error = not_taken(reply);
+    if error.class != ErrorClass::Refused {
+        return Err(error);
+    }
+    let reason = error.reason;
     if dropped(&reply.text()) != Some(batch.len()) {
         return Err(CallError::new(ErrorClass::Refused, reason));
     }
@@ -50,7 +76,7 @@ struct RefusedLine {
 }
 
 fn judge_named(reply: &Reply, batch: &EncodedBatch) -> Result<Answer, CallError> {
-    let unnamed = || CallError::new(ErrorClass::Refused, reply.reason());
+    let unnamed = || not_taken(reply);
     let Ok(Partial { data }) = serde_json::from_slice(&reply.body) else { return Err(unnamed()) };
     let firsts = first_lines(batch);
     let mut errors: Vec<RecordError> = Vec::with_capacity(data.len());
@@ -128,7 +154,8 @@ mod tests {
         let errors: Vec<(usize, &str)> =
             answer.errors.iter().map(|error| (error.index, error.reason.as_str())).collect();
         assert_eq!(errors, [(0, "bad"), (2, "no")]);
-        assert!(judge(&three, &reply(400, r#"{"error":"no line"}"#), &batch(&["a\n"])).is_err());
+        let unnamed = reply(400, r#"{"error":"parsing failed for line protocol"}"#);
+        assert_eq!(judge(&three, &unnamed, &batch(&["a\n"])).unwrap_err().class, ErrorClass::Refused);
     }
 
     #[test]
@@ -142,11 +169,19 @@ mod tests {
             (302, ErrorClass::Down),
             // A page of some other server.
             (200, ErrorClass::Down),
+            // Not about points.
+            (400, ErrorClass::Down),
+            (422, ErrorClass::Down),
             (500, ErrorClass::Down),
             (503, ErrorClass::Down),
         ] {
             let error = judge(&one(), &reply(status, "{\"error\":\"words\"}"), &batch(&["a\n"])).unwrap_err();
             assert_eq!(error.class, class, "{status}");
+        }
+        let plain = reply(400, "Client sent an HTTP request to an HTTPS server.\n");
+        let three = InfluxApi::Three { database: "d".into() };
+        for api in [one(), three] {
+            assert_eq!(judge(&api, &plain, &batch(&["a\n"])).unwrap_err().class, ErrorClass::Down);
         }
         let mut told = reply(429, "");
         told.headers.insert(RETRY_AFTER, "7".parse().unwrap());

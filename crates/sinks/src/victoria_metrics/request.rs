@@ -16,7 +16,7 @@ pub(super) fn write_url(config: &VictoriaMetricsConfig, precision: Precision) ->
     config.endpoint.with("write", &[("precision", precision)])
 }
 
-/// What tells a server's settings.
-pub(super) fn flags_url(config: &VictoriaMetricsConfig) -> Url {
-    config.endpoint.with("flags", &[])
+/// What tells a server's settings, those that nobody has set among them; `/flags` has the others only.
+pub(super) fn metrics_url(config: &VictoriaMetricsConfig) -> Url {
+    config.endpoint.with("metrics", &[])
 }

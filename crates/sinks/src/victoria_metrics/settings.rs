@@ -1,6 +1,7 @@
 //! What a server does with points without a word: it drops those outside of its retention or beyond its limits of labels, and
-//! keeps the same point written twice twice unless it is told otherwise. Its `/flags` say all of it.
+//! keeps the same point written twice twice unless it is told otherwise. Its `/metrics` say all of it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use delivery::CallError;
@@ -21,6 +22,8 @@ pub struct ServerSettings {
     pub deduplicates: Option<bool>,
 }
 
+/// Of the metrics, at whose end the flags are.
+const METRICS_BYTES_MAX: usize = 8 << 20;
 /// Of a server that has no flag for it.
 const FUTURE: Duration = Duration::from_secs(2 * 86_400);
 
@@ -32,10 +35,10 @@ impl VictoriaMetricsConfig {
     }
 }
 
-/// `None` if the server does not say: it keeps its flags for others, or is a `vminsert`, whose storage has them. An error when
+/// `None` if the server does not say: it keeps its metrics for others, or is a `vminsert`, whose storage has them. An error when
 /// it could not be given anything either.
 pub(super) async fn ask(http: &Http, config: &VictoriaMetricsConfig) -> Result<Option<ServerSettings>, CallError> {
-    let reply = http.get(request::flags_url(config)).await?;
+    let reply = http.get_up_to(request::metrics_url(config), METRICS_BYTES_MAX).await?;
     match reply.status.as_u16() {
         200..=299 => Ok(Some(read(&reply.text()))),
         429 | 500..=599 => Err(reply.error()),
@@ -43,22 +46,24 @@ pub(super) async fn ask(http: &Http, config: &VictoriaMetricsConfig) -> Result<O
     }
 }
 
-/// Lines such as `-retentionPeriod="1"`.
-fn read(flags: &str) -> ServerSettings {
-    let flag = |name: &str| {
-        let mut lines = flags.lines().filter_map(|line| line.trim().trim_start_matches('-').split_once('='));
-        lines.find(|(known, _)| *known == name).map(|(_, value)| value.trim_matches('"').to_owned())
-    };
+/// Lines such as `flag{name="retentionPeriod", value="1", is_set="false"} 1`.
+fn read(metrics: &str) -> ServerSettings {
+    let flags: BTreeMap<&str, &str> = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("flag{name=\"")?.split_once("\", value=\""))
+        .filter_map(|(name, rest)| Some((name, rest.split_once('"')?.0)))
+        .collect();
+    let flag = |name: &str| flags.get(name).copied();
     // 0 is no limit.
     let limit = |name: &str| flag(name)?.parse().ok().filter(|limit| *limit > 0);
-    let retention = flag("retentionPeriod").as_deref().and_then(duration);
+    let retention = flag("retentionPeriod").and_then(duration);
     ServerSettings {
         retention,
-        future: flag("futureRetention").as_deref().and_then(duration).or(retention.map(|_| FUTURE)),
+        future: flag("futureRetention").and_then(duration).or(retention.map(|_| FUTURE)),
         labels_max: limit("maxLabelsPerTimeseries"),
         label_name_bytes_max: limit("maxLabelNameLen"),
         label_value_bytes_max: limit("maxLabelValueLen"),
-        deduplicates: flag("dedup.minScrapeInterval").map(|interval| !matches!(interval.as_str(), "0" | "0s" | "")),
+        deduplicates: flag("dedup.minScrapeInterval").map(|interval| !matches!(interval, "0" | "0s" | "")),
     }
 }
 
@@ -84,10 +89,20 @@ mod tests {
     #[test]
     fn flags_are_read() {
         let days = |days: u64| Some(Duration::from_secs(days * 86_400));
-        let settings = read(
-            "-a=\"b\"\n-dedup.minScrapeInterval=\"0s\"\n-retentionPeriod=\"1\"\n-maxLabelsPerTimeseries=\"40\"\n\
-             -maxLabelNameLen=\"256\"\n-maxLabelValueLen=\"0\"\n",
-        );
+        let page = |flags: &[(&str, &str)]| {
+            let line = |(name, value): &(&str, &str)| {
+                format!("flag{{name=\"{name}\", value=\"{value}\", is_set=\"false\"}} 1\n")
+            };
+            let lines: String = flags.iter().map(line).collect();
+            format!("vm_rows{{type=\"storage/big\"}} 0\n{lines}")
+        };
+        let settings = read(&page(&[
+            ("dedup.minScrapeInterval", "0s"),
+            ("retentionPeriod", "1"),
+            ("maxLabelsPerTimeseries", "40"),
+            ("maxLabelNameLen", "256"),
+            ("maxLabelValueLen", "0"),
+        ]));
         let expected = ServerSettings {
             retention: days(31),
             future: days(2),
@@ -97,7 +112,8 @@ mod tests {
             deduplicates: Some(false),
         };
         assert_eq!(settings, expected);
-        let settings = read("-dedup.minScrapeInterval=\"1ms\"\n-retentionPeriod=\"100y\"\n-futureRetention=\"3d\"");
+        let settings =
+            read(&page(&[("dedup.minScrapeInterval", "1ms"), ("retentionPeriod", "100y"), ("futureRetention", "3d")]));
         assert_eq!((settings.deduplicates, settings.retention), (Some(true), days(36_500)));
         assert_eq!(settings.future, days(3));
         assert_eq!(read("<html>"), ServerSettings::default());

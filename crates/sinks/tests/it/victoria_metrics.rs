@@ -63,6 +63,8 @@ async fn the_server_says_what_it_does_with_points() {
     let settings = config().server_settings(&http()).await;
     assert_eq!(settings.deduplicates, Some(true));
     assert_eq!(settings.retention, Some(Duration::from_secs(100 * 365 * 86_400)));
+    // What nobody has set.
+    assert_eq!((settings.labels_max, settings.label_value_bytes_max), (Some(40), Some(4_096)));
 }
 
 #[test]
@@ -84,10 +86,15 @@ async fn what_the_server_would_drop_without_a_word_is_refused() {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64;
     // What is younger than a second is not exported.
     let now = now - 60_000;
+    let long = "x".repeat(4_097);
+    let many: String = (0..41).map(|tag| format!(",t{tag}=x")).collect();
     let lines = [
         format!("{measurement},kind=kept v=1i {now}\n"),
         format!("{measurement},kind=past v=1i -1\n"),
         format!("{measurement},kind=future v=1i {}\n", now + 3 * 86_400_000),
+        format!("{measurement},kind={long} v=1i {now}\n"),
+        format!("{measurement},{}=x v=1i {now}\n", &long[..257]),
+        format!("{measurement}{many} v=1i {now}\n"),
         format!("{measurement},kind=old v=1i {}\n", now - 101 * 365 * 86_400_000),
     ];
     let mut batch = EncodedBatchBuilder::default();
@@ -103,8 +110,15 @@ async fn what_the_server_would_drop_without_a_word_is_refused() {
     assert_eq!((kept.len(), others.len()), (1, 0), "{others:?}");
     let answer = sink.deliver(&batch).await.unwrap();
     let reasons: Vec<(usize, &str)> = answer.errors.iter().map(|error| (error.index, error.reason.as_str())).collect();
-    assert_eq!(reasons.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [1, 2, 3]);
-    for ((_, reason), words) in reasons.iter().zip(["before 1970", "further ahead than the 2 days", "before 1970"]) {
+    assert_eq!(reasons.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
+    for ((_, reason), words) in reasons.iter().zip([
+        "before 1970",
+        "further ahead than the 2 days",
+        "4097 bytes, and the server takes 4096",
+        "257 bytes, and the server takes 256",
+        "41 tags, and the server takes 40",
+        "before 1970",
+    ]) {
         assert!(reason.contains(words), "{reason}");
     }
     assert_eq!(sink.deliver(&batch.part(1..2)).await.unwrap().errors.len(), 1);

@@ -118,6 +118,19 @@ impl ExternalSinkConfig {
         made.map_err(ControlError::internal)
     }
 
+    /// How rows are written: what is written so can be given to no sink with another form.
+    pub fn form(&self) -> String {
+        match &self.target {
+            Target::Influx(InfluxConfig { api: InfluxApi::Three { .. }, .. }, precision) => {
+                format!("line protocol of InfluxDB 3, {precision:?}")
+            }
+            Target::Influx(_, precision) => format!("line protocol, {precision:?}"),
+            Target::VictoriaMetrics(_, precision) => format!("line protocol of numbers, {precision:?}"),
+            Target::Prometheus(_) => "remote write 1.0".to_owned(),
+        }
+        .to_lowercase()
+    }
+
     /// How the rows are brought there.
     pub fn courier_options(&self) -> CourierOptions {
         let options = CourierOptions::default();

@@ -18,6 +18,8 @@ use std::sync::Arc;
 /// Says which kind of sink did not take a letter's row; its value is what was to be written.
 const SINK_HEADER: &str = "millrace-sink";
 const CLASS_HEADER: &str = "millrace-error-class";
+/// How the value is written, such as with which times.
+const FORM_HEADER: &str = "millrace-form";
 const TOPIC_HEADER: &str = "millrace-topic";
 const PARTITION_HEADER: &str = "millrace-partition";
 const OFFSET_HEADER: &str = "millrace-offset";
@@ -30,6 +32,11 @@ pub fn is_of_sink(letter: &DeadLetter) -> bool {
 /// Whether it is a row that this sink did not take. Sinks change their places when a dagger is edited.
 pub fn is_of(letter: &DeadLetter, sink: &ExternalSinkSpec) -> bool {
     letter.key.stream == stream_of(sink.system.kind()) && letter.key.topic == topic_of(&sink.measurement)
+}
+
+/// Whether its value is written as the sink writes now.
+pub fn has_form(letter: &DeadLetter, form: &str) -> bool {
+    letter.headers.iter().any(|(name, value)| name == FORM_HEADER && value == form.as_bytes())
 }
 
 fn stream_of(kind: &str) -> String {
@@ -55,6 +62,8 @@ pub struct UndeliveredRows {
     pub index: u32,
     pub kind: &'static str,
     pub measurement: String,
+    /// How its rows are written.
+    pub form: String,
     /// For messages.
     pub destination: String,
     pub counters: Arc<SinkCounters>,
@@ -98,6 +107,7 @@ impl UndeliveredRows {
         let mut headers = vec![
             (SINK_HEADER.to_owned(), self.kind.as_bytes().to_vec()),
             (CLASS_HEADER.to_owned(), class.as_str().as_bytes().to_vec()),
+            (FORM_HEADER.to_owned(), self.form.as_bytes().to_vec()),
         ];
         if let Some((topic, partition, offset)) = origin.record(undelivered.index) {
             headers.push((TOPIC_HEADER.to_owned(), topic.as_bytes().to_vec()));

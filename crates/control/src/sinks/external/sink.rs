@@ -60,6 +60,7 @@ impl ExternalSink {
             index: u32::try_from(index).unwrap_or(u32::MAX),
             kind,
             measurement: config.spec.measurement.clone(),
+            form: config.form(),
             destination: destination.name().to_owned(),
             counters: Arc::clone(&counters),
         });

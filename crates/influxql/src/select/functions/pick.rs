@@ -95,6 +95,11 @@ impl<T: Value> Pick<T> {
 
     /// Whether a point is chosen instead of the one before.
     fn better(&self, chosen: &Chosen<T>, time: i64, value: &T) -> bool {
+        // What is not a number is neither the least nor the greatest, unless there is nothing else.
+        let nan = |value: &T| value.partial_cmp(value).is_none();
+        if matches!(self.function, Function::Min | Function::Max) && nan(&chosen.value) {
+            return !nan(value) || time < chosen.time;
+        }
         let order = value.partial_cmp(&chosen.value);
         let earlier = time < chosen.time;
         match self.function {
@@ -127,6 +132,8 @@ impl<T: Value> Accumulator for Pick<T> {
             let time = points.times[row];
             let cell = points.cells[row] as usize;
             if self.cells[cell].as_ref().is_none_or(|chosen| self.better(chosen, time, &value)) {
+                let before = self.cells[cell].as_ref().map_or(0, |chosen| chosen.value.bytes());
+                budget.hold(value.bytes().saturating_sub(before))?;
                 if !points.auxiliary.is_empty() {
                     touched.push(cell);
                 }
@@ -142,7 +149,6 @@ impl<T: Value> Accumulator for Pick<T> {
         let mut rows = Vec::with_capacity(touched.len());
         for cell in touched {
             if let Some(chosen) = &mut self.cells[cell] {
-                budget.hold(chosen.value.bytes())?;
                 rows.push(chosen.place.1 as u64);
                 chosen.place.1 = rows.len() - 1;
             }
