@@ -101,6 +101,9 @@ test('mistakes are said in words, at their place', async ({ page }) => {
 test('what can be written next is offered', async ({ page }) => {
   await open(page)
   await write(page, 'SELECT mea')
+  await expect(option(page, /^mean/)).toBeVisible()
+  // The page asks for its dagger every two seconds, and the list stays open.
+  await page.waitForTimeout(3000)
   await option(page, /^mean/).click()
   await page.keyboard.type('dri')
   await option(page, /^drivers/).click()
