@@ -16,8 +16,26 @@ fn query(server: &TestServer, statement: &str, more: &str) -> Answer {
     server.http_with_headers("GET", &format!("/query?db=default&epoch=s&q={encoded}{more}"), &[], b"")
 }
 
+/// The lines of an answer, which may come in pieces: each with its length, in hexadecimal digits, before it.
+fn lines(answer: &Answer) -> Vec<Value> {
+    let mut whole = String::new();
+    let mut rest = answer.body.as_str();
+    match answer.header("transfer-encoding") {
+        Some("chunked") => {
+            while let Some((length, after)) = rest.split_once("\r\n") {
+                let length = usize::from_str_radix(length, 16).expect("a length");
+                whole.push_str(&after[..length]);
+                rest = after[length..].trim_start_matches("\r\n");
+            }
+        }
+        _ => whole.push_str(rest),
+    }
+    whole.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
 fn error(answer: &Answer) -> String {
-    answer.json()["results"][0]["error"].as_str().unwrap_or_else(|| panic!("answered: {:.300}", answer.body)).to_owned()
+    let error = lines(answer).into_iter().find_map(|line| Some(line["results"][0]["error"].as_str()?.to_owned()));
+    error.unwrap_or_else(|| panic!("answered: {:.300}", answer.body))
 }
 
 #[test]
@@ -44,12 +62,7 @@ fn a_hundred_million_points_are_refused_or_streamed() {
     let counted = query(&server, &format!("SELECT count(v) FROM {}", vec!["m"; 100].join(", ")), "");
     assert_eq!(counted.json()["results"][0]["series"][0]["values"][0][1], 100_000_000, "{}", counted.body);
     let streamed = query(&server, "SELECT v FROM m", "&chunked=true&chunk_size=50000");
-    let parts: Vec<Value> = streamed
-        .body
-        .lines()
-        .filter(|line| line.starts_with('{'))
-        .map(|line| serde_json::from_str(line).expect("JSON"))
-        .collect();
+    let parts = lines(&streamed);
     let rows = |part: &Value| part["results"][0]["series"][0]["values"].as_array().map_or(0, Vec::len);
     assert_eq!((parts.len(), parts.iter().map(rows).sum::<usize>()), (20, POINTS));
     let peak = server.memory_peak_bytes();
