@@ -61,7 +61,7 @@ impl KnownRows {
     /// whole.
     pub(crate) fn all(&self, tags: &[(u32, StringArray)], rows: usize) -> Option<&[u64]> {
         let same = self.series.len() == rows
-            && self.tags.iter().zip(tags).all(|((_, last), (_, now))| is_same_column(last, now))
+            && self.tags.iter().zip(tags).all(|((_, last), (_, now))| last.len() == rows && is_same_column(last, now))
             && !self.series.contains(&NO_SERIES);
         same.then_some(&self.series)
     }

@@ -169,8 +169,9 @@ fn panels() -> Vec<String> {
         day("mean(speed)", "", "time(1h), vehicle"),
         day("sum(orders)", "", "time(1h), city"),
         day("min(speed), max(speed), mean(speed)", "", "time(1h)"),
-        day("last(orders)", "", "city"),
-        day("first(speed)", "", "vehicle"),
+        // All drivers have points at one time: only by windows InfluxDB says which of them is the last.
+        day("last(orders)", "", "time(1d), city"),
+        day("first(speed)", "", "time(1d), vehicle"),
         day("mean(speed)", " AND city = 'city-7'", "time(10m)"),
         day("sum(orders)", " AND driver = 'driver-00042'", "time(10m)"),
         day("spread(speed)", " AND vehicle = 'CAR'", "time(1h)"),

@@ -21,7 +21,7 @@ fn deep_sql_does_not_end_the_server() {
     assert_eq!(answer.status, 200, "{}", answer.body);
     for depth in [500, 10_000] {
         let answer = asked(&server, &chain(numbers, depth));
-        assert_eq!((answer.status, answer.json()["code"].as_str()), (400, Some("sql_invalid")), "{}", answer.body);
+        assert_eq!((answer.status, answer.json()["code"].as_str()), (422, Some("sql_invalid")), "{}", answer.body);
         assert!(answer.body.contains("operators in one expression"), "{}", answer.body);
     }
     let answer = asked(&server, &format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(200)));
