@@ -275,7 +275,7 @@ mod tests {
         let (times, series_of_all) = (4_400, 1_000u64);
         let keys: Vec<(i64, u64)> = (0..times)
             .flat_map(|time| (0..series_of_all).map(move |series| (time, series)))
-            .filter(|(time, series)| (*time as u64 + series) % 4 == 0)
+            .filter(|(time, series)| (*time as u64 + series).is_multiple_of(4))
             .collect();
         assert!(times as usize * series_of_all as usize > ROWS_MAX && keys.len() < ROWS_MAX);
         let (series_list, series) = list_series(&keys.iter().map(|(_, series)| *series).collect::<Vec<_>>());

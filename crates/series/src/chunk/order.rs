@@ -126,7 +126,7 @@ pub(super) fn take_ordered(
                 Some(series) => {
                     let mut steps = Vec::new();
                     take_numbers(bytes, count, 0..count, &mut steps, |step| step)?;
-                    along_series(&steps, wanted, &series[..], of_series)
+                    along_series(&steps, wanted, series, of_series)
                 }
                 None => {
                     let needed = wanted.end.saturating_sub(of.listed);

@@ -163,7 +163,7 @@ impl Database for GroupDatabase {
     fn series(&self, measurement: &str, filters: &[TagFilter], take: TakeSeries<'_>) -> Result<(), QueryError> {
         let mut found = 0_usize;
         self.series.series(measurement, filters, &mut |tags| {
-            if found % SERIES_BETWEEN_CHECKS == 0 {
+            if found.is_multiple_of(SERIES_BETWEEN_CHECKS) {
                 self.watch.check()?;
             }
             found += 1;
