@@ -13,18 +13,22 @@ one() {
     codec) run bench_codec ;;
     log) run bench_log ;;
     s2) run bench_s2 ;;
-    series) run bench_series ;;
+    series)
+      scripts/influxdb.sh -- bench/influx_write &&
+        scripts/influxdb.sh -- "${CARGO_TARGET_DIR:-target}/release/examples/bench_series"
+      ;;
     tumble | hop | session | memory) run bench_windows "$1" ;;
     idle) bench/idle_daggers ;;
     lists) run bench_lists ;;
     chart) bench/chart ;;
+    sinks) scripts/influxdb.sh -- "${CARGO_TARGET_DIR:-target}/release/examples/bench_sinks" ;;
     kafka) scripts/kafka/with_kafka.sh -- "${CARGO_TARGET_DIR:-target}/release/examples/bench_kafka" ;;
-    *) echo "no benchmark is called $1; there are: tumble hop session memory idle lists chart codec log s2 series kafka" >&2; exit 2 ;;
+    *) echo "no benchmark is called $1; there are: tumble hop session memory idle lists chart codec log s2 series sinks kafka" >&2; exit 2 ;;
   esac
 }
 if [ "$name" = all ]; then
   failed=0
-  for each in tumble hop session memory idle lists chart codec log s2 series kafka; do one "$each" || failed=1; done
+  for each in tumble hop session memory idle lists chart codec log s2 series sinks kafka; do one "$each" || failed=1; done
   exit $failed
 fi
 one "$name"

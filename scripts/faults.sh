@@ -10,14 +10,14 @@ one() {
   "${CARGO_TARGET_DIR:-target}/release/examples/faults_$1" "$seeds" "${@:2}"
 }
 case $area in
-  engine | control | kafka | kafka-fast | kafka-city | all) ;;
-  *) echo "no fault tests for $area; there are: engine control kafka kafka-fast kafka-city" >&2; exit 2 ;;
+  engine | control | series | kafka | kafka-fast | kafka-city | all) ;;
+  *) echo "no fault tests for $area; there are: engine control series kafka kafka-fast kafka-city" >&2; exit 2 ;;
 esac
 cargo build --release --locked --quiet --workspace --examples
 case $area in
   all)
     failed=0
-    for each in engine control kafka; do one "$each" || failed=1; done
+    for each in engine control series kafka; do one "$each" || failed=1; done
     exit $failed
     ;;
   kafka) one kafka "${CASE:-all}" ;;

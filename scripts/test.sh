@@ -9,6 +9,7 @@ want() { command -v "$1" >/dev/null 2>&1 || [ -e "$1" ] || missing+=("$2"); }
 want dpkg-source dpkg-dev
 want protoc protobuf-compiler
 want g++ g++
+want curl curl
 want python3 python3
 want /usr/include/google/protobuf/message.h libprotobuf-dev
 want /usr/include/jsoncpp/json/json.h libjsoncpp-dev
@@ -22,11 +23,15 @@ fi
 
 cargo fmt --all --check
 (cd web && npm run --silent check && npm run --silent test)
-scripts/kafka/with_kafka.sh --quick --secure --acl -- scripts/tests_with_kafka.sh
+scripts/kafka/with_kafka.sh --quick --secure --acl -- scripts/influxdb.sh -- scripts/victoria_metrics.sh -- \
+  scripts/prometheus.sh -- scripts/tests_with_kafka.sh
+scripts/influxdb.sh -- target/release/examples/beside_influxdb
 CODEC_TESTEE=$PWD/target/release/examples/conformance_testee tests/conformance/run.sh
 tests/independent/run.sh
 tests/oidc/run.sh
 tests/kafka/interchange/run.sh
+tests/influx/run.sh
 scripts/faults.sh kafka-fast
-scripts/kafka/with_kafka.sh --quick --secure -- scripts/e2e.sh access.spec.ts dagger.spec.ts file.spec.ts flow.spec.ts frame.spec.ts \
-  kafka.spec.ts preview.spec.ts rest.spec.ts settings.spec.ts topic.spec.ts
+scripts/kafka/with_kafka.sh --quick --secure -- scripts/influxdb.sh -- scripts/victoria_metrics.sh -- scripts/e2e.sh access.spec.ts \
+  chart.spec.ts dagger.spec.ts file.spec.ts flow.spec.ts frame.spec.ts kafka.spec.ts preview.spec.ts rest.spec.ts settings.spec.ts \
+  sinks.spec.ts topic.spec.ts

@@ -6,7 +6,8 @@ import { precompress } from './scripts/precompress.ts'
 const source = (folder: string) => fileURLToPath(new URL(`./src/${folder}`, import.meta.url))
 
 // The Host header stays the browser's own, because the server refuses orders from other origins.
-const proxy = { '/api': { target: process.env.MILLRACE_SERVER ?? 'http://127.0.0.1:8080', changeOrigin: false } }
+const server = { target: process.env.MILLRACE_SERVER ?? 'http://127.0.0.1:8080', changeOrigin: false }
+const proxy = { '/api': server, '/query': server }
 
 export default defineConfig({
   plugins: [svelte(), precompress()],

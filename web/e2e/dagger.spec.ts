@@ -71,7 +71,8 @@ test('create, preview, deploy, chart, map, edit, publish, read it again, fork, s
     await expect(page).toHaveURL(new RegExp(`/daggers/${NAME}$`))
     await state(page, 'running')
     await expect(page.getByRole('region', { name: /Ledger/ }).getByText('adds up')).toBeVisible()
-    // The records of the past give results at once; the chart has one line for each status.
+    // The records of the past give results at once; a click on the tag gives one line for each status.
+    await page.getByRole('group', { name: 'Group by' }).getByRole('button', { name: 'driver_status' }).click({ timeout: 90_000 })
     await expect(page.getByRole('button', { name: /^AVAILABLE/ })).toBeVisible({ timeout: 90_000 })
     await expect(page.locator('.plot canvas')).toBeVisible()
     // Cells are really drawn: the colours of the ramp are on the canvas.

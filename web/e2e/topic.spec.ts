@@ -100,7 +100,7 @@ test('a text is looked for in all of it, newest first, with progress and an end'
   await expect(page.getByText('text', { exact: true })).toBeVisible()
   await expect(rows(page).first()).toContainText(key)
   // After a while the demo city has more records than one scan looks at.
-  await expect(page.locator('[data-end="end"], [data-end="scan"]')).toBeAttached()
+  await expect(page.locator('[data-end="end"], [data-end="scan"]')).toBeAttached({ timeout: 60_000 })
   await expect(page.getByText(/looked at, \d+ found/)).toBeVisible()
   const times = await rows(page).locator('td:first-child').allTextContents()
   expect(times).toEqual([...times].sort().reverse())

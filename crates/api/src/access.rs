@@ -1,6 +1,7 @@
 //! Who asks, and whether they may: found out once per request, before any handler runs.
 
 use crate::AppState;
+use crate::influx;
 use crate::problem::Problem;
 use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::http::request::Parts;
@@ -49,6 +50,9 @@ impl Needs {
 
 /// Puts the caller beside the request, if there is one. A secret that is wrong is refused; none at all is nobody.
 pub(crate) async fn identify(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+    if influx::answers(request.uri().path()) {
+        return influx::identify(state, request, next).await;
+    }
     if let Some(secret) = presented(request.headers()) {
         match state.platform.caller(&secret).await {
             Ok(Some(caller)) => {
@@ -76,6 +80,7 @@ pub(crate) async fn guard(
     let judged = judge(&state, needs, request.extensions().get::<Caller>(), named.as_deref()).await;
     match judged {
         Ok(()) => next.run(request).await,
+        Err(error) if influx::answers(request.uri().path()) => influx::refuse(request.headers(), request.uri(), &error),
         Err(error) => Problem::from(error).into_response(),
     }
 }

@@ -11,21 +11,32 @@ pub(crate) const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
 /// Records of one publish, or the files of one schema push.
 pub(crate) const BULK_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-pub(crate) async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+pub(crate) enum Unreadable {
+    TooLarge,
+    Broken(String),
+}
+
+pub(crate) async fn read_bytes(body: Body, bytes_max: usize) -> Result<Bytes, Unreadable> {
     axum::body::to_bytes(body, bytes_max).await.map_err(|error| {
         let mut cause: Option<&dyn std::error::Error> = Some(&error);
         while let Some(current) = cause {
             if current.to_string().contains("length limit") {
-                return ControlError::too_large(
-                    "body_too_large",
-                    format!("the request has more than {bytes_max} bytes"),
-                )
-                .with_hint("send it in several requests")
-                .into();
+                return Unreadable::TooLarge;
             }
             cause = current.source();
         }
-        ControlError::invalid("body_unreadable", format!("the request's body could not be read: {error}")).into()
+        Unreadable::Broken(format!("the request's body could not be read: {error}"))
+    })
+}
+
+pub(crate) async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
+    read_bytes(body, bytes_max).await.map_err(|error| match error {
+        Unreadable::TooLarge => {
+            ControlError::too_large("body_too_large", format!("the request has more than {bytes_max} bytes"))
+                .with_hint("send it in several requests")
+                .into()
+        }
+        Unreadable::Broken(text) => ControlError::invalid("body_unreadable", text).into(),
     })
 }
 

@@ -43,7 +43,7 @@ pub(crate) async fn once(State(state): State<AppState>, request: Request, next: 
 
 /// Questions that need a body are asked by POST, too; nobody wants their answers once the one who asked is gone.
 fn is_change(request: &Request) -> bool {
-    const QUESTIONS: [&str; 3] = ["/preview", "/validate", "/sql"];
+    const QUESTIONS: [&str; 4] = ["/preview", "/validate", "/sql", "/query"];
     let is_question = QUESTIONS.iter().any(|question| request.uri().path().ends_with(question));
     !request.method().is_safe() && (!is_question || request.headers().contains_key(KEY))
 }

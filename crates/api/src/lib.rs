@@ -7,6 +7,7 @@
 mod access;
 mod body;
 mod idempotency;
+mod influx;
 mod listing;
 mod oidc;
 mod openapi;

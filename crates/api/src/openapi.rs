@@ -21,6 +21,14 @@ pub(crate) struct Description {
     takes: Takes,
     status: u16,
     answer: Answer,
+    errors: Errors,
+}
+
+enum Errors {
+    /// `application/problem+json`
+    Problems,
+    /// `{"error": ".."}`
+    InfluxDb,
 }
 
 enum Takes {
@@ -30,20 +38,33 @@ enum Takes {
     Yaml(Describe),
     Records,
     Text,
+    /// Of these media types; what is in them is told elsewhere.
+    Media(&'static [&'static str]),
 }
 
 enum Answer {
     Nothing,
     Text,
     Json(Describe),
+    /// A gzipped tar archive, or the same as JSON.
+    Archive(Describe),
     /// Objects, one a line, or server-sent events.
     Lines,
     Redirect,
+    Media(&'static [&'static str]),
 }
 
 impl Description {
     pub fn new(tag: &'static str, summary: &'static str) -> Self {
-        Self { tag, summary, query: None, takes: Takes::Nothing, status: 200, answer: Answer::Nothing }
+        Self {
+            tag,
+            summary,
+            query: None,
+            takes: Takes::Nothing,
+            status: 200,
+            answer: Answer::Nothing,
+            errors: Errors::Problems,
+        }
     }
 
     pub fn query<Q: IntoParams>(mut self) -> Self {
@@ -81,8 +102,28 @@ impl Description {
         self
     }
 
+    pub fn takes_media(mut self, media_types: &'static [&'static str]) -> Self {
+        self.takes = Takes::Media(media_types);
+        self
+    }
+
+    pub fn answers_media(mut self, media_types: &'static [&'static str]) -> Self {
+        self.answer = Answer::Media(media_types);
+        self
+    }
+
+    pub fn errors_as_influxdb(mut self) -> Self {
+        self.errors = Errors::InfluxDb;
+        self
+    }
+
     pub fn answers_nothing(mut self) -> Self {
         self.status = 204;
+        self
+    }
+
+    pub fn answers_archive<T: ToSchema>(mut self) -> Self {
+        self.answer = Answer::Archive(describe::<T>);
         self
     }
 
@@ -176,15 +217,25 @@ fn operation(route: &Route, components: &mut Components) -> Value {
         Answer::Json(describe) => {
             json!({ "description": "the answer", "content": { "application/json": { "schema": reference(&describe(components)) } } })
         }
+        Answer::Archive(describe) => json!({
+            "description": "a gzipped tar archive, or the same as JSON for those who accept application/json",
+            "content": {
+                "application/gzip": {}, "application/json": { "schema": reference(&describe(components)) },
+            },
+        }),
+        Answer::Media(media_types) => json!({ "description": "the answer", "content": contents(media_types) }),
         Answer::Lines => json!({
             "description": "one JSON object a line",
             "content": { "application/x-ndjson": {}, "text/event-stream": {} },
         }),
     };
-    let problem = json!({
-        "description": "what is wrong and what to do",
-        "content": { "application/problem+json": { "schema": reference("Problem") } },
-    });
+    let content = match description.errors {
+        Errors::Problems => json!({ "application/problem+json": { "schema": reference("Problem") } }),
+        Errors::InfluxDb => {
+            json!({ "application/json": { "schema": reference(&describe::<shapes::InfluxError>(components)) } })
+        }
+    };
+    let problem = json!({ "description": "what is wrong and what to do", "content": content });
     operation.insert("responses".into(), json!({ description.status.to_string(): answer, "default": problem }));
     Value::Object(operation)
 }
@@ -197,9 +248,14 @@ fn request_content(description: &Description, components: &mut Components) -> Op
             let schema = reference(&describe(components));
             json!({ "application/yaml": { "schema": schema }, "application/json": { "schema": schema } })
         }
+        Takes::Media(media_types) => contents(media_types),
         Takes::Text => json!({ "application/yaml": {}, "application/json": {} }),
         Takes::Records => json!({ "application/json": {}, "application/x-ndjson": {}, "application/x-protobuf": {} }),
     })
+}
+
+fn contents(media_types: &[&str]) -> Value {
+    Value::Object(media_types.iter().map(|media_type| ((*media_type).to_owned(), json!({}))).collect())
 }
 
 fn reference(name: &str) -> Value {

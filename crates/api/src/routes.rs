@@ -3,12 +3,14 @@
 #[cfg(test)]
 mod answers;
 mod apply;
+mod backups;
 mod clusters;
 mod dagger_diff;
 mod daggers;
 mod dead_letters;
 mod events;
 mod functions;
+mod grafana;
 mod kafka_clusters;
 mod oidc;
 mod people;

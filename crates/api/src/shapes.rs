@@ -6,6 +6,12 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
+/// An error, as InfluxDB has it.
+#[derive(ToSchema)]
+pub(crate) struct InfluxError {
+    error: String,
+}
+
 /// An error, as RFC 9457 with the members that Millrace adds.
 #[derive(ToSchema)]
 pub(crate) struct Problem {
@@ -154,10 +160,11 @@ pub(crate) struct CheckpointSpec {
     interval: Option<String>,
 }
 
-/// Which keys go with which kind is in docs/daggers.md.
+/// Which keys go with which kind is in docs/sinks.md.
 #[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
 pub(crate) struct SinkSpec {
-    /// `series`, `topic` or `log`.
+    /// `series`, `topic`, `log`, `influx`, `victoriaMetrics` or `prometheusRemoteWrite`.
     kind: String,
     measurement: Option<String>,
     retention: Option<String>,
@@ -173,6 +180,23 @@ pub(crate) struct SinkSpec {
     delivery: Option<String>,
     /// On a Kafka cluster: `none`, `gzip`, `snappy`, `lz4` or `zstd`.
     compression: Option<String>,
+    /// Of InfluxDB: 1, 2 or 3.
+    version: Option<u32>,
+    /// Of a server of somebody else's.
+    url: Option<String>,
+    /// Of InfluxDB 1 and 3.
+    database: Option<String>,
+    /// Of InfluxDB 1.
+    retention_policy: Option<String>,
+    /// Of InfluxDB 2.
+    org: Option<String>,
+    /// Of InfluxDB 2.
+    bucket: Option<String>,
+    /// Columns that are tags besides `tag_...` and `label_...`.
+    tags: Option<Vec<String>>,
+    username: Option<String>,
+    /// The name of the secret that is the password or the token.
+    secret: Option<String>,
 }
 
 #[derive(ToSchema)]
@@ -265,6 +289,19 @@ pub(crate) struct CheckpointStatus {
     at: Option<String>,
 }
 
+/// Rows since the dagger was started: `taken` is the sum of `delivered`, `deadLettered` and `inFlight`.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct SinkCounts {
+    taken: u64,
+    delivered: u64,
+    dead_lettered: u64,
+    in_flight: u64,
+    /// Given to the server once more after an outage.
+    retried: u64,
+    calls: u64,
+}
+
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub(crate) struct SinkStatus {
@@ -282,9 +319,24 @@ pub(crate) struct SinkStatus {
     compression: Option<String>,
     /// Exactly once: results are seen when a checkpoint is there, so after so long.
     visible_every: Option<String>,
+    /// Of a server of somebody else's, as in the spec.
+    version: Option<u32>,
+    url: Option<String>,
+    database: Option<String>,
+    retention_policy: Option<String>,
+    org: Option<String>,
+    bucket: Option<String>,
+    tags: Option<Vec<String>>,
+    username: Option<String>,
+    secret: Option<String>,
+    /// Of a server of somebody else's: where the rows are that it was given.
+    counts: Option<SinkCounts>,
     rows: u64,
     refused: u64,
     last_refusal: Option<String>,
+    /// Of a measurement: distinct sets of tags, and how many there may be.
+    series: Option<u64>,
+    series_max: Option<u64>,
 }
 
 #[derive(ToSchema)]
@@ -572,6 +624,8 @@ pub(crate) struct Session {
     groups: Vec<Membership>,
     /// By permission the groups in which the caller has it; null is all groups.
     permissions: BTreeMap<String, Option<Vec<String>>>,
+    /// Address of the Grafana that people use here, without a slash at the end.
+    grafana_url: Option<String>,
 }
 
 #[derive(ToSchema)]
@@ -817,13 +871,75 @@ pub(crate) struct Preview {
     warnings: Vec<String>,
     ledger: Ledger,
     truncated: bool,
+    /// What the rows say of the measurement's tags; nothing for one without tags, or without a measurement.
+    tags: Option<TagSample>,
     rows: Vec<BTreeMap<String, Value>>,
+}
+
+/// How many values the tags of a measurement have in a sample, and how many they will have.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct TagSample {
+    measurement: String,
+    /// Rows that were looked at.
+    rows: u64,
+    series: ValueCount,
+    series_max: u64,
+    tags: Vec<TagCount>,
+    /// What is wrong and what to do, if there will be too many.
+    warning: Option<String>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct ValueCount {
+    seen: u64,
+    /// With those that the sample does not show.
+    estimate: u64,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(crate) struct TagCount {
+    name: String,
+    seen: u64,
+    /// With those that the sample does not show.
+    estimate: u64,
+    is_too_many: bool,
 }
 
 #[derive(ToSchema)]
 pub(crate) struct QueryResult {
     columns: Vec<Column>,
     rows: Vec<BTreeMap<String, Value>>,
+}
+
+/// A copy of the series.
+#[derive(ToSchema)]
+pub(crate) struct Backup {
+    /// On the server's machine.
+    directory: String,
+    bytes: u64,
+}
+
+/// Files of Grafana's provisioning.
+#[derive(ToSchema)]
+pub(crate) struct GrafanaExport {
+    files: Vec<GrafanaFile>,
+    /// Daggers of which there is no dashboard.
+    skipped: Vec<SkippedDagger>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct GrafanaFile {
+    /// With `/` between folders.
+    path: String,
+    text: String,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct SkippedDagger {
+    dagger: String,
+    reason: String,
 }
 
 #[derive(ToSchema)]

@@ -5,9 +5,11 @@
 //! that is stored and shown. Whether the SQL is right is not judged here.
 
 mod document;
+mod external_sink;
 mod text;
 
 pub use document::DaggerDocument;
+pub use external_sink::{ExternalSinkSpec, ExternalSystem};
 
 use crate::error::ControlError;
 use crate::resource::Metadata;
@@ -26,6 +28,10 @@ pub const WATERMARK_INTERVAL_MIN: Duration = Duration::from_millis(1);
 pub const CHECKPOINT_INTERVAL_DEFAULT: Duration = Duration::from_secs(10);
 pub const CHECKPOINT_INTERVAL_MIN: Duration = Duration::from_millis(100);
 /// The dagger cluster that runs inside the server.
+/// How long points of a dagger are kept if its sink does not say.
+pub const SERIES_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Written instead of a retention.
+const FOREVER: &str = "forever";
 pub const CLUSTER_DEFAULT: &str = "embedded";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,7 +119,7 @@ impl DesiredState {
 pub enum SinkSpec {
     Series {
         measurement: String,
-        /// `None` keeps the store's own retention.
+        /// How long points are kept: [`SERIES_RETENTION`] if it is not given, for ever if it is [`Duration::MAX`].
         retention: Option<Duration>,
     },
     Topic {
@@ -133,6 +139,8 @@ pub enum SinkSpec {
         compression: Option<kafka::Compression>,
     },
     Log,
+    /// A server of somebody else's.
+    External(ExternalSinkSpec),
 }
 
 /// What a topic on a Kafka cluster holds after a crash.
@@ -169,6 +177,7 @@ impl SinkSpec {
             SinkSpec::Series { .. } => "series",
             SinkSpec::Topic { .. } => "topic",
             SinkSpec::Log => "log",
+            SinkSpec::External(external) => external.system.kind(),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! what, detail, hint and place, for whichever edge shows them.
 
 pub mod access;
+mod cardinality;
 pub mod dagger_plan;
 pub mod dagger_spec;
 mod data_directory;
@@ -13,7 +14,9 @@ pub mod document;
 mod duration;
 mod error;
 mod events;
+mod grafana;
 mod kafka_cluster_spec;
+mod measurement_name;
 mod operator_graph;
 mod platform;
 pub mod records;
@@ -33,17 +36,22 @@ mod topic_router;
 mod topic_spec;
 mod window_words;
 
+pub use ::sinks::{AddressPolicy, Network as SinkNetwork};
+pub use cardinality::{Count as TagValueCount, TagCount, TagSample};
 pub use data_directory::DataDirectory;
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use error::{ControlError, ErrorKind, Position, nearest};
 pub use events::{Event, Events};
 pub use flow::AcceptedLoss;
 pub use functions::{FunctionDoc, FunctionKind, docs as function_docs};
+pub use grafana::{GrafanaFile, GrafanaPlace, TOKEN_VARIABLE as GRAFANA_TOKEN_VARIABLE};
+pub use line_protocol::Precision as WritePrecision;
 pub use platform::{
     Answer, AppliedDagger, ClusterSpec, ColumnsDiff, DaggerDiff, DeadLetterQuery, DeadLetters, DemoOptions,
-    FirstAnswer, Follow, GroupSpec, IdempotencyKey, Invited, Platform, PlatformOptions, Preview, ProducedRecords,
-    PublishTo, QueryResult, RecordRate, Revision, ScanEnd, ScanProgress, SchemaPush, SettingChange, Shows, TailFilter,
-    TailFrom, TailLine, TailRequest, TopicStatus, Validation, idempotency_key,
+    FirstAnswer, Follow, GrafanaExport, GroupSpec, IdempotencyKey, InfluxRefusal, InfluxWriter, Invited, Platform,
+    PlatformOptions, Preview, ProducedRecords, PublishTo, QueryResult, RecordRate, Revision, ScanEnd, ScanProgress,
+    SchemaPush, SettingChange, Shows, SkippedDagger, TailFilter, TailFrom, TailLine, TailRequest, TopicStatus,
+    Validation, idempotency_key,
 };
 pub use resource::{API_VERSION, GROUP_DEFAULT, Kind, Metadata, Resource, document_kind, parse_document};
 pub use resource_db::Change;

@@ -130,6 +130,7 @@ impl OperatorGraph {
                 SinkSpec::Series { measurement, .. } => (measurement.clone(), "series"),
                 SinkSpec::Topic { topic, .. } => (topic.clone(), "topic"),
                 SinkSpec::Log => ("log".to_owned(), "log"),
+                SinkSpec::External(external) => (external.measurement.clone(), external.system.kind()),
             };
             operators.push(Operator {
                 place: Place::Sink(index),

@@ -1,15 +1,21 @@
 //! Everything one server has, opened together and closed together.
 
 mod ad_hoc_sql;
+mod backup;
 mod clusters;
 mod daggers;
 mod dead_letters;
 mod demo;
 mod diff;
+mod external_sinks;
 mod fork;
+mod grafana;
 mod idempotency;
+mod influx;
 mod kafka_clusters;
 mod launch;
+mod measurement_tables;
+mod measurements;
 mod people;
 mod preview;
 mod rate;
@@ -20,6 +26,7 @@ mod revisions;
 mod schemas;
 mod secrets;
 mod state;
+mod tags;
 mod tail;
 mod topics;
 mod validate;
@@ -31,7 +38,9 @@ pub use dead_letters::{DeadLetterQuery, DeadLetters};
 pub use demo::DemoOptions;
 pub use diff::{ColumnsDiff, DaggerDiff, SettingChange};
 pub use fork::PublishTo;
+pub use grafana::{GrafanaExport, SkippedDagger};
 pub use idempotency::{Answer, FirstAnswer, IdempotencyKey, idempotency_key};
+pub use influx::{InfluxRefusal, InfluxWriter};
 pub use launch::{RunningDagger, SinkStatus};
 pub use people::{GroupSpec, Invited};
 pub use preview::Preview;
@@ -55,6 +64,7 @@ use crate::resource::{GROUP_DEFAULT, Kind, Metadata};
 use crate::resource_db::ResourceDb;
 use crate::supervisor::{History, Supervisor};
 use crate::topic_router::TopicRouter;
+use ::sinks::AddressPolicy;
 use delivery::{DeadLetterLimits, DeadLetterStore};
 use flow::AcceptedLoss;
 use log::{EmbeddedLog, EmbeddedLogOptions};
@@ -78,12 +88,22 @@ pub struct PlatformOptions {
     pub database_url: Option<String>,
     /// Becomes a token of the first admin.
     pub admin_token: Option<String>,
+    /// Address of the Grafana that people use.
+    pub grafana_url: Option<String>,
+    /// Where sinks may connect to besides public addresses.
+    pub sink_addresses: AddressPolicy,
 }
 
 impl PlatformOptions {
     /// Embedded defaults in a directory.
     pub fn in_directory(data_dir: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), database_url: None, admin_token: None }
+        Self {
+            data_dir: data_dir.into(),
+            database_url: None,
+            admin_token: None,
+            grafana_url: None,
+            sink_addresses: AddressPolicy::default(),
+        }
     }
 }
 
@@ -94,6 +114,7 @@ pub struct Platform {
     access: AccessDb,
     logins: Logins,
     seal: Seal,
+    sink_addresses: AddressPolicy,
     clusters: Clusters,
     log: Arc<TopicRouter>,
     kafka_clusters: KafkaClusters,
@@ -107,8 +128,13 @@ pub struct Platform {
     /// What somebody decided about records that a dagger has lost, for its next start.
     accepted_losses: Mutex<HashMap<String, AcceptedLoss>>,
     events: Events,
+    grafana_url: Option<String>,
     /// Turns for ad hoc queries.
     queries: tokio::sync::Semaphore,
+    /// Turns for what comes by InfluxDB's API.
+    influx: influx::Turns,
+    /// The turn of a backup.
+    backups: tokio::sync::Semaphore,
     /// Turns for searching topics.
     scans: Arc<tokio::sync::Semaphore>,
     /// What runs beside requests until the server ends.
@@ -129,11 +155,18 @@ impl Platform {
         let (log_dir, series_dir, letters_dir) = (directory.log(), directory.series(), directory.dead_letters());
         let (log, series, dead_letters) = tokio::task::spawn_blocking(move || {
             let log = EmbeddedLog::open(&log_dir, EmbeddedLogOptions::default())?;
-            let series = SeriesStore::open(&series_dir, SeriesOptions::default())?;
+            let series =
+                SeriesStore::open(&series_dir, SeriesOptions { retention: Duration::MAX, ..SeriesOptions::default() })?;
             let dead_letters = DeadLetterStore::open(&letters_dir, DeadLetterLimits::default())?;
             Ok::<_, ControlError>((log, series, dead_letters))
         })
         .await??;
+        if series.points_left_out() > 0 {
+            tracing::warn!(
+                points = series.points_left_out(),
+                "left out points of an earlier version whose time is before 1677 or after 2262: times are kept in nanoseconds"
+            );
+        }
         for cut in log.tails_cut() {
             tracing::warn!(
                 topic = %cut.topic, partition = cut.partition, offset = cut.offset, bytes = cut.bytes,
@@ -146,12 +179,14 @@ impl Platform {
         };
         let platform = Arc::new(Self {
             directory,
+            grafana_url: options.grafana_url.map(|url| url.trim_end_matches('/').to_owned()),
             accepted_losses: Mutex::default(),
             supervisor: Supervisor::new(History::start(database.clone(), events.clone())),
             events,
             access: AccessDb::new(database.clone()),
-            logins: Logins::default(),
+            logins: Logins::new()?,
             seal,
+            sink_addresses: options.sink_addresses,
             clusters: Clusters::default(),
             kafka_clusters: KafkaClusters::default(),
             database,
@@ -162,6 +197,8 @@ impl Platform {
             schemas: RwLock::new(Arc::new(schemas)),
             changes: tokio::sync::Mutex::new(()),
             queries: tokio::sync::Semaphore::new(ad_hoc_sql::QUERIES_AT_ONCE_MAX),
+            influx: influx::Turns::default(),
+            backups: tokio::sync::Semaphore::new(1),
             scans: Arc::new(tokio::sync::Semaphore::new(tail::SCANS_AT_ONCE_MAX)),
             tasks: Mutex::new(Vec::new()),
         });
@@ -171,6 +208,7 @@ impl Platform {
         platform.connect_kafka_clusters().await?;
         platform.reconcile_topics().await?;
         platform.remove_leftovers().await?;
+        platform.adopt_measurements().await?;
         platform.supervise_all().await?;
         let keeping_house =
             [tokio::spawn(expire(platform.series.clone())), tokio::spawn(watch_memory(Arc::downgrade(&platform)))];
@@ -188,8 +226,8 @@ impl Platform {
         self.log.embedded().close().await;
         let (series, dead_letters) = (self.series.clone(), self.dead_letters.clone());
         tokio::task::spawn_blocking(move || {
-            series.sync()?;
-            dead_letters.sync()?;
+            series.sync(series.sync_point())?;
+            dead_letters.sync(dead_letters.sync_point())?;
             Ok::<_, ControlError>(())
         })
         .await??;

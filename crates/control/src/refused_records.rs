@@ -18,11 +18,12 @@ impl RefusedRecords for DeadLetterKeeper {
     fn keep(&self, dagger: &str, records: &[RefusedRecord]) -> Result<(), RefusedStoreError> {
         let now = now_ms();
         let letters: Vec<DeadLetter> = records.iter().map(|record| letter(dagger, record, now)).collect();
+        let point = self.store.sync_point();
         let kept = self.store.put_many(&letters).map_err(store_error)?;
         if let Some(message) = kept.over_limit_message {
             tracing::warn!(dagger, over_limit = kept.over_limit, message, "dead letters are counted but not kept");
         }
-        self.store.sync().map_err(store_error)
+        self.store.sync(point).map_err(store_error)
     }
 }
 

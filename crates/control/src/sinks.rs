@@ -1,19 +1,27 @@
 //! Where a dagger's results go. Every sink has the same two files: `config` (checks the query's columns before anything is
 //! deployed) and `sink` (writes).
 
+pub mod external;
 pub mod log;
+mod point_columns;
 pub mod series;
 pub mod topic;
 
+pub use point_columns::{RecordMarks, RowsOfRecord};
+
+use delivery::DeliveryCounts;
+use external::RowsWatch;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// An answer that takes longer is told.
 const WAIT_TOLD: Duration = Duration::from_secs(5);
+/// So is a server that has been in trouble for longer.
+const PROBLEM_TOLD: Duration = Duration::from_secs(1);
 
 /// What a sink has taken and refused since the dagger was started. No row is lost without being counted here.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct SinkCounters {
     written: AtomicU64,
     refused: AtomicU64,
@@ -21,6 +29,8 @@ pub struct SinkCounters {
     notice: Mutex<Option<String>>,
     /// Whose answer is awaited, and since when.
     awaited: Mutex<Option<(String, Instant)>>,
+    /// Where a courier brings the rows.
+    courier: Mutex<Option<RowsWatch>>,
 }
 
 /// As long as it is there, an answer is awaited.
@@ -38,7 +48,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl SinkCounters {
     pub fn written(&self) -> u64 {
-        self.written.load(Ordering::Relaxed)
+        self.delivery().map_or_else(|| self.written.load(Ordering::Relaxed), |counts| counts.delivered)
+    }
+
+    /// For a sink with a courier.
+    pub fn delivery(&self) -> Option<DeliveryCounts> {
+        lock(&self.courier).as_ref().map(RowsWatch::counts)
     }
 
     pub fn refused(&self) -> u64 {
@@ -56,6 +71,10 @@ impl SinkCounters {
 
     /// What keeps results from getting on while a call does not come back.
     pub fn delay(&self) -> Option<String> {
+        let problem = lock(&self.courier).as_ref().and_then(RowsWatch::problem);
+        if let Some(problem) = problem.filter(|problem| problem.lasts >= PROBLEM_TOLD) {
+            return Some(problem.message);
+        }
         let awaited = lock(&self.awaited);
         let (whom, since) = awaited.as_ref().filter(|(_, since)| since.elapsed() >= WAIT_TOLD)?;
         Some(format!("{whom} has not answered for {} s; waiting", since.elapsed().as_secs()))
@@ -64,6 +83,10 @@ impl SinkCounters {
     fn awaiting(self: &Arc<Self>, whom: String) -> Awaiting {
         *lock(&self.awaited) = Some((whom, Instant::now()));
         Awaiting(Arc::clone(self))
+    }
+
+    fn watch(&self, courier: RowsWatch) {
+        *lock(&self.courier) = Some(courier);
     }
 
     fn set_notice(&self, notice: String) {

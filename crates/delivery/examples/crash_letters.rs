@@ -17,13 +17,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let dir: PathBuf = arguments.next().ok_or("a directory is missing")?.into();
     let first: i64 = arguments.next().ok_or("the first offset is missing")?.parse()?;
     let store = DeadLetterStore::open(&dir, DeadLetterLimits::default())?;
-    let mut stdout = std::io::stdout();
+    let (mut stdout, mut point) = (std::io::stdout(), store.sync_point());
     for call in 0.. {
         let start = first + call * LETTERS;
         let letters: Vec<DeadLetter> = (start..start + LETTERS).map(letter).collect();
         store.put_many(&letters)?;
         if call % CALLS_PER_SYNC == 0 {
-            store.sync()?;
+            store.sync(point)?;
+            point = store.sync_point();
             writeln!(stdout, "{}", start + LETTERS)?;
             stdout.flush()?;
         }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use storage::{Guard, Space, Storage, StorageOptions};
+use storage::{Guard, Space, Storage, StorageOptions, SyncPoint};
 
 use crate::dead_letter_encoding::{Stored, cursor_of, decode_key, encode_key, key_of_cursor, owner_prefix};
 use crate::dead_letter_usage::{Changed, Usage, Usages};
@@ -237,10 +237,15 @@ impl DeadLetterStore {
         }
     }
 
-    /// Everything put so far survives `kill -9` and power loss once this has returned. After an error, take what was put
-    /// since the last success as lost and put it again.
-    pub fn sync(&self) -> Result<(), DeliveryError> {
-        self.inner.storage.sync().map_err(storage_error)
+    /// To be taken before the first letter that a [`Self::sync`] is to bring to disk is put.
+    pub fn sync_point(&self) -> SyncPoint {
+        self.inner.storage.sync_point()
+    }
+
+    /// Everything put since `point` survives `kill -9` and power loss once this has returned. After an error, of this call
+    /// or of another's since `point`, take it as lost and put it again.
+    pub fn sync(&self, point: SyncPoint) -> Result<(), DeliveryError> {
+        self.inner.storage.sync(point).map_err(storage_error)
     }
 
     fn lock(&self) -> Result<MutexGuard<'_, Counts>, DeliveryError> {

@@ -51,10 +51,30 @@ pub struct OutputBatch {
 pub struct RowOrigin {
     pub topic: Arc<str>,
     pub partition: u32,
-    /// Offset per row.
+    /// Which of the plan's branches made the rows: of one record, each may make some.
+    pub branch: usize,
+    /// Offset per row. Rows of one record are beside each other.
     pub offsets: Vec<i64>,
     /// Event time per row.
     pub times_ms: Vec<i64>,
+}
+
+impl RowOrigin {
+    /// What tells the rows of one record from each other, the same whenever it is read: nothing for the first one, `1`, `2` and
+    /// so on for those after it, and `BRANCH.ROW` for those of a further branch.
+    pub fn row_names(&self) -> Vec<Option<String>> {
+        let mut row = 0;
+        let name = |index: usize| {
+            let is_same_record = index > 0 && self.offsets[index] == self.offsets[index - 1];
+            row = if is_same_record { row + 1 } else { 0 };
+            match (self.branch, row) {
+                (0, 0) => None,
+                (0, row) => Some(row.to_string()),
+                (branch, row) => Some(format!("{branch}.{row}")),
+            }
+        };
+        (0..self.offsets.len()).map(name).collect()
+    }
 }
 
 pub(crate) enum WindowOperator {

@@ -399,7 +399,7 @@ impl Lane {
                 }
                 let batch = RecordBatch::try_new(Arc::clone(&self.plan.schema), conform(&self.plan.schema, columns)?)?;
                 let (topic, partition) = (Arc::clone(&self.topic), self.partition);
-                let origin = RowOrigin { topic, partition, offsets, times_ms };
+                let origin = RowOrigin { topic, partition, branch, offsets, times_ms };
                 output.rows.push(OutputBatch { batch, window_end_ms: None, origin: Some(origin) });
                 Ok(())
             }

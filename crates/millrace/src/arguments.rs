@@ -2,6 +2,7 @@
 
 mod access;
 mod dagger;
+mod grafana;
 mod kafka_cluster;
 #[cfg(test)]
 mod reference;
@@ -11,6 +12,7 @@ pub use access::{
     CompletionArguments, ContextCommand, SecretCommand, SecretSetArguments, Shell, TokenCommand, UserCommand,
 };
 pub use dagger::{DaggerApplyArguments, DaggerCommand, PublishArguments, RunArguments};
+pub use grafana::{GrafanaCommand, GrafanaExportArguments};
 pub use kafka_cluster::{KafkaClusterCommand, KafkaClusterTestArguments};
 pub use resources::{ApplyArguments, ApplyHow, DeleteArguments, DiffArguments, GetArguments, ResourceKind};
 
@@ -125,8 +127,13 @@ pub enum Command {
     /// Clusters of Apache Kafka
     #[command(subcommand)]
     KafkaCluster(KafkaClusterCommand),
+    /// Dashboards and data sources for Grafana
+    #[command(subcommand)]
+    Grafana(GrafanaCommand),
     /// Run one SELECT over the measurements
     Sql(SqlArguments),
+    /// Copy the series into a directory of its own on the server's machine, while they are written
+    Backup,
     /// Servers to talk to, and with which token
     #[command(subcommand)]
     Context(ContextCommand),
@@ -167,6 +174,12 @@ pub struct UpArguments {
     /// Becomes an API token of the first admin, for scripts
     #[arg(long, env = "MILLRACE_ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub admin_token: Option<String>,
+    /// Grafana that people use, such as https://grafana.example.com; the portal then links to it
+    #[arg(long, env = "MILLRACE_GRAFANA_URL", value_name = "URL", value_parser = web_address)]
+    pub grafana_url: Option<String>,
+    /// Networks that the sinks of daggers may reach although they are not public, such as 10.0.0.0/8 or 127.0.0.1
+    #[arg(long, env = "MILLRACE_SINK_NETWORKS", value_name = "NETWORK", value_delimiter = ',')]
+    pub sink_networks: Vec<control::SinkNetwork>,
     /// Run the demo city: topics, schemas, daggers and a stream of records
     #[arg(long)]
     pub demo: bool,
@@ -176,6 +189,15 @@ pub struct UpArguments {
     /// Seed of the demo city
     #[arg(long, default_value_t = 1, requires = "demo")]
     pub demo_seed: u64,
+}
+
+/// What a browser can go to.
+fn web_address(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    match host {
+        Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => Ok(text.to_owned()),
+        _ => Err("write http://HOST or https://HOST".to_owned()),
+    }
 }
 
 #[derive(Debug, Subcommand)]

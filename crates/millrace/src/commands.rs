@@ -1,11 +1,13 @@
 //! What each command does.
 
 mod apply;
+mod backup;
 mod completion;
 mod context;
 mod dagger;
 mod dead_letter;
 mod get;
+mod grafana;
 mod kafka_cluster;
 mod produce;
 mod run;
@@ -41,7 +43,9 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Schema(command) => schema::run(command, client()?, output).await,
         Command::Topic(command) => topic::run(command, client()?, output).await,
         Command::KafkaCluster(command) => kafka_cluster::run(command, client()?, output).await,
+        Command::Grafana(command) => grafana::run(command, client()?, output).await,
         Command::Sql(sql) => sql::run(sql, client()?, output).await,
+        Command::Backup => backup::run(client()?, output).await,
         Command::Dagger(DaggerCommand::Run(arguments)) => {
             drop(output);
             tokio::task::spawn_blocking(move || run::run(&arguments))

@@ -22,11 +22,22 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Of every thread that parses, plans or evaluates SQL: enough for what `sql::check_depth` lets through. Only what is
+/// used of it takes memory.
+const STACK_BYTES: usize = 32 << 20;
+
 fn main() -> ExitCode {
     let arguments = Arguments::read();
     // Two providers could be linked in; which one speaks TLS is said once, here.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    match run(arguments) {
+    // On a thread of its own, whose stack is as large as those that it starts.
+    let running = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(|| run(arguments));
+    let result = match running.map(std::thread::JoinHandle::join) {
+        Ok(Ok(result)) => result,
+        Ok(Err(panic)) => std::panic::resume_unwind(panic),
+        Err(error) => Err(Failure::error(format!("a thread cannot be started: {error}"))),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
@@ -40,6 +51,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     let runtime = runtime
         .enable_all()
+        .thread_stack_size(STACK_BYTES)
         .build()
         .map_err(|error| Failure::error(format!("the runtime cannot be started: {error}")))?;
     let result = runtime.block_on(commands::run(arguments));

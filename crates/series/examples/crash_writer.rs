@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray};
 use series::{PointLayout, SeriesOptions, SeriesStore};
 
 /// Points of one batch; all of them are there or none.
@@ -25,18 +25,19 @@ fn main() -> Result<(), Box<dyn Error>> {
         tags: vec![(1, "series".into())],
         fields: vec![(2, "batch".into()), (3, "text".into())],
     };
-    let mut stdout = std::io::stdout();
+    let (mut stdout, mut point) = (std::io::stdout(), store.sync_point());
     for number in first.. {
         let rows = || number * ROWS..(number + 1) * ROWS;
         let columns: [(&str, ArrayRef); 4] = [
-            ("time", Arc::new(TimestampMicrosecondArray::from_iter_values(rows()))),
+            ("time", Arc::new(TimestampNanosecondArray::from_iter_values(rows()))),
             ("series", Arc::new(StringArray::from_iter_values(rows().map(|row| format!("series-{}", row % 1_000))))),
             ("batch", Arc::new(Int64Array::from_iter_values(rows().map(|_| number)))),
             ("text", Arc::new(StringArray::from_iter_values(rows().map(|row| "x".repeat((row % 200) as usize))))),
         ];
         store.write("m", &RecordBatch::try_from_iter(columns)?, &layout)?;
         if number % BATCHES_PER_SYNC == 0 {
-            store.sync()?;
+            store.sync(point)?;
+            point = store.sync_point();
             writeln!(stdout, "{number}")?;
             stdout.flush()?;
         }

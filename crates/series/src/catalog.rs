@@ -1,17 +1,21 @@
-//! The measurements: names, columns, retention, counters; in memory, and how they lie on disk.
+//! The measurements: names, columns, retention, counters, chunks; in memory, and how they lie on disk.
 //!
 //! Columns get small numbers once and keep them. A dropped measurement's number is not used again, so its points cannot
 //! turn up in a later one of the same name.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use storage::{Batch, Storage};
 
 use crate::change_log::ChangeLog;
+use crate::chunk::{ChunkHead, Chunks, load_heads};
+use crate::counters::{self, Counters};
 use crate::error::{read_error, storage_error};
+use crate::known_rows::KnownRows;
 use crate::shape::{Shape, check_name};
 use crate::space;
+use crate::tag_table::KeptTable;
 use crate::{SeriesError, SeriesLimits, TimeRange};
 
 const SHAPE_PREFIX: u8 = b'm';
@@ -19,67 +23,14 @@ const COUNTERS_PREFIX: u8 = b'c';
 /// What outlives measurements that are gone: next number, highest sequence number.
 const FLOOR_KEY: &[u8] = b"f";
 
-/// What is counted per measurement; written with every batch of points.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Counters {
-    pub points: u64,
-    pub series: u64,
-    /// Number of the next new series.
-    pub next_series: u64,
-    pub sequence: u64,
-    /// Microseconds; 0 before the first write.
-    pub last_write: i64,
-    /// No point is later than this.
-    pub newest_time: i64,
-    /// Nothing is due to expire before this, microseconds.
-    pub next_expiry: i64,
-}
-
-impl Counters {
-    fn to_bytes(self) -> [u8; 56] {
-        let mut bytes = [0; 56];
-        let numbers = [
-            self.points,
-            self.series,
-            self.next_series,
-            self.sequence,
-            self.last_write as u64,
-            self.newest_time as u64,
-            self.next_expiry as u64,
-        ];
-        for (slot, number) in bytes.chunks_exact_mut(8).zip(numbers) {
-            slot.copy_from_slice(&number.to_le_bytes());
-        }
-        bytes
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let mut numbers = [0; 7];
-        if bytes.len() != 56 {
-            return None;
-        }
-        for (number, slot) in numbers.iter_mut().zip(bytes.chunks_exact(8)) {
-            *number = u64::from_le_bytes(slot.try_into().ok()?);
-        }
-        let [points, series, next_series, sequence, last_write, newest_time, next_expiry] = numbers;
-        Some(Self {
-            points,
-            series,
-            next_series,
-            sequence,
-            last_write: last_write as i64,
-            newest_time: newest_time as i64,
-            next_expiry: next_expiry as i64,
-        })
-    }
-}
-
 /// One measurement in memory.
 pub(crate) struct Measurement {
     pub id: u32,
     shape: RwLock<Arc<Shape>>,
     /// As of the last successful write, for readers.
     published: RwLock<Counters>,
+    chunks: RwLock<Chunks>,
+    pub tag_table: Mutex<Option<KeptTable>>,
     writer: Mutex<Writer>,
 }
 
@@ -94,10 +45,18 @@ pub(crate) struct Writer {
     pub refusal: Option<(u64, String)>,
     /// Series written to while somebody looks for series without points.
     pub used_series: Option<HashSet<u64>>,
+    /// Not after a write that failed, nor after series were removed.
+    pub known_rows: Option<KnownRows>,
+    /// The last fold left as many chunks that overlap as there were; nothing was sealed since.
+    pub fold_in_vain: bool,
+    /// Number of the next new chunk.
+    pub next_chunk: u64,
+    /// Chunks that were retired, some of which are still read: those that were since this process began have a head.
+    pub garbage: Vec<(u64, Option<Arc<ChunkHead>>)>,
 }
 
 impl Measurement {
-    fn new(id: u32, shape: Shape, counters: Counters) -> Self {
+    fn new(id: u32, shape: Shape, counters: Counters, (heads, garbage): (Vec<ChunkHead>, Vec<u64>)) -> Self {
         let writer = Writer {
             counters,
             changes: ChangeLog::starting_after(counters.sequence),
@@ -105,8 +64,50 @@ impl Measurement {
             dropped: shape.dropped,
             refusal: None,
             used_series: None,
+            known_rows: None,
+            fold_in_vain: false,
+            next_chunk: next_chunk(&heads, &garbage),
+            garbage: garbage.into_iter().map(|id| (id, None)).collect(),
         };
-        Self { id, shape: RwLock::new(Arc::new(shape)), published: RwLock::new(counters), writer: Mutex::new(writer) }
+        Self {
+            id,
+            shape: RwLock::new(Arc::new(shape)),
+            published: RwLock::new(counters),
+            chunks: RwLock::new(Arc::new(heads.into_iter().map(Arc::new).collect())),
+            tag_table: Mutex::new(None),
+            writer: Mutex::new(writer),
+        }
+    }
+
+    /// The chunks that there are now. They stay readable for as long as one holds them.
+    pub(crate) fn chunks(&self) -> Chunks {
+        self.chunks.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_chunks(&self, chunks: Chunks) {
+        *self.chunks.write().unwrap_or_else(PoisonError::into_inner) = chunks;
+    }
+
+    /// Reads again which chunks there are. Those that are known stay the same, so that who reads one is not forgotten.
+    fn reload_chunks(&self, writer: &mut Writer, storage: &Storage) -> Result<(), SeriesError> {
+        let (heads, garbage) = load_heads(storage, self.id)?;
+        let old = self.chunks();
+        let known = writer.garbage.iter().filter_map(|(_, head)| head.clone()).chain(old.iter().cloned());
+        let known: HashMap<u64, Arc<ChunkHead>> = known.map(|head| (head.id, head)).collect();
+        writer.next_chunk = writer.next_chunk.max(next_chunk(&heads, &garbage));
+        writer.garbage = garbage.into_iter().map(|id| (id, known.get(&id).cloned())).collect();
+        let chunks = heads.into_iter().map(|head| known.get(&head.id).cloned().unwrap_or_else(|| Arc::new(head)));
+        self.set_chunks(Arc::new(chunks.collect()));
+        Ok(())
+    }
+
+    /// Whether anybody reads chunks of it, or holds them to read them.
+    pub(crate) fn is_read(&self) -> bool {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let chunks = self.chunks.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::strong_count(&chunks) > 1
+            || chunks.iter().any(|chunk| Arc::strong_count(chunk) > 1)
+            || writer.garbage.iter().any(|(_, head)| head.as_ref().is_some_and(|head| Arc::strong_count(head) > 1))
     }
 
     pub(crate) fn shape(&self) -> Arc<Shape> {
@@ -133,6 +134,7 @@ impl Measurement {
             }
             writer.counters = read_counters(storage, self.id)?;
             writer.changes = ChangeLog::starting_after(writer.counters.sequence);
+            self.reload_chunks(&mut writer, storage)?;
             self.publish(writer.counters);
             writer.stale = false;
         }
@@ -162,8 +164,11 @@ pub(crate) struct Catalog {
     rest: Mutex<Rest>,
 }
 
+/// A measurement that was dropped; what was known of it if that was since this process began.
+pub(crate) type Dropped = (u32, Option<Arc<Measurement>>);
+
 struct Rest {
-    dropped: Vec<u32>,
+    dropped: Vec<Dropped>,
     next_id: u32,
     /// Sequence numbers of a new measurement start here: above those of any earlier one of the same name.
     sequence_floor: u64,
@@ -186,12 +191,12 @@ impl Catalog {
             rest.next_id = rest.next_id.max(id.saturating_add(1));
             rest.sequence_floor = rest.sequence_floor.max(counters.sequence);
             if shape.dropped {
-                rest.dropped.push(id);
-            } else if let Some(older) =
-                by_name.insert(shape.name.clone(), Arc::new(Measurement::new(id, shape, counters)))
+                rest.dropped.push((id, None));
+            } else if let Some(older) = by_name
+                .insert(shape.name.clone(), Arc::new(Measurement::new(id, shape, counters, load_heads(storage, id)?)))
             {
                 // Made twice because the first attempt was reported as failed; nothing was written to it.
-                rest.dropped.push(older.id);
+                rest.dropped.push((older.id, None));
             }
         }
         Ok(Self { by_name: RwLock::new(by_name), rest: Mutex::new(rest) })
@@ -202,7 +207,52 @@ impl Catalog {
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Measurement>> {
-        self.by_name.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+        let named = |(name, measurement): &(&String, &Arc<Measurement>)| measurement.shape().name == **name;
+        by_name.iter().filter(named).map(|(_, measurement)| measurement.clone()).collect()
+    }
+
+    /// Gives a measurement another name; the caller holds its writer. Both names lead to it if it is open afterwards
+    /// which one is on disk: whoever writes next finds out, see [`Self::forget_name`].
+    pub(crate) fn rename(
+        &self,
+        measurement: &Arc<Measurement>,
+        writer: &mut Writer,
+        to: &str,
+        storage: &Storage,
+    ) -> Result<(), SeriesError> {
+        let mut rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shape = (*measurement.shape()).clone();
+        let from = std::mem::replace(&mut shape.name, to.to_owned());
+        let mut batch = storage.begin().map_err(storage_error)?;
+        put_shape(&mut batch, measurement.id, &shape)?;
+        {
+            let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
+            match by_name.get(to) {
+                Some(other) if other.id != measurement.id => {
+                    return Err(SeriesError::MeasurementExists { measurement: to.to_owned() });
+                }
+                _ => by_name.insert(to.to_owned(), measurement.clone()),
+            };
+        }
+        if let Err(error) = batch.commit() {
+            writer.stale = true;
+            return Err(storage_error(error));
+        }
+        measurement.set_shape(Arc::new(shape));
+        // A new measurement of the old name goes on above the sequence numbers of this one.
+        rest.sequence_floor = rest.sequence_floor.max(writer.counters.sequence);
+        drop(rest);
+        self.forget_name(&from, measurement);
+        Ok(())
+    }
+
+    /// Takes a name off a measurement that has another one by now.
+    pub(crate) fn forget_name(&self, name: &str, measurement: &Measurement) {
+        let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
+        if by_name.get(name).is_some_and(|found| found.id == measurement.id) && measurement.shape().name != name {
+            by_name.remove(name);
+        }
     }
 
     pub(crate) fn get_or_create(
@@ -241,21 +291,21 @@ impl Catalog {
         put_shape(&mut batch, id, &shape)?;
         put_counters(&mut batch, id, counters);
         batch.commit().map_err(storage_error)?;
-        let measurement = Arc::new(Measurement::new(id, shape, counters));
+        let measurement = Arc::new(Measurement::new(id, shape, counters, (Vec::new(), Vec::new())));
         self.by_name.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), measurement.clone());
         Ok(measurement)
     }
 
     /// Forgets a measurement that has been marked as dropped on disk.
-    pub(crate) fn remove(&self, measurement: &Measurement, last_sequence: u64) {
+    pub(crate) fn remove(&self, measurement: &Arc<Measurement>, last_sequence: u64) {
         let mut rest = self.rest.lock().unwrap_or_else(PoisonError::into_inner);
-        rest.dropped.push(measurement.id);
+        rest.dropped.push((measurement.id, Some(measurement.clone())));
         rest.sequence_floor = rest.sequence_floor.max(last_sequence);
-        self.by_name.write().unwrap_or_else(PoisonError::into_inner).remove(&measurement.shape().name);
+        self.by_name.write().unwrap_or_else(PoisonError::into_inner).retain(|_, other| other.id != measurement.id);
     }
 
     /// Numbers of dropped measurements whose points are still there.
-    pub(crate) fn dropped(&self) -> Vec<u32> {
+    pub(crate) fn dropped(&self) -> Vec<Dropped> {
         self.rest.lock().unwrap_or_else(PoisonError::into_inner).dropped.clone()
     }
 
@@ -269,9 +319,13 @@ impl Catalog {
         floor.extend_from_slice(&rest.sequence_floor.to_le_bytes());
         batch.put(space::CATALOG, FLOOR_KEY, &floor);
         batch.commit().map_err(storage_error)?;
-        rest.dropped.retain(|dropped| *dropped != id);
+        rest.dropped.retain(|(dropped, _)| *dropped != id);
         Ok(())
     }
+}
+
+fn next_chunk(heads: &[ChunkHead], garbage: &[u64]) -> u64 {
+    heads.iter().map(|head| head.id).chain(garbage.iter().copied()).max().map_or(0, |last| last + 1)
 }
 
 fn corrupt(reason: &str) -> SeriesError {
@@ -298,9 +352,7 @@ fn read_floor(storage: &Storage) -> Result<(u32, u64), SeriesError> {
 
 fn read_counters(storage: &Storage, id: u32) -> Result<Counters, SeriesError> {
     let stored = storage.get(space::CATALOG, &key(COUNTERS_PREFIX, id)).map_err(storage_error)?;
-    stored
-        .and_then(|value| Counters::from_bytes(&value))
-        .ok_or_else(|| corrupt("a measurement's counters are missing or broken"))
+    counters::read(stored.as_deref())
 }
 
 pub(crate) fn put_shape(batch: &mut Batch<'_>, id: u32, shape: &Shape) -> Result<(), SeriesError> {

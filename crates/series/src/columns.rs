@@ -12,8 +12,10 @@ use arrow::datatypes::{
 };
 use arrow::error::ArrowError;
 
+use crate::chunk::{Texts, Values};
 use crate::json_text::{put_json, scalar_text};
 use crate::point::Cell;
+use crate::request::time_in_nanos;
 use crate::{FieldType, PointLayout, SeriesError};
 
 /// The time of every row in its own unit.
@@ -29,22 +31,28 @@ pub(crate) enum TimeCell {
 }
 
 impl TimeColumn {
-    /// Microseconds; nanoseconds are rounded down.
-    pub(crate) fn micros(&self, row: usize) -> TimeCell {
+    pub(crate) fn nanos(&self, row: usize) -> TimeCell {
         if self.array.is_null(row) {
             return TimeCell::Missing;
         }
-        let micros = match self.unit {
-            TimeUnit::Second => self.array.as_primitive::<TimestampSecondType>().value(row).checked_mul(1_000_000),
-            TimeUnit::Millisecond => {
-                self.array.as_primitive::<TimestampMillisecondType>().value(row).checked_mul(1_000)
-            }
-            TimeUnit::Microsecond => Some(self.array.as_primitive::<TimestampMicrosecondType>().value(row)),
-            TimeUnit::Nanosecond => {
-                Some(self.array.as_primitive::<TimestampNanosecondType>().value(row).div_euclid(1_000))
-            }
-        };
-        micros.map_or(TimeCell::OutOfRange, TimeCell::At)
+        let (values, nanos_per_unit) = self.values();
+        time_in_nanos(values[row], nanos_per_unit).map_or(TimeCell::OutOfRange, TimeCell::At)
+    }
+
+    /// All of them; `None` if any is missing or out of range.
+    pub(crate) fn all_nanos(&self) -> Option<Vec<i64>> {
+        let (values, nanos_per_unit) = self.values();
+        let nanos = |value: &i64| time_in_nanos(*value, nanos_per_unit);
+        (self.array.null_count() == 0).then(|| values.iter().map(nanos).collect())?
+    }
+
+    fn values(&self) -> (&[i64], i64) {
+        match self.unit {
+            TimeUnit::Second => (&self.array.as_primitive::<TimestampSecondType>().values()[..], 1_000_000_000),
+            TimeUnit::Millisecond => (&self.array.as_primitive::<TimestampMillisecondType>().values()[..], 1_000_000),
+            TimeUnit::Microsecond => (&self.array.as_primitive::<TimestampMicrosecondType>().values()[..], 1_000),
+            TimeUnit::Nanosecond => (&self.array.as_primitive::<TimestampNanosecondType>().values()[..], 1),
+        }
     }
 }
 
@@ -74,6 +82,52 @@ impl FieldColumn {
             Self::Boolean(_) => FieldType::Boolean,
             Self::Text(_) => FieldType::Utf8,
         }
+    }
+
+    /// Whether every row has a value that can be stored as it is.
+    pub(crate) fn is_whole(&self) -> bool {
+        match self {
+            Self::Float(array) => array.null_count() == 0,
+            Self::Integer { values, .. } => values.null_count() == 0,
+            Self::Boolean(array) => array.null_count() == 0,
+            // Texts may be too long.
+            Self::Text(_) => false,
+        }
+    }
+
+    pub(crate) fn has(&self, row: usize) -> bool {
+        self.array().is_valid(row)
+    }
+
+    fn array(&self) -> &dyn Array {
+        match self {
+            Self::Float(array) => array,
+            Self::Integer { values, .. } => values,
+            Self::Boolean(array) => array,
+            Self::Text(array) => array,
+        }
+    }
+
+    /// The values of some rows, and which of them there are if any is missing in the column.
+    pub(crate) fn gather(&self, rows: &[u32]) -> (Option<Vec<bool>>, Values) {
+        let array = self.array();
+        let present = (array.null_count() > 0).then(|| rows.iter().map(|row| array.is_valid(*row as usize)).collect());
+        let all = rows.len() == array.len() && rows.is_sorted_by(|a, b| a < b);
+        let values = match self {
+            Self::Float(array) if all => Values::Float(array.values().to_vec()),
+            Self::Integer { values, .. } if all => Values::Integer(values.values().to_vec()),
+            Self::Float(array) => Values::Float(rows.iter().map(|row| array.value(*row as usize)).collect()),
+            Self::Integer { values, .. } => {
+                Values::Integer(rows.iter().map(|row| values.value(*row as usize)).collect())
+            }
+            Self::Boolean(array) => Values::Boolean(rows.iter().map(|row| array.value(*row as usize)).collect()),
+            Self::Text(array) => {
+                let mut texts = Texts::new();
+                rows.iter().for_each(|row| texts.push(array.value(*row as usize).as_bytes()));
+                Values::Text(texts)
+            }
+        };
+        (present, values)
     }
 
     pub(crate) fn cell(&self, row: usize) -> FieldCell<'_> {

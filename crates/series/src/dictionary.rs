@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
+use std::ops::RangeInclusive;
 
 use storage::{Batch, Storage};
 
@@ -35,23 +35,20 @@ impl Dictionary<'_> {
         Ok(Some(series))
     }
 
-    /// Encoded tags; `None` if there is no such series (any more).
-    pub(crate) fn tags(&self, measurement: u32, series: u64) -> Result<Option<Arc<[u8]>>, SeriesError> {
-        if let Some(tags) = self.cache.tags(measurement, series) {
-            return Ok(Some(tags));
-        }
-        let key = number_key(measurement, series);
-        let Some(value) = self.storage.get(space::SERIES, &key).map_err(storage_error)? else { return Ok(None) };
-        let tags: Arc<[u8]> = Arc::from(&*value);
-        self.cache.put_tags(measurement, series, tags.clone());
-        Ok(Some(tags))
+    /// Calls `each` with the number and the tags of every series of a measurement.
+    pub(crate) fn for_each(&self, measurement: u32, each: impl FnMut(u64, &[u8])) -> Result<(), SeriesError> {
+        self.for_each_from(measurement, 0, each)
     }
 
-    /// Calls `each` with the number and the tags of every series of a measurement.
-    pub(crate) fn for_each(&self, measurement: u32, mut each: impl FnMut(u64, &[u8])) -> Result<(), SeriesError> {
-        let first = number_key(measurement, 0);
-        let last = number_key(measurement, u64::MAX);
-        for guard in self.storage.scan(space::SERIES, first..=last).map_err(storage_error)? {
+    /// The same from a number on, in the order of numbers.
+    pub(crate) fn for_each_from(
+        &self,
+        measurement: u32,
+        first: u64,
+        mut each: impl FnMut(u64, &[u8]),
+    ) -> Result<(), SeriesError> {
+        let range = number_key(measurement, first)..=number_key(measurement, u64::MAX);
+        for guard in self.storage.scan(space::SERIES, range).map_err(storage_error)? {
             let (key, tags) = guard.into_inner().map_err(|error| read_error(&error))?;
             each(read_number(key.get(5..).unwrap_or_default())?, &tags);
         }
@@ -96,13 +93,18 @@ pub(crate) fn start_tags_key(key: &mut Vec<u8>, measurement: u32) {
 }
 
 /// Bytes of a dictionary key before the tags.
-pub(crate) const TAGS_KEY_HEAD_BYTES: usize = 5;
+const TAGS_KEY_HEAD_BYTES: usize = 5;
 
 fn number_key(measurement: u32, series: u64) -> [u8; 13] {
     let mut key = [BY_NUMBER; 13];
     key[1..5].copy_from_slice(&measurement.to_be_bytes());
     key[5..].copy_from_slice(&series.to_be_bytes());
     key
+}
+
+/// The keys of a measurement's series by number; the values are their tags.
+pub(crate) fn number_range(measurement: u32) -> RangeInclusive<[u8; 13]> {
+    number_key(measurement, 0)..=number_key(measurement, u64::MAX)
 }
 
 fn read_number(bytes: &[u8]) -> Result<u64, SeriesError> {

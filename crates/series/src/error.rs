@@ -16,6 +16,20 @@ pub enum SeriesError {
     NotATag { measurement: String, column: String },
 
     #[error(
+        "tag `{tag}` of measurement `{measurement}` tells points apart and names no series; ask for points instead"
+    )]
+    TagOfPoints { measurement: String, tag: String },
+
+    #[error("there is no {aggregate} of field `{field}` of measurement `{measurement}`, which is {stored}")]
+    InvalidAggregate { measurement: String, field: String, stored: FieldType, aggregate: &'static str },
+
+    #[error("windows over measurement `{measurement}` have to be longer than nothing")]
+    InvalidWindows { measurement: String },
+
+    #[error("measurement `{measurement}` exists already; drop it first, or choose another name")]
+    MeasurementExists { measurement: String },
+
+    #[error(
         "field `{field}` of measurement `{measurement}` is {stored}, but was written as {written}; \
          give the new column another name, or cast it in the query"
     )]
@@ -34,6 +48,9 @@ pub enum SeriesError {
 
     #[error("measurement `{measurement}`: {what} would be {found}, the limit is {max}")]
     LimitExceeded { measurement: String, what: &'static str, found: usize, max: usize },
+
+    #[error("stopped: the answer is no longer wanted")]
+    Stopped,
 
     #[error("the series store is in use by another process; stop it, or choose another data directory")]
     InUse,
@@ -55,6 +72,11 @@ impl SeriesError {
     /// Whether the same call can succeed later without a change to what is written: the store reopens itself.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::DiskFull | Self::Storage { .. } | Self::InUse)
+    }
+
+    /// A chunk has values of another type than its measurement.
+    pub(crate) fn other_type() -> Self {
+        Self::Corrupt { what: "a chunk of points", reason: "a field is of another type than the measurement's".into() }
     }
 }
 

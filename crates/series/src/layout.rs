@@ -6,7 +6,7 @@ use arrow::datatypes::DataType;
 
 /// Which column of a batch is the time, which ones are tags and which ones fields: column index and stored name.
 ///
-/// The time column is a `Timestamp` of any unit. Tags are scalars of any type, stored as text; NULL means that the tag
+/// The time column is a `Timestamp` of any unit, kept in nanoseconds. Tags are scalars of any type, stored as text; NULL means that the tag
 /// is absent. Tags whose name starts with `_` (such as `_partition`, `_offset`) tell points apart without making a
 /// series each, so they may have any number of values. Columns named nowhere are not stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ impl fmt::Display for FieldType {
 pub enum SkipReason {
     /// The time is NULL.
     NoTime,
-    /// The time does not fit 64 bits of microseconds.
+    /// The time is before [`crate::TIME_MIN`] or after [`crate::TIME_MAX`].
     TimeOutOfRange,
     /// Every field is NULL.
     NoField,

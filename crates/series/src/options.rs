@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Tells the present as microseconds since 1970-01-01 UTC. Handed in, so that retention can be tested.
+/// Tells the present as nanoseconds since 1970-01-01 UTC. Handed in, so that retention can be tested.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// How a [`crate::SeriesStore`] is opened.
@@ -22,14 +22,14 @@ impl Default for SeriesOptions {
         Self {
             retention: Duration::from_secs(7 * 24 * 3600),
             cache_bytes: 32 * 1024 * 1024,
-            clock: Arc::new(wall_clock_micros),
+            clock: Arc::new(wall_clock_nanos),
             limits: SeriesLimits::default(),
         }
     }
 }
 
-fn wall_clock_micros() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+fn wall_clock_nanos() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
 }
 
 /// Limits of the store. What goes beyond one is refused and said, never cut off.
@@ -50,6 +50,8 @@ pub struct SeriesLimits {
     pub series_per_measurement_max: u64,
     /// Tag sets kept in memory, over all measurements.
     pub series_cached_max: usize,
+    /// Bytes in memory of points that are sealed together, into blocks of an eighth of it.
+    pub sealed_together_bytes: usize,
 }
 
 impl Default for SeriesLimits {
@@ -64,6 +66,7 @@ impl Default for SeriesLimits {
             field_text_bytes_max: 64 * 1_024,
             series_per_measurement_max: 1_000_000,
             series_cached_max: 200_000,
+            sealed_together_bytes: 32 * 1024 * 1024,
         }
     }
 }

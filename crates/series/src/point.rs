@@ -1,4 +1,4 @@
-//! The bytes of one point: its key, its value, and how two writes of the same point merge.
+//! Encoded tags; and the bytes of one point, as earlier versions kept them.
 //!
 //! Key: measurement (u32), time (i64), series (u64), all big-endian and order-preserving, then the tags that are kept
 //! in the key itself. So a measurement lies together and is ordered by time.
@@ -6,7 +6,7 @@
 //! Value: sequence number and write time (seconds), then the fields in ascending order of their ids. Each field says
 //! its kind, so that a value is understood without the catalogue.
 
-use crate::varint::{put_varint, take_bytes, take_varint, unzigzag, zigzag};
+use crate::varint::{put_varint, take_bytes, take_varint, unzigzag};
 
 pub(crate) const KEY_BYTES: usize = 4 + 8 + 8;
 
@@ -23,6 +23,7 @@ pub(crate) fn time_bytes(time: i64) -> [u8; 8] {
     (time as u64 ^ SIGN).to_be_bytes()
 }
 
+#[cfg(test)]
 pub(crate) fn put_key(buffer: &mut Vec<u8>, measurement: u32, time: i64, series: u64, key_tags: &[u8]) {
     buffer.extend_from_slice(&measurement.to_be_bytes());
     buffer.extend_from_slice(&time_bytes(time));
@@ -68,6 +69,7 @@ pub(crate) struct PointHead {
 }
 
 impl PointHead {
+    #[cfg(test)]
     pub(crate) fn put(self, buffer: &mut Vec<u8>) {
         put_varint(buffer, self.sequence);
         put_varint(buffer, self.write_seconds);
@@ -87,6 +89,7 @@ pub(crate) enum Cell<'a> {
     Text(&'a str),
 }
 
+#[cfg(test)]
 pub(crate) fn put_cell(buffer: &mut Vec<u8>, field: u32, cell: Cell<'_>) {
     let head = |kind| u64::from(field) << KIND_BITS | kind;
     match cell {
@@ -96,7 +99,7 @@ pub(crate) fn put_cell(buffer: &mut Vec<u8>, field: u32, cell: Cell<'_>) {
         }
         Cell::Integer(value) => {
             put_varint(buffer, head(KIND_INTEGER));
-            put_varint(buffer, zigzag(value));
+            put_varint(buffer, crate::varint::zigzag(value));
         }
         Cell::Boolean(value) => put_varint(buffer, head(if value { KIND_TRUE } else { KIND_FALSE })),
         Cell::Text(value) => {
@@ -125,45 +128,6 @@ pub(crate) fn take_cell<'a>(fields: &mut &'a [u8]) -> Option<(u32, Cell<'a>)> {
     Some((u32::try_from(head >> KIND_BITS).ok()?, cell))
 }
 
-/// Appends to `out` the value of a point that was `older` and is written as `newer`: the head and fields of the newer
-/// one, and the fields that only the older one has. `None` if either is broken; `out` is then to be thrown away.
-pub(crate) fn put_merged(out: &mut Vec<u8>, older: &[u8], newer: &[u8]) -> Option<()> {
-    let (mut old, mut new) = (older, newer);
-    PointHead::take(&mut old)?;
-    let head = PointHead::take(&mut new)?;
-    head.put(out);
-    let mut next_old = next_cell(&mut old)?;
-    let mut next_new = next_cell(&mut new)?;
-    loop {
-        let field_of = |cell: &Option<(u32, Cell<'_>)>| cell.as_ref().map(|(field, _)| *field);
-        match (field_of(&next_old), field_of(&next_new)) {
-            (None, None) => return Some(()),
-            (Some(old_field), new_field) if new_field.is_none_or(|new_field| old_field < new_field) => {
-                put_taken(out, next_old);
-                next_old = next_cell(&mut old)?;
-            }
-            (old_field, new_field) => {
-                if old_field == new_field {
-                    next_old = next_cell(&mut old)?;
-                }
-                put_taken(out, next_new);
-                next_new = next_cell(&mut new)?;
-            }
-        }
-    }
-}
-
-fn put_taken(out: &mut Vec<u8>, taken: Option<(u32, Cell<'_>)>) {
-    if let Some((field, cell)) = taken {
-        put_cell(out, field, cell);
-    }
-}
-
-/// `Some(None)` at the end, `None` if broken.
-fn next_cell<'a>(fields: &mut &'a [u8]) -> Option<Option<(u32, Cell<'a>)>> {
-    if fields.is_empty() { Some(None) } else { take_cell(fields).map(Some) }
-}
-
 /// Appends one tag to the encoded tags of a point. Tags are put in ascending order of their ids, so that equal tag sets
 /// have equal bytes.
 pub(crate) fn put_tag(buffer: &mut Vec<u8>, tag: u32, value: &str) {
@@ -182,15 +146,6 @@ pub(crate) fn take_tag<'a>(tags: &mut &'a [u8]) -> Option<(u32, &'a str)> {
 mod tests {
     use super::*;
 
-    fn value(sequence: u64, cells: &[(u32, Cell<'_>)]) -> Vec<u8> {
-        let mut buffer = Vec::new();
-        PointHead { sequence, write_seconds: 1_700_000_000 }.put(&mut buffer);
-        for (field, cell) in cells {
-            put_cell(&mut buffer, *field, *cell);
-        }
-        buffer
-    }
-
     #[test]
     fn keys_are_ordered_by_measurement_time_and_series() {
         let mut keys = Vec::new();
@@ -207,27 +162,5 @@ mod tests {
         }
         assert!(keys.is_sorted());
         assert!(vec![0xff; KEY_BYTES] < key_after(u32::MAX));
-    }
-
-    #[test]
-    fn merging_keeps_what_was_not_written_again() {
-        let older = value(1, &[(0, Cell::Integer(-7)), (2, Cell::Text("old")), (9, Cell::Boolean(true))]);
-        let newer = value(2, &[(1, Cell::Float(1.5)), (2, Cell::Text("new"))]);
-        let mut merged = Vec::new();
-        put_merged(&mut merged, &older, &newer).expect("both are whole");
-        let expected = value(
-            2,
-            &[(0, Cell::Integer(-7)), (1, Cell::Float(1.5)), (2, Cell::Text("new")), (9, Cell::Boolean(true))],
-        );
-        assert_eq!(merged, expected);
-    }
-
-    #[test]
-    fn a_cut_value_is_noticed() {
-        let whole = value(1, &[(0, Cell::Text("text")), (1, Cell::Float(2.0))]);
-        let newer = value(2, &[(0, Cell::Integer(1))]);
-        for end in [0, 3, whole.len() - 1] {
-            assert_eq!(put_merged(&mut Vec::new(), &whole[..end], &newer), None, "cut at {end}");
-        }
     }
 }

@@ -71,13 +71,13 @@ fn compare(column: &Expr, op: Operator, constant: &Expr, shape: &Shape) -> Optio
     Some(Pushed::Tag(TagFilter { tag, test }))
 }
 
-/// The time column, also where it was brought to another unit or to UTC for a comparison without losing anything.
+/// The time column, also where it was brought to UTC for a comparison.
 fn is_time(expr: &Expr) -> bool {
     match expr {
         Expr::Column(Column { name, .. }) => name == TIME_COLUMN,
         Expr::Cast(Cast { expr, field }) => {
             let lossless = match field.data_type() {
-                DataType::Timestamp(TimeUnit::Microsecond | TimeUnit::Nanosecond, zone) => is_utc(zone.as_deref()),
+                DataType::Timestamp(TimeUnit::Nanosecond, zone) => is_utc(zone.as_deref()),
                 _ => false,
             };
             lossless && is_time(expr)
@@ -118,9 +118,7 @@ fn time_range(op: Operator, constant: &ScalarValue) -> Option<TimeRange> {
         _ => return None,
     };
     let nanos = i128::from(value) * nanos_per_unit;
-    // The first microsecond at or after the constant, and the first after it.
-    let at = clamp(nanos.div_euclid(1_000) + i128::from(nanos.rem_euclid(1_000) != 0));
-    let after = clamp(nanos.div_euclid(1_000) + 1);
+    let (at, after) = (clamp(nanos), clamp(nanos + 1));
     match op {
         Operator::GtEq => Some(TimeRange { start: Some(at), end: None }),
         Operator::Gt => Some(TimeRange { start: Some(after), end: None }),
@@ -131,13 +129,13 @@ fn time_range(op: Operator, constant: &ScalarValue) -> Option<TimeRange> {
     }
 }
 
-fn clamp(micros: i128) -> i64 {
-    i64::try_from(micros).unwrap_or(if micros < 0 { i64::MIN } else { i64::MAX })
+fn clamp(nanos: i128) -> i64 {
+    i64::try_from(nanos).unwrap_or(if nanos < 0 { i64::MIN } else { i64::MAX })
 }
 
 #[cfg(test)]
 mod tests {
-    use datafusion::prelude::{col, lit};
+    use datafusion::prelude::{cast, col, lit};
 
     use super::*;
     use crate::FieldType;
@@ -171,16 +169,16 @@ mod tests {
 
     #[test]
     fn times_are_compared_to_the_nanosecond() {
-        check(col("time").gt(nanos(5_000)), time(Some(6), None));
-        check(col("time").gt(nanos(5_001)), time(Some(6), None));
-        check(col("time").gt_eq(nanos(5_000)), time(Some(5), None));
-        check(col("time").gt_eq(nanos(5_001)), time(Some(6), None));
-        check(col("time").lt(nanos(5_001)), time(None, Some(6)));
-        check(col("time").lt_eq(nanos(-5_001)), time(None, Some(-5)));
-        check(col("time").eq(nanos(5_000)), time(Some(5), Some(6)));
-        check(col("time").eq(nanos(5_001)), time(Some(6), Some(6)));
-        check(nanos(5_000).lt(col("time")), time(Some(6), None));
-        check(col("time").between(nanos(1_000), nanos(2_000)), time(Some(1), Some(3)));
+        check(col("time").gt(nanos(5)), time(Some(6), None));
+        check(col("time").gt_eq(nanos(5)), time(Some(5), None));
+        check(col("time").lt(nanos(5)), time(None, Some(5)));
+        check(col("time").lt_eq(nanos(-5)), time(None, Some(-4)));
+        check(col("time").eq(nanos(5)), time(Some(5), Some(6)));
+        check(nanos(5).lt(col("time")), time(Some(6), None));
+        check(col("time").between(nanos(1), nanos(2)), time(Some(1), Some(3)));
+        check(col("time").gt(lit(ScalarValue::TimestampMicrosecond(Some(5), None))), time(Some(5_001), None));
+        let micros = DataType::Timestamp(TimeUnit::Microsecond, None);
+        check(cast(col("time"), micros).gt(lit(ScalarValue::TimestampMicrosecond(Some(5), None))), None);
         check(col("time").gt(lit(ScalarValue::TimestampSecond(Some(i64::MAX), None))), time(Some(i64::MAX), None));
         check(col("time").gt(lit(ScalarValue::TimestampNanosecond(Some(0), Some("+05:00".into())))), None);
         check(col("time").gt(lit(ScalarValue::TimestampNanosecond(None, None))), None);

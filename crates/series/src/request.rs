@@ -1,6 +1,15 @@
 //! What a scan is asked for.
 
-/// Times in microseconds since 1970-01-01 UTC; `start` is included, `end` is not.
+/// The earliest and the latest time of a point, as InfluxDB has them: nanoseconds since 1970-01-01 UTC, from 1677 to 2262.
+pub const TIME_MIN: i64 = i64::MIN + 2;
+pub const TIME_MAX: i64 = i64::MAX - 1;
+
+/// A time in nanoseconds; `None` is outside of what points can have.
+pub(crate) fn time_in_nanos(value: i64, nanos_per_unit: i64) -> Option<i64> {
+    value.checked_mul(nanos_per_unit).filter(|nanos| (TIME_MIN..=TIME_MAX).contains(nanos))
+}
+
+/// Times in nanoseconds since 1970-01-01 UTC; `start` is included, `end` is not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TimeRange {
     pub start: Option<i64>,

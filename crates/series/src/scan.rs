@@ -1,29 +1,29 @@
 //! Scanning: points of a measurement as batches, in order of time, read as they are pulled.
 //!
-//! Time bounds choose the keys that are read. Conditions on tags are judged once per series and remembered for the scan.
+//! Time bounds choose the chunks and the rows that are read. Conditions on tags are judged by the table of tags: a chunk
+//! without a wanted series is not read.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use hashbrown::HashMap;
-use storage::{Guard, Iter};
-
 use crate::catalog::Measurement;
-use crate::column_builder::{ColumnBuilder, FieldSlots};
-use crate::error::{read_error, storage_error};
-use crate::point::{PointHead, PointKey, key_after, key_at, take_tag};
+use crate::chunk::{ChunkHead, Chunks, Wanted, decode, decode_series_list, read_chunk};
+use crate::column_builder::ColumnBuilder;
+use crate::merge::{Merge, Open, Opener, Picked, Piece};
 use crate::shape::{Shape, TIME_COLUMN};
 use crate::store::Inner;
-use crate::{ScanOrder, ScanRequest, SeriesError, TagFilter, TagTest, TimeRange, space};
+use crate::tag_condition::{TagCondition, read_tags, tag_value, unknown_column};
+use crate::tag_table::TagTable;
+use crate::{ScanOrder, ScanRequest, SeriesError, TimeRange};
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 
 const BATCH_ROWS_DEFAULT: usize = 8_192;
+/// Rows taken at once where there is text, which may be long.
+const ROWS_WITH_TEXT_AT_ONCE: usize = 256;
 /// A batch is also full when it holds this many bytes of text.
 const BATCH_TEXT_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Verdicts on series remembered by one scan.
-const SERIES_REMEMBERED_MAX: usize = 100_000;
 
 /// Where an output column comes from.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,9 +33,12 @@ pub(crate) enum Source {
     Field(u32),
 }
 
+/// The type of the times of points.
+pub(crate) const TIME_TYPE: DataType = DataType::Timestamp(TimeUnit::Nanosecond, None);
+
 /// The columns of a measurement in their order: `time`, tags, fields.
 pub(crate) fn table_schema(shape: &Shape) -> SchemaRef {
-    let mut columns = vec![Field::new(TIME_COLUMN, DataType::Timestamp(TimeUnit::Microsecond, None), false)];
+    let mut columns = vec![Field::new(TIME_COLUMN, TIME_TYPE, false)];
     columns.extend(shape.tags.iter().map(|tag| Field::new(tag, DataType::Utf8, true)));
     columns.extend(shape.fields.iter().map(|field| Field::new(&field.name, field.field_type.data_type(), true)));
     Arc::new(Schema::new(columns))
@@ -48,55 +51,71 @@ fn source_of(shape: &Shape, name: &str) -> Option<Source> {
     shape.tag(name).map(Source::Tag).or_else(|| shape.field(name).map(Source::Field))
 }
 
-/// A condition on a tag, by the tag's number.
-struct TagCondition {
-    tag: u32,
-    test: TagTest,
-}
-
-impl TagCondition {
-    fn holds(&self, tags: &[(u32, Box<str>)]) -> bool {
-        let value = tags.iter().find(|(tag, _)| *tag == self.tag).map(|(_, value)| value.as_ref());
-        match (&self.test, value) {
-            (TagTest::OneOf(values), Some(value)) => values.iter().any(|wanted| wanted == value),
-            (TagTest::NoneOf(values), Some(value)) => values.iter().all(|unwanted| unwanted != value),
-            (TagTest::Present, found) => found.is_some(),
-            (TagTest::Absent, found) => found.is_none(),
-            (TagTest::OneOf(_) | TagTest::NoneOf(_), None) => false,
-        }
-    }
-}
-
-/// What a scan knows of a series.
-#[derive(Clone)]
-enum Series {
-    /// No point of it is wanted.
-    Unwanted,
-    /// Its tags, in ascending order of their numbers.
-    Wanted(Arc<[(u32, Box<str>)]>),
-}
+/// Where in the table of tags the series of a chunk are, in the order of its list; `None` for a series that is not wanted.
+/// Empty if tags are not needed.
+type ChunkTags = Vec<Option<u32>>;
 
 /// Which writes to take, by their sequence numbers: after the first, up to the second.
 pub(crate) type SequenceSpan = (u64, u64);
 
-/// Batches of points in order of time; reads as it is pulled, from the state at the time it was made.
-pub struct SeriesScan {
+/// Reads the chunks of a scan.
+struct ScanOpener {
     inner: Arc<Inner>,
     measurement: u32,
+    range: TimeRange,
+    /// Numbers of the fields that are wanted, ascending.
+    fields: Vec<u32>,
+    /// Where tags are judged or returned.
+    tags: Option<JudgedTags>,
+}
+
+/// The tags of all series, and which of them are wanted, by position.
+struct JudgedTags {
+    table: Arc<TagTable>,
+    wanted: Vec<bool>,
+}
+
+impl JudgedTags {
+    /// Series that were removed since the scan began are not there.
+    fn of(&self, series: &[u64]) -> ChunkTags {
+        let judged = |position: Option<u32>| position.filter(|position| self.wanted[*position as usize]);
+        self.table.positions(series).into_iter().map(judged).collect()
+    }
+}
+
+impl Opener for ScanOpener {
+    type More = ChunkTags;
+
+    fn open(&mut self, head: &ChunkHead) -> Result<Option<Open<ChunkTags>>, SeriesError> {
+        let wanted = Wanted { range: self.range, fields: Some(&self.fields), written: false };
+        read_chunk(&self.inner.storage, self.measurement, head.id, |bytes| {
+            let Some(tags) = &self.tags else {
+                return Some(Some(Open { points: decode(bytes, wanted)?, wanted: None, more: Vec::new() }));
+            };
+            let tags = tags.of(&decode_series_list(bytes)?);
+            if tags.iter().all(Option::is_none) {
+                return Some(None);
+            }
+            let judged = tags.iter().any(Option::is_none).then(|| tags.iter().map(Option::is_some).collect());
+            Some(Some(Open { points: decode(bytes, wanted)?, wanted: judged, more: tags }))
+        })
+    }
+}
+
+/// Batches of points in order of time; reads as it is pulled, from the state at the time it was made.
+pub struct SeriesScan {
+    opener: ScanOpener,
     schema: SchemaRef,
     sources: Vec<Source>,
-    slots: FieldSlots,
-    series_conditions: Vec<TagCondition>,
     key_conditions: Vec<TagCondition>,
     order: ScanOrder,
+    chunks: Chunks,
     /// Stretches of time still to be read, in the order of reading.
     ranges: VecDeque<TimeRange>,
-    points: Option<Iter>,
+    merge: Option<Merge<ChunkTags>>,
     sequences: Option<SequenceSpan>,
     remaining: usize,
     batch_rows: usize,
-    series: HashMap<u64, Series>,
-    last_series: Option<(u64, Series)>,
     keys_scanned: u64,
 }
 
@@ -109,10 +128,10 @@ impl SeriesScan {
     ) -> Result<Self, SeriesError> {
         let shape = measurement.shape();
         let (schema, sources) = project(&shape, request.projection.as_deref())?;
-        let (mut series_conditions, mut key_conditions) = (Vec::new(), Vec::new());
+        let (mut conditions, mut key_conditions) = (Vec::new(), Vec::new());
         for filter in &request.tags {
-            let condition = TagCondition { tag: filtered_tag(&shape, filter)?, test: filter.test.clone() };
-            let conditions = if Shape::is_key_tag(&filter.tag) { &mut key_conditions } else { &mut series_conditions };
+            let condition = TagCondition::resolve(&shape, filter)?;
+            let conditions = if Shape::is_key_tag(&filter.tag) { &mut key_conditions } else { &mut conditions };
             conditions.push(condition);
         }
         let (sequences, ranges) = match changes {
@@ -124,26 +143,39 @@ impl SeriesScan {
         if request.order == ScanOrder::Descending {
             ranges.make_contiguous().reverse();
         }
-        let mut scan = Self {
-            inner,
-            measurement: measurement.id,
-            slots: FieldSlots::new(&sources),
+        let mut fields: Vec<u32> = sources
+            .iter()
+            .filter_map(|source| match source {
+                Source::Field(field) => Some(*field),
+                _ => None,
+            })
+            .collect();
+        fields.sort_unstable();
+        fields.dedup();
+        let chunks = measurement.chunks();
+        let of_series = |source: &Source| matches!(source, Source::Tag(tag) if !is_key_tag(&shape, *tag));
+        let tags = match !conditions.is_empty() || sources.iter().any(of_series) {
+            true => {
+                let table = inner.tag_table(measurement, &chunks)?;
+                Some(JudgedTags { wanted: table.judge(&conditions), table })
+            }
+            false => None,
+        };
+        let opener = ScanOpener { inner, measurement: measurement.id, range: TimeRange::ALL, fields, tags };
+        Ok(Self {
+            opener,
             schema,
             sources,
-            series_conditions,
             key_conditions,
             order: request.order,
+            chunks,
             ranges,
-            points: None,
+            merge: None,
             sequences,
             remaining: request.limit.unwrap_or(usize::MAX),
             batch_rows: if request.batch_rows == 0 { BATCH_ROWS_DEFAULT } else { request.batch_rows },
-            series: HashMap::new(),
-            last_series: None,
             keys_scanned: 0,
-        };
-        scan.open_next_range()?;
-        Ok(scan)
+        })
     }
 
     pub fn schema(&self) -> SchemaRef {
@@ -155,31 +187,34 @@ impl SeriesScan {
         self.keys_scanned
     }
 
-    fn open_next_range(&mut self) -> Result<(), SeriesError> {
-        self.points = match self.ranges.pop_front() {
-            Some(range) => {
-                let first = key_at(self.measurement, range.start.unwrap_or(i64::MIN));
-                let end = range.end.map_or_else(|| key_after(self.measurement), |end| key_at(self.measurement, end));
-                Some(self.inner.storage.scan(space::POINTS, first..end).map_err(storage_error)?)
-            }
-            None => None,
-        };
-        Ok(())
+    /// The chunks with points in a range. Of a scan of changes, those with changes and those that have the same points.
+    fn chunks_within(&self, range: TimeRange) -> Vec<Arc<ChunkHead>> {
+        let within: Vec<Arc<ChunkHead>> = self.chunks.iter().filter(|chunk| chunk.is_within(range)).cloned().collect();
+        let Some((after, _)) = self.sequences else { return within };
+        let (changed, rest): (Vec<_>, Vec<_>) = within.into_iter().partition(|chunk| chunk.last_sequence > after);
+        let same = rest.into_iter().filter(|chunk| changed.iter().any(|other| chunk.overlaps(other)));
+        let same: Vec<Arc<ChunkHead>> = same.collect();
+        changed.into_iter().chain(same).collect()
     }
 
-    fn next_point(&mut self) -> Result<Option<Guard>, SeriesError> {
-        while let Some(points) = &mut self.points {
-            let next = match self.order {
-                ScanOrder::Ascending => points.next(),
-                ScanOrder::Descending => points.next_back(),
-            };
-            if let Some(point) = next {
-                self.keys_scanned += 1;
-                return Ok(Some(point));
+    /// The next points, at most `rows_max`; none at the end.
+    fn next_points(&mut self, rows_max: usize) -> Result<Option<Picked<ChunkTags>>, SeriesError> {
+        loop {
+            if self.merge.is_none() {
+                let Some(range) = self.ranges.pop_front() else { return Ok(None) };
+                self.opener.range = range;
+                self.merge = Some(Merge::new(self.chunks_within(range), self.order));
             }
-            self.open_next_range()?;
+            let Some(merge) = &mut self.merge else { return Ok(None) };
+            let picked = merge.next(&mut self.opener, rows_max)?;
+            let scanned = picked.rows as u64 + picked.passed_over;
+            self.keys_scanned += scanned;
+            self.opener.inner.keys_scanned.fetch_add(scanned, Ordering::Relaxed);
+            if picked.rows > 0 {
+                return Ok(Some(picked));
+            }
+            self.merge = None;
         }
-        Ok(None)
     }
 
     fn next_batch(&mut self) -> Result<Option<RecordBatch>, SeriesError> {
@@ -190,17 +225,21 @@ impl SeriesScan {
             .iter()
             .map(|field| ColumnBuilder::new(field.data_type(), rows_max.min(BATCH_ROWS_DEFAULT)))
             .collect();
-        let scanned_before = self.keys_scanned;
-        let (mut rows, mut text_bytes) = (0, 0);
+        let text = self.schema.fields().iter().any(|field| field.data_type() == &DataType::Utf8);
+        let at_once_max = if text { ROWS_WITH_TEXT_AT_ONCE } else { BATCH_ROWS_DEFAULT };
+        let (mut rows, mut text_bytes, mut at_once) = (0, 0, rows_max.min(at_once_max));
         while rows < rows_max && text_bytes < BATCH_TEXT_BYTES_MAX {
-            let Some(point) = self.next_point()? else { break };
-            let (key, value) = point.into_inner().map_err(|error| read_error(&error))?;
-            if self.take_point(&key, &value, &mut builders, rows)? {
-                rows += 1;
-                text_bytes += key.len() + value.len();
+            let Some(mut picked) = self.next_points(at_once)? else { break };
+            self.leave_out(&mut picked);
+            if picked.rows == 0 {
+                // So that leaving many out does not take a step for each.
+                at_once = (at_once * 2).min(at_once_max);
+                continue;
             }
+            text_bytes = self.append(&picked, &mut builders)?;
+            rows += picked.rows;
+            at_once = at_once_max.min(rows_max - rows);
         }
-        self.inner.keys_scanned.fetch_add(self.keys_scanned - scanned_before, Ordering::Relaxed);
         self.remaining -= rows;
         if rows == 0 {
             return Ok(None);
@@ -210,70 +249,66 @@ impl SeriesScan {
         Ok(Some(RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options)?))
     }
 
-    /// Appends a point as row number `row`; `false` if it is not wanted.
-    fn take_point(
-        &mut self,
-        key: &[u8],
-        value: &[u8],
-        builders: &mut [ColumnBuilder],
-        row: usize,
-    ) -> Result<bool, SeriesError> {
-        let key = PointKey::read(key).ok_or_else(|| corrupt("its key is too short"))?;
-        let mut fields = value;
-        let head = PointHead::take(&mut fields).ok_or_else(|| corrupt("its head cannot be read"))?;
-        if self.sequences.is_some_and(|(after, until)| head.sequence <= after || head.sequence > until) {
-            return Ok(false);
+    /// Leaves out points that were not written in the span asked for, or whose own tags are not wanted.
+    fn leave_out(&self, picked: &mut Picked<ChunkTags>) {
+        if self.sequences.is_none() && self.key_conditions.is_empty() {
+            return;
         }
-        let Series::Wanted(series_tags) = self.series(key.series)? else { return Ok(false) };
-        let key_tags = read_tags(key.key_tags);
-        if !self.key_conditions.iter().all(|condition| condition.holds(&key_tags)) {
-            return Ok(false);
+        let pieces = std::mem::take(&mut picked.pieces);
+        picked.rows = 0;
+        for mut piece in pieces {
+            let points = &picked.sources[piece.source].points;
+            let wanted = |row: usize| {
+                let sequence = points.sequences[row];
+                self.sequences.is_none_or(|(after, until)| sequence > after && sequence <= until)
+                    && (self.key_conditions.is_empty() || {
+                        let tags = read_tags(points.key_tags_of(row));
+                        self.key_conditions.iter().all(|condition| condition.holds(&tags))
+                    })
+            };
+            for row in piece.rows(self.order) {
+                if wanted(row) {
+                    let older = std::mem::take(&mut piece.older);
+                    picked.pieces.push(Piece { source: piece.source, first: row, length: 1, older });
+                    picked.rows += 1;
+                }
+            }
         }
-        for (source, builder) in self.sources.iter().zip(builders.iter_mut()) {
+    }
+
+    /// Appends the columns of points; returns the bytes of text in the batch.
+    fn append(&self, picked: &Picked<ChunkTags>, builders: &mut [ColumnBuilder]) -> Result<usize, SeriesError> {
+        let mut text_bytes = 0;
+        for (source, builder) in self.sources.iter().zip(builders) {
             match source {
-                Source::Time => builder.append_time(key.time),
+                Source::Time => builder.append_times(picked, self.order),
                 Source::Tag(tag) => {
-                    builder.append_tag(tag_value(&series_tags, *tag).or_else(|| tag_value(&key_tags, *tag)))
+                    let table = self.opener.tags.as_ref().map(|tags| &tags.table);
+                    for piece in &picked.pieces {
+                        let open = &picked.sources[piece.source];
+                        for row in piece.rows(self.order) {
+                            let position = open.more.get(open.points.series[row] as usize).copied().flatten();
+                            let value = table.zip(position).and_then(|(table, position)| table.value(position, *tag));
+                            if value.is_some() || open.points.key_tags.is_none() {
+                                builder.append_tag(value);
+                            } else {
+                                let tags = read_tags(open.points.key_tags_of(row));
+                                builder.append_tag(tag_value(&tags, *tag));
+                            }
+                        }
+                    }
+                    text_bytes += builder.text_bytes();
                 }
-                Source::Field(_) => {}
+                Source::Field(field) => {
+                    builder.append_field(picked, *field, self.order).ok_or_else(|| SeriesError::Corrupt {
+                        what: "a chunk of points",
+                        reason: "a field is of another type than the measurement's".into(),
+                    })?;
+                    text_bytes += builder.text_bytes();
+                }
             }
         }
-        self.slots.append_fields(fields, builders, row).ok_or_else(|| corrupt("its fields cannot be read"))?;
-        Ok(true)
-    }
-
-    /// Judges a series, once as a rule.
-    fn series(&mut self, number: u64) -> Result<Series, SeriesError> {
-        if let Some((last, series)) = &self.last_series
-            && *last == number
-        {
-            return Ok(series.clone());
-        }
-        let series = match self.series.get(&number) {
-            Some(series) => series.clone(),
-            None => {
-                let tags = self.inner.dictionary().tags(self.measurement, number)?;
-                let series = self.judge(tags.as_deref());
-                if self.series.len() >= SERIES_REMEMBERED_MAX {
-                    self.series.clear();
-                }
-                self.series.insert(number, series.clone());
-                series
-            }
-        };
-        self.last_series = Some((number, series.clone()));
-        Ok(series)
-    }
-
-    /// `None`: all points of the series have been removed since the scan began.
-    fn judge(&self, tags: Option<&[u8]>) -> Series {
-        let Some(tags) = tags else { return Series::Unwanted };
-        let tags = read_tags(tags);
-        if self.series_conditions.iter().all(|condition| condition.holds(&tags)) {
-            Series::Wanted(tags.into())
-        } else {
-            Series::Unwanted
-        }
+        Ok(text_bytes)
     }
 }
 
@@ -284,27 +319,15 @@ impl Iterator for SeriesScan {
         let batch = self.next_batch().transpose();
         if matches!(batch, Some(Err(_))) {
             // Nothing is returned after an error: rows could be missing in between.
-            self.points = None;
+            self.merge = None;
             self.ranges.clear();
         }
         batch
     }
 }
 
-fn corrupt(reason: &str) -> SeriesError {
-    SeriesError::Corrupt { what: "a point", reason: reason.to_owned() }
-}
-
-fn read_tags(mut encoded: &[u8]) -> Vec<(u32, Box<str>)> {
-    let mut tags = Vec::new();
-    while let Some((tag, value)) = take_tag(&mut encoded) {
-        tags.push((tag, value.into()));
-    }
-    tags
-}
-
-fn tag_value(tags: &[(u32, Box<str>)], wanted: u32) -> Option<&str> {
-    tags.iter().find(|(tag, _)| *tag == wanted).map(|(_, value)| value.as_ref())
+fn is_key_tag(shape: &Shape, tag: u32) -> bool {
+    shape.tags.get(tag as usize).is_some_and(|name| Shape::is_key_tag(name))
 }
 
 fn project(shape: &Shape, names: Option<&[String]>) -> Result<(SchemaRef, Vec<Source>), SeriesError> {
@@ -325,17 +348,4 @@ fn project(shape: &Shape, names: Option<&[String]>) -> Result<(SchemaRef, Vec<So
         fields.push(schema.field_with_name(name)?.clone());
     }
     Ok((Arc::new(Schema::new(fields)), sources))
-}
-
-fn filtered_tag(shape: &Shape, filter: &TagFilter) -> Result<u32, SeriesError> {
-    match source_of(shape, &filter.tag) {
-        Some(Source::Tag(tag)) => Ok(tag),
-        Some(_) => Err(SeriesError::NotATag { measurement: shape.name.clone(), column: filter.tag.clone() }),
-        None => Err(unknown_column(shape, &filter.tag)),
-    }
-}
-
-fn unknown_column(shape: &Shape, column: &str) -> SeriesError {
-    let known: Vec<String> = table_schema(shape).fields().iter().map(|field| field.name().clone()).collect();
-    SeriesError::UnknownColumn { measurement: shape.name.clone(), column: column.to_owned(), columns: known.join(", ") }
 }

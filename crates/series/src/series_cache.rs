@@ -1,11 +1,11 @@
-//! The series in use, in memory: tag set to number and back.
+//! The series in use, in memory: tag set to number.
 //!
 //! Two generations: when the young one is full it becomes the old one, and the old one is forgotten. What is in use
 //! moves to the young one, so nothing is scanned or counted to decide what goes.
 
 use std::borrow::Borrow;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use hashbrown::HashMap;
 
@@ -48,19 +48,14 @@ impl<K: Hash + Eq, V: Clone> Generations<K, V> {
     }
 }
 
-/// Measurement and number.
-type SeriesKey = (u32, u64);
-
 pub(crate) struct SeriesCache {
     /// Measurement (big-endian) and encoded tags to number.
     numbers: Mutex<Generations<Box<[u8]>, u64>>,
-    /// Measurement and number to encoded tags.
-    tags: Mutex<Generations<SeriesKey, Arc<[u8]>>>,
 }
 
 impl SeriesCache {
     pub(crate) fn new(entries_max: usize) -> Self {
-        Self { numbers: Mutex::new(Generations::new(entries_max)), tags: Mutex::new(Generations::new(entries_max)) }
+        Self { numbers: Mutex::new(Generations::new(entries_max)) }
     }
 
     /// `measurement_and_tags`: as in the dictionary's key.
@@ -72,17 +67,8 @@ impl SeriesCache {
         self.numbers.lock().unwrap_or_else(PoisonError::into_inner).insert(measurement_and_tags.into(), series);
     }
 
-    pub(crate) fn tags(&self, measurement: u32, series: u64) -> Option<Arc<[u8]>> {
-        self.tags.lock().unwrap_or_else(PoisonError::into_inner).get(&(measurement, series))
-    }
-
-    pub(crate) fn put_tags(&self, measurement: u32, series: u64, tags: Arc<[u8]>) {
-        self.tags.lock().unwrap_or_else(PoisonError::into_inner).insert((measurement, series), tags);
-    }
-
-    pub(crate) fn forget(&self, measurement: u32, series: u64, measurement_and_tags: &[u8]) {
+    pub(crate) fn forget(&self, measurement_and_tags: &[u8]) {
         self.numbers.lock().unwrap_or_else(PoisonError::into_inner).remove(measurement_and_tags);
-        self.tags.lock().unwrap_or_else(PoisonError::into_inner).remove(&(measurement, series));
     }
 }
 

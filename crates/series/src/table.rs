@@ -88,21 +88,21 @@ impl TableProvider for SeriesTable {
             None => self.schema.clone(),
         };
         request.projection = Some(schema.fields().iter().map(|field| field.name().clone()).collect());
-        Ok(Arc::new(SeriesScanExec::new(self.store.clone(), self.shape.name.clone(), schema, request)))
+        Ok(Arc::new(SeriesScanExec::new(self.store.clone(), self.shape.clone(), schema, request)))
     }
 }
 
 /// The plan's leaf: one partition, ordered by time.
-struct SeriesScanExec {
+pub(crate) struct SeriesScanExec {
     store: SeriesStore,
-    measurement: String,
+    shape: Arc<Shape>,
     schema: SchemaRef,
     request: ScanRequest,
     properties: Arc<PlanProperties>,
 }
 
 impl SeriesScanExec {
-    fn new(store: SeriesStore, measurement: String, schema: SchemaRef, request: ScanRequest) -> Self {
+    fn new(store: SeriesStore, shape: Arc<Shape>, schema: SchemaRef, request: ScanRequest) -> Self {
         let ordering = schema.index_of(TIME_COLUMN).ok().and_then(|time| {
             let options = SortOptions { descending: request.order == ScanOrder::Descending, nulls_first: false };
             LexOrdering::new([PhysicalSortExpr::new(Arc::new(Column::new(TIME_COLUMN, time)), options)])
@@ -113,11 +113,23 @@ impl SeriesScanExec {
             EmissionType::Incremental,
             Boundedness::Bounded,
         ));
-        Self { store, measurement, schema, request, properties }
+        Self { store, shape, schema, request, properties }
     }
 
     fn with_request(&self, request: ScanRequest) -> Self {
-        Self::new(self.store.clone(), self.measurement.clone(), self.schema.clone(), request)
+        Self::new(self.store.clone(), self.shape.clone(), self.schema.clone(), request)
+    }
+
+    pub(crate) fn store(&self) -> &SeriesStore {
+        &self.store
+    }
+
+    pub(crate) fn shape(&self) -> &Shape {
+        &self.shape
+    }
+
+    pub(crate) fn request(&self) -> &ScanRequest {
+        &self.request
     }
 }
 
@@ -125,7 +137,7 @@ impl fmt::Debug for SeriesScanExec {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("SeriesScanExec")
-            .field("measurement", &self.measurement)
+            .field("measurement", &self.shape.name)
             .field("request", &self.request)
             .finish_non_exhaustive()
     }
@@ -133,7 +145,7 @@ impl fmt::Debug for SeriesScanExec {
 
 impl DisplayAs for SeriesScanExec {
     fn fmt_as(&self, _format: DisplayFormatType, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "SeriesScanExec: measurement={}", self.measurement)?;
+        write!(formatter, "SeriesScanExec: measurement={}", self.shape.name)?;
         if let Some(start) = self.request.range.start {
             write!(formatter, ", from={start}")?;
         }
@@ -214,7 +226,7 @@ impl ExecutionPlan for SeriesScanExec {
         request.batch_rows = context.session_config().batch_size();
         let mut builder = RecordBatchReceiverStreamBuilder::new(self.schema.clone(), BATCHES_AHEAD);
         let sender = builder.tx();
-        let (store, measurement) = (self.store.clone(), self.measurement.clone());
+        let (store, measurement) = (self.store.clone(), self.shape.name.clone());
         // Reading waits for the disk, so it has a thread of its own; the channel keeps it from running ahead.
         builder.spawn_blocking(move || {
             let scan =

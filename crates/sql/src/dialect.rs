@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Whitespace};
 
 use crate::error::{Places, SqlError};
-use crate::limits::{NESTING_MAX, SQL_BYTES_MAX, TOKENS_MAX};
+use crate::limits::{SQL_BYTES_MAX, TOKENS_MAX};
 
 /// Flink's lexical rules, with the trailing comma that people leave before FROM.
 #[derive(Debug)]
@@ -68,19 +68,7 @@ pub(crate) fn tokenize(sql: &str) -> Result<Vec<TokenWithSpan>, SqlError> {
     if tokens.len() > TOKENS_MAX {
         return Err(SqlError::at(1, 1, format!("the query has {} tokens, the limit is {TOKENS_MAX}", tokens.len())));
     }
-    let mut depth = 0;
-    for token in &tokens {
-        match token.token {
-            Token::LParen => depth += 1,
-            Token::RParen => depth -= 1,
-            _ => {}
-        }
-        if depth > NESTING_MAX as i64 {
-            let start = token.span.start;
-            let message = format!("more than {NESTING_MAX} brackets inside each other");
-            return Err(SqlError::at(start.line as usize, start.column as usize, message));
-        }
-    }
+    crate::depth::check(&tokens)?;
     Ok(tokens)
 }
 

@@ -7,6 +7,7 @@
 mod clauses;
 mod columns;
 mod convert;
+mod depth;
 mod dialect;
 mod error;
 mod expression_text;
@@ -28,6 +29,7 @@ mod unnest;
 mod window_calls;
 mod window_functions;
 
+pub use depth::check_depth;
 pub use error::SqlError;
 pub use fragment::Fragment;
 pub use graph::{

@@ -8,3 +8,7 @@ pub const OUTPUT_COLUMNS_MAX: usize = 1_000;
 pub const NESTING_MAX: usize = 60;
 /// Most tokens in the text.
 pub const TOKENS_MAX: usize = 20_000;
+/// Most operators in one expression, those of the brackets around it among them.
+pub const OPERATORS_MAX: usize = 1_000;
+/// Most joins and set operations in the text.
+pub const CHAIN_MAX: usize = 200;

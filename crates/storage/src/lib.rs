@@ -9,4 +9,4 @@ mod journal;
 mod storage;
 
 pub use fjall::{Guard, Iter, Slice};
-pub use storage::{Batch, Space, Storage, StorageError, StorageOptions};
+pub use storage::{Batch, Space, Storage, StorageError, StorageOptions, SyncPoint};

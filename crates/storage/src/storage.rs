@@ -3,8 +3,8 @@
 use std::io;
 use std::ops::RangeBounds;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{RwLock, RwLockReadGuard};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use fjall::config::BlockSizePolicy;
 use fjall::{Database, Iter, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Slice};
@@ -14,6 +14,12 @@ use crate::journal;
 /// Below this much room a failed write is taken as "the disk is full", whatever the engine calls it: its background
 /// threads report a full disk as a failure of their own only.
 const DISK_FREE_BYTES_MIN: u64 = 16 * 1024 * 1024;
+
+/// Bytes of keys and values that a copy takes at a time.
+const COPIED_AT_ONCE_BYTES: usize = 8 * 1024 * 1024;
+
+/// A file in a copy that was not finished: it may be removed.
+const UNFINISHED_COPY: &str = "unfinished-copy";
 
 /// Journals are replayed when the store is opened, so their size bounds the time that takes.
 const JOURNAL_BYTES_MAX: u64 = 128 * 1024 * 1024;
@@ -51,6 +57,10 @@ struct Engine {
     spaces: Vec<Keyspace>,
 }
 
+/// A moment between the syncs of a store, from [`Storage::sync_point`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SyncPoint(u64);
+
 pub struct Storage {
     dir: PathBuf,
     options: StorageOptions,
@@ -58,13 +68,24 @@ pub struct Storage {
     engine: RwLock<Option<Engine>>,
     /// A write failed: the engine refuses all further ones until it has been reopened.
     broken: AtomicBool,
+    /// One at a time: the operating system tells each caller of its own, or only one, that bytes did not reach the disk.
+    syncing: Mutex<()>,
+    /// How many have failed.
+    failed_syncs: AtomicU64,
 }
 
 impl Storage {
     /// Opens `dir`, which is made if it is missing. One process at a time.
     pub fn open(dir: &Path, options: StorageOptions) -> Result<Self, StorageError> {
         let engine = open_engine(dir, &options)?;
-        Ok(Self { dir: dir.to_owned(), options, engine: RwLock::new(Some(engine)), broken: AtomicBool::new(false) })
+        Ok(Self {
+            dir: dir.to_owned(),
+            options,
+            engine: RwLock::new(Some(engine)),
+            broken: AtomicBool::new(false),
+            syncing: Mutex::new(()),
+            failed_syncs: AtomicU64::new(0),
+        })
     }
 
     pub fn get(&self, space: usize, key: &[u8]) -> Result<Option<Slice>, StorageError> {
@@ -88,16 +109,78 @@ impl Storage {
         Ok(Batch { storage: self, guard, batch })
     }
 
-    /// All batches committed so far survive a power loss once this has returned. After an error, what was committed
-    /// since the last success has to be taken as lost and be written again.
-    pub fn sync(&self) -> Result<(), StorageError> {
+    /// To be taken before the first batch that a [`Self::sync`] is to bring to disk is committed.
+    pub fn sync_point(&self) -> SyncPoint {
+        SyncPoint(self.failed_syncs.load(Ordering::Acquire))
+    }
+
+    /// All batches committed since `point` survive a power loss once this has returned. After an error, of this call or of
+    /// another's since `point`, they have to be taken as lost and be written again: what a failed sync was to bring to
+    /// disk is not brought there by the next one, which may well succeed.
+    pub fn sync(&self, point: SyncPoint) -> Result<(), StorageError> {
+        let _one = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.sync_point() != point {
+            return Err(StorageError::Failed {
+                action: "sync",
+                reason: "bytes did not reach the disk when it was tried last; they have to be written again".into(),
+            });
+        }
         self.mend()?;
         let guard = self.read("sync")?;
         let engine = opened(&guard, "sync")?;
         engine.database.persist(PersistMode::SyncData).map_err(|error| {
+            self.failed_syncs.fetch_add(1, Ordering::AcqRel);
             self.broken.store(true, Ordering::Release);
             self.classify("sync", &error)
         })
+    }
+
+    /// Makes a store in `dir`, which must not exist, with everything that is here now; later writes do not show in it. What
+    /// is written meanwhile does not wait.
+    pub fn copy_to(&self, dir: &Path) -> Result<(), StorageError> {
+        let failed = |error: io::Error| StorageError::Failed { action: "copy", reason: error.to_string() };
+        if dir.exists() {
+            return Err(failed(io::Error::other(format!("{} exists already", dir.display()))));
+        }
+        let (snapshot, spaces) = {
+            let guard = self.read("copy")?;
+            let engine = opened(&guard, "copy")?;
+            (engine.database.snapshot(), engine.spaces.clone())
+        };
+        // Under another name until it is whole.
+        let mut unfinished = dir.components().collect::<PathBuf>().into_os_string();
+        unfinished.push(".unfinished");
+        let unfinished = PathBuf::from(unfinished);
+        let marker = unfinished.join(UNFINISHED_COPY);
+        if marker.exists() {
+            std::fs::remove_dir_all(&unfinished).map_err(failed)?;
+        } else if unfinished.exists() {
+            return Err(failed(io::Error::other(format!("{} is in the way and no copy", unfinished.display()))));
+        }
+        std::fs::create_dir_all(&unfinished).and_then(|()| std::fs::write(&marker, b"")).map_err(failed)?;
+        let copy = Self::open(&unfinished, self.options)?;
+        let point = copy.sync_point();
+        for (space, keyspace) in spaces.iter().enumerate() {
+            let (mut batch, mut bytes) = (copy.begin()?, 0);
+            for guard in snapshot.iter(keyspace) {
+                let (key, value) = guard.into_inner().map_err(|error| self.classify("copy", &error))?;
+                bytes += key.len() + value.len();
+                batch.put(space, &key, &value);
+                if bytes >= COPIED_AT_ONCE_BYTES {
+                    batch.commit()?;
+                    (batch, bytes) = (copy.begin()?, 0);
+                }
+            }
+            batch.commit()?;
+        }
+        copy.sync(point)?;
+        drop(copy);
+        std::fs::remove_file(&marker).map_err(failed)?;
+        std::fs::rename(&unfinished, dir).map_err(failed)?;
+        match dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            Some(parent) => std::fs::File::open(parent).and_then(|parent| parent.sync_all()).map_err(failed),
+            None => Ok(()),
+        }
     }
 
     pub fn disk_bytes(&self) -> Result<u64, StorageError> {
@@ -241,5 +324,34 @@ fn classify(action: &'static str, error: &fjall::Error) -> StorageError {
                 other => other.to_string(),
             },
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_failed_sync_was_to_bring_to_disk_is_not_brought_there_by_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = StorageOptions {
+            spaces: &[Space { name: "points", memtable_bytes: 1 << 20, block_bytes: 4096 }],
+            cache_bytes: 1 << 20,
+            worker_threads: 1,
+        };
+        let storage = Storage::open(dir.path(), options).unwrap();
+        let point = storage.sync_point();
+        let mut batch = storage.begin().unwrap();
+        batch.put(0, b"key", b"value");
+        batch.commit().unwrap();
+        // As after another's sync that failed.
+        storage.failed_syncs.fetch_add(1, Ordering::AcqRel);
+        storage.broken.store(true, Ordering::Release);
+        assert!(matches!(storage.sync(point), Err(StorageError::Failed { action: "sync", .. })));
+        let point = storage.sync_point();
+        let mut batch = storage.begin().unwrap();
+        batch.put(0, b"key", b"value");
+        batch.commit().unwrap();
+        storage.sync(point).unwrap();
     }
 }

@@ -48,7 +48,7 @@ export function draftOf(dagger: Dagger, name = dagger.metadata.name): DaggerDraf
   return { apiVersion: 'millrace/v1', kind: 'Dagger', metadata: { name, group, labels }, spec: structuredClone(dagger.spec) as unknown as DaggerDraft['spec'] }
 }
 
-const WINDOW = /\b(TUMBLE|HOP|SESSION|CUMULATE)\s*\([^()]*?INTERVAL\s+'([\d.:]+)'\s+(SECOND|MINUTE|HOUR|DAY)/i
+const WINDOW = /\b(TUMBLE|HOP|SESSION|CUMULATE)\s*\((?:[^()]|\([^()]*\))*?INTERVAL\s+'([\d.:]+)'\s+(SECOND|MINUTE|HOUR|DAY)/i
 const UNIT_MS: Record<string, number> = { SECOND: 1000, MINUTE: 60_000, HOUR: 3_600_000, DAY: 86_400_000 }
 
 /** The first window of a query, to say how long a result takes. */

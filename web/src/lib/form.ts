@@ -1,6 +1,6 @@
 // What the form of a dagger holds, and how it becomes the document that the server takes.
-import { onKafka, sinkPlaceOf, type SinkPlace } from './sink-place'
-import type { Column, Dagger, DaggerDraft, Schema, SchemaField, SinkSpec, Topic } from './api'
+import { emptySink, sinkDraftOf, sinkOf, type SinkDraft } from './sink-form'
+import type { Column, Dagger, DaggerDraft, Schema, SchemaField, Topic } from './api'
 
 export interface StreamDraft {
   id: number
@@ -23,17 +23,7 @@ export interface FormState {
   labels: Record<string, string>
   streams: StreamDraft[]
   sql: string
-  sink: 'series' | 'topic' | 'log'
-  measurement: string
-  retention: string
-  topic: string
-  topicSchema: string
-  partitions: string
-  keyColumns: string
-  /** Of a topic. */
-  place: SinkPlace
-  /** Sinks that this form does not know; they are kept as they are. */
-  otherSinks: SinkSpec[]
+  sinks: SinkDraft[]
   cluster: string
   parallelism: string
   checkpoint: string
@@ -43,19 +33,17 @@ let nextId = 1
 export const emptyStream = (): StreamDraft => ({ id: nextId++, schema: '', topics: [], table: '', timestamp: '', consumerGroup: '', delay: '', interval: '', idle: '', startFrom: '', onBadRecord: '', late: '' })
 
 export const emptyForm = (): FormState => ({
-  name: '', group: '', labels: {}, streams: [emptyStream()], sql: '', sink: 'series', measurement: '', retention: '', topic: '', topicSchema: '', partitions: '', keyColumns: '', place: sinkPlaceOf(), otherSinks: [], cluster: '', parallelism: '', checkpoint: '',
+  name: '', group: '', labels: {}, streams: [emptyStream()], sql: '', sinks: [emptySink()], cluster: '', parallelism: '', checkpoint: '',
 })
 
 export function formOf(dagger: Dagger, name: string): FormState {
   const { spec, metadata } = dagger
   const isClone = name !== metadata.name
-  const main = spec.sinks[0]
-  const sink = main?.kind === 'topic' || main?.kind === 'log' ? main.kind : 'series'
+  // A clone writes a measurement and reads with a consumer group of its own, and leaves the servers of the original alone.
+  const own = spec.sinks.find((sink) => sink.kind === 'series' || sink.kind === 'topic' || sink.kind === 'log')
+  const sinks = !isClone ? spec.sinks.map(sinkDraftOf) : own ? [{ ...sinkDraftOf(own), measurement: '', topic: '' }] : [emptySink()]
   return {
-    ...emptyForm(), name, group: metadata.group, labels: { ...metadata.labels }, sql: spec.sql, sink,
-    // A clone writes a measurement and reads with a consumer group of its own.
-    measurement: isClone ? '' : main?.measurement ?? '', retention: main?.retention ?? '', topic: isClone ? '' : main?.topic ?? '', topicSchema: main?.schema ?? '', partitions: main?.partitions ? String(main.partitions) : '', keyColumns: main?.key?.join(', ') ?? '', place: sinkPlaceOf(main),
-    otherSinks: isClone ? [] : spec.sinks.slice(1), cluster: spec.cluster, parallelism: String(spec.parallelism), checkpoint: spec.checkpoint.interval,
+    ...emptyForm(), name, group: metadata.group, labels: { ...metadata.labels }, sql: spec.sql, sinks, cluster: spec.cluster, parallelism: String(spec.parallelism), checkpoint: spec.checkpoint.interval,
     streams: spec.streams.map((stream) => ({
       id: nextId++, schema: stream.schema ?? '', topics: stream.topics, table: stream.table, timestamp: stream.timestamp, consumerGroup: isClone ? '' : stream.consumerGroup, delay: stream.watermark.delay, interval: stream.watermark.interval, idle: stream.watermark.idle, startFrom: stream.startFrom, onBadRecord: stream.onBadRecord, late: stream.late,
     })),
@@ -69,16 +57,11 @@ export function toDraft(form: FormState, name = form.name): DaggerDraft {
     const watermark = filled({ delay, interval, idle })
     return { topics: [...topics], ...filled({ schema, table, timestamp, consumerGroup, startFrom, onBadRecord, late }), ...(Object.keys(watermark).length > 0 ? { watermark } : {}) }
   })
-  const keys = form.keyColumns.split(',').map((key) => key.trim()).filter(Boolean)
-  const sink: SinkSpec =
-    form.sink === 'series' ? { kind: 'series', ...filled({ measurement: form.measurement, retention: form.retention }) }
-    : form.sink === 'topic' ? { kind: 'topic', ...filled({ topic: form.topic, schema: form.topicSchema }), ...(form.partitions ? { partitions: Number(form.partitions) } : {}), ...(keys.length > 0 ? { key: keys } : {}), ...onKafka(form.place) }
-    : { kind: 'log' }
   return {
     apiVersion: 'millrace/v1', kind: 'Dagger',
     metadata: { name, ...(form.group ? { group: form.group } : {}), ...(Object.keys(form.labels).length > 0 ? { labels: { ...form.labels } } : {}) },
     spec: {
-      streams, sql: form.sql, sinks: [sink, ...form.otherSinks], ...(form.cluster ? { cluster: form.cluster } : {}), ...(form.parallelism ? { parallelism: Number(form.parallelism) } : {}), ...(form.checkpoint ? { checkpoint: { interval: form.checkpoint } } : {}),
+      streams, sql: form.sql, sinks: form.sinks.map(sinkOf), ...(form.cluster ? { cluster: form.cluster } : {}), ...(form.parallelism ? { parallelism: Number(form.parallelism) } : {}), ...(form.checkpoint ? { checkpoint: { interval: form.checkpoint } } : {}),
     },
   }
 }

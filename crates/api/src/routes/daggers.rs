@@ -124,6 +124,7 @@ pub(crate) async fn preview(State(state): State<AppState>, By(caller): By, body:
     let preview = state.platform.preview_dagger(&caller, &text).await?;
     let mut out = serde_json::to_vec(&json!({
         "plan": preview.plan, "warnings": preview.warnings, "ledger": preview.ledger, "truncated": preview.is_truncated,
+        "tags": preview.tags,
     }))
     .map_err(|error| ControlError::internal(error.to_string()))?;
     // The rows are JSON already; they are put in as they are, so that no digit is lost.

@@ -24,7 +24,7 @@ pub(crate) async fn show(
         let setup_needed = !state.platform.access().has_password().await?;
         return Ok(Json(json!({
             "user": null, "via": null, "setupNeeded": setup_needed, "login": ways_in(&state), "groups": [],
-            "permissions": {},
+            "permissions": {}, "grafanaUrl": null,
         })));
     };
     let groups: Vec<Value> =
@@ -36,7 +36,7 @@ pub(crate) async fn show(
     Ok(Json(json!({
         "user": { "name": caller.user, "displayName": caller.display_name, "admin": caller.is_admin },
         "via": caller.via.as_text(), "setupNeeded": false, "login": ways_in(&state), "groups": groups,
-        "permissions": permissions,
+        "permissions": permissions, "grafanaUrl": state.platform.grafana_url(),
     })))
 }
 

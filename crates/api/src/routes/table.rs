@@ -1,11 +1,12 @@
 //! The table: every route with what it needs, what answers it, and what the OpenAPI document says of it.
 
 use super::{
-    Route, alive, apply, clusters, dagger_diff, daggers, dead_letters, events, functions, kafka_clusters, oidc,
-    openapi, people, ready, records, schemas, secrets, session, sql, tail, topics, version,
+    Route, alive, apply, backups, clusters, dagger_diff, daggers, dead_letters, events, functions, grafana,
+    kafka_clusters, oidc, openapi, people, ready, records, schemas, secrets, session, sql, tail, topics, version,
 };
 use crate::AppState;
 use crate::access::Needs;
+use crate::influx;
 use crate::listing::ListQuery;
 use crate::openapi::Description;
 use crate::shapes;
@@ -42,6 +43,56 @@ pub(crate) fn table() -> Vec<Route> {
     vec![
         route(GET, "/healthz", Nothing, get(alive), says("server", "Whether the process lives").answers_text()),
         route(GET, "/readyz", Nothing, get(ready), says("server", "Whether requests can be served").answers_text()),
+        route(
+            GET,
+            "/ping",
+            Nothing,
+            get(influx::ping),
+            says("influxdb", "Whether the server answers").answers_nothing().errors_as_influxdb(),
+        ),
+        route(
+            GET,
+            "/query",
+            Login,
+            get(influx::query),
+            says("influxdb", "Asks in InfluxQL, as of InfluxDB 1")
+                .query::<influx::QueryQuery>()
+                .answers_media(&["application/json", "text/csv"])
+                .errors_as_influxdb(),
+        ),
+        route(
+            POST,
+            "/query",
+            Login,
+            post(influx::query),
+            says("influxdb", "The same; the parameters may be a form, and statements may change something")
+                .query::<influx::QueryQuery>()
+                .takes_media(&["application/x-www-form-urlencoded"])
+                .answers_media(&["application/json", "text/csv"])
+                .errors_as_influxdb(),
+        ),
+        route(
+            POST,
+            "/write",
+            Login,
+            post(influx::write),
+            says("influxdb", "Writes points in line protocol, as InfluxDB 1 takes them")
+                .query::<influx::WriteQuery>()
+                .takes_media(&["text/plain"])
+                .answers_nothing()
+                .errors_as_influxdb(),
+        ),
+        route(
+            POST,
+            "/api/v2/write",
+            Login,
+            post(influx::write_v2),
+            says("influxdb", "The same for client libraries of InfluxDB 2")
+                .query::<influx::WriteV2Query>()
+                .takes_media(&["text/plain"])
+                .answers_nothing()
+                .errors_as_influxdb(),
+        ),
         route(
             GET,
             "/api/v1/version",
@@ -313,6 +364,24 @@ pub(crate) fn table() -> Vec<Route> {
             says("daggers", "Applies a former revision anew")
                 .takes::<daggers::RollBack>()
                 .answers::<shapes::AppliedDagger>(200),
+        ),
+        route(
+            GET,
+            "/api/v1/daggers/{name}/grafana",
+            Find,
+            get(grafana::dashboard),
+            says("grafana", "A dashboard of a dagger, in Grafana's JSON model")
+                .query::<grafana::DashboardQuery>()
+                .answers::<Value>(200),
+        ),
+        route(
+            GET,
+            "/api/v1/grafana",
+            Find,
+            get(grafana::export),
+            says("grafana", "Data sources and dashboards of all daggers as files of Grafana's provisioning")
+                .query::<grafana::ExportQuery>()
+                .answers_archive::<shapes::GrafanaExport>(),
         ),
         route(
             GET,
@@ -590,6 +659,14 @@ pub(crate) fn table() -> Vec<Route> {
             Somewhere(Permission::WriteSecrets),
             delete(secrets::delete),
             says("secrets", "Deletes a secret").answers_nothing(),
+        ),
+        route(
+            POST,
+            "/api/v1/backups",
+            Platform,
+            post(backups::create),
+            says("platform", "Copies the series into a directory of its own while they are written")
+                .answers::<shapes::Backup>(201),
         ),
         route(
             GET,

@@ -42,7 +42,7 @@ impl Actor {
     pub fn new(caller: Caller) -> Self {
         let origin = match caller.via {
             Via::Session | Via::Invitation => ChangeOrigin::Portal,
-            Via::Token(_) | Via::LocalFile => ChangeOrigin::Api,
+            Via::Password | Via::Token(_) | Via::LocalFile => ChangeOrigin::Api,
             Via::Server => ChangeOrigin::Server,
         };
         Self { caller, origin, if_generation: None, is_dry_run: false }

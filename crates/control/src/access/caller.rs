@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 pub enum Via {
     /// A browser that logged in.
     Session,
+    /// Name and password with the request itself.
+    Password,
     /// A link that sets a password, once.
     Invitation,
     /// A token, by its name.
@@ -23,6 +25,7 @@ impl Via {
     pub fn as_text(&self) -> String {
         match self {
             Via::Session => "session".to_owned(),
+            Via::Password => "password".to_owned(),
             Via::Invitation => "invitation".to_owned(),
             Via::Token(name) => format!("token {name}"),
             Via::LocalFile => "local".to_owned(),

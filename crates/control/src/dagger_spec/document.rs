@@ -1,5 +1,6 @@
 //! The wire form of a dagger's spec: what is left out has a default, what is not known is refused.
 
+use super::external_sink;
 use super::text;
 use super::*;
 use crate::resource::{Kind, parse_document};
@@ -77,10 +78,10 @@ struct CheckpointDocument {
 /// afterwards.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SinkDocument {
-    kind: String,
+pub(super) struct SinkDocument {
+    pub(super) kind: String,
     #[serde(default)]
-    measurement: Option<String>,
+    pub(super) measurement: Option<String>,
     #[serde(default)]
     retention: Option<String>,
     #[serde(default)]
@@ -99,6 +100,24 @@ struct SinkDocument {
     delivery: Option<String>,
     #[serde(default)]
     compression: Option<String>,
+    #[serde(default)]
+    pub(super) version: Option<serde_json::Value>,
+    #[serde(default)]
+    pub(super) url: Option<String>,
+    #[serde(default)]
+    pub(super) database: Option<String>,
+    #[serde(default, rename = "retentionPolicy")]
+    pub(super) retention_policy: Option<String>,
+    #[serde(default)]
+    pub(super) org: Option<String>,
+    #[serde(default)]
+    pub(super) bucket: Option<String>,
+    #[serde(default)]
+    pub(super) tags: Option<Vec<String>>,
+    #[serde(default)]
+    pub(super) username: Option<String>,
+    #[serde(default)]
+    pub(super) secret: Option<String>,
 }
 
 /// The word for "the record's own timestamp" in `timestamp:`.
@@ -229,6 +248,15 @@ impl SinkDocument {
             ("cluster", self.cluster.is_some()),
             ("delivery", self.delivery.is_some()),
             ("compression", self.compression.is_some()),
+            ("version", self.version.is_some()),
+            ("url", self.url.is_some()),
+            ("database", self.database.is_some()),
+            ("retentionPolicy", self.retention_policy.is_some()),
+            ("org", self.org.is_some()),
+            ("bucket", self.bucket.is_some()),
+            ("tags", self.tags.is_some()),
+            ("username", self.username.is_some()),
+            ("secret", self.secret.is_some()),
         ];
         let only = |known: &[&str]| match given.iter().find(|(key, is_given)| *is_given && !known.contains(key)) {
             None => Ok(()),
@@ -240,11 +268,16 @@ impl SinkDocument {
                 Err(invalid(&path, format!("a sink of kind `{}` has no key `{key}`", self.kind)).with_hint(hint))
             }
         };
+        if let Some(keys) = external_sink::keys(&self) {
+            only(&keys)?;
+            return external_sink::complete(self, &path, dagger).map(SinkSpec::External);
+        }
         match self.kind.as_str() {
             "series" => {
                 only(&["measurement", "retention"])?;
                 let retention = match self.retention {
                     None => None,
+                    Some(written) if written == FOREVER => Some(Duration::MAX),
                     Some(written) => Some(text::duration(&format!("{path}.retention"), &written)?),
                 };
                 if retention.is_some_and(|retention| retention.is_zero()) {
@@ -276,7 +309,7 @@ impl SinkDocument {
                 only(&[])?;
                 Ok(SinkSpec::Log)
             }
-            other => Err(text::not_a_word(&format!("{path}.kind"), other, &["series", "topic", "log"])),
+            other => Err(external_sink::unknown_kind(&path, other)),
         }
     }
 }

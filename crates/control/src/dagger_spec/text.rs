@@ -112,7 +112,11 @@ impl SinkSpec {
             SinkSpec::Series { measurement, retention } => {
                 sink.insert("measurement".into(), json!(measurement));
                 if let Some(retention) = retention {
-                    sink.insert("retention".into(), json!(format_duration(*retention)));
+                    let text = match *retention {
+                        Duration::MAX => FOREVER.to_owned(),
+                        retention => format_duration(retention),
+                    };
+                    sink.insert("retention".into(), json!(text));
                 }
             }
             SinkSpec::Topic { topic, schema, partitions, key, headers, cluster, delivery, compression } => {
@@ -142,6 +146,7 @@ impl SinkSpec {
                 }
             }
             SinkSpec::Log => {}
+            SinkSpec::External(external) => external.put_json(&mut sink),
         }
         Value::Object(sink)
     }

@@ -1,11 +1,9 @@
 //! SQL asked once over what the daggers have written: read-only, one statement, bounded in time, rows and memory.
 
 use super::Platform;
-use super::daggers::measurements;
-use crate::access::{Caller, Permission};
-use crate::dagger_spec::DaggerSpec;
-use crate::error::{ControlError, ErrorKind, nearest};
-use crate::resource::Kind;
+use super::measurement_tables::MeasurementTables;
+use crate::access::Caller;
+use crate::error::ControlError;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
@@ -15,7 +13,8 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{DFParser, Statement};
 use futures::StreamExt;
-use std::collections::HashSet;
+use series::SeriesAggregates;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub const SQL_BYTES_MAX: usize = 256 * 1024;
@@ -31,7 +30,8 @@ pub struct QueryResult {
 }
 
 impl Platform {
-    /// Runs one SELECT over the measurements, each a table of its name with `time`, its tags and its fields.
+    /// Runs one SELECT over the measurements, each a table of its name with `time`, its tags and its fields,
+    /// in the schema of its group.
     pub async fn query(&self, caller: &Caller, sql: &str) -> Result<QueryResult, ControlError> {
         if sql.len() > SQL_BYTES_MAX {
             return Err(ControlError::too_large(
@@ -42,10 +42,10 @@ impl Platform {
         check_statement(sql)?;
         let _turn =
             self.queries.acquire().await.map_err(|_| ControlError::unavailable("stopping", "the server ends"))?;
-        let hidden = self.hidden_measurements(caller).await?;
-        let context = self.session(&hidden)?;
+        let tables = Arc::new(MeasurementTables::of(caller, &self.series));
+        let context = self.session(&tables)?;
         match tokio::time::timeout(QUERY_TIME_MAX, run(&context, sql)).await {
-            Ok(result) => result.map_err(|error| self.explain_sql(error, &hidden)),
+            Ok(result) => result.map_err(|error| explain_sql(error, &tables)),
             Err(_) => Err(ControlError::too_large(
                 "query_too_slow",
                 format!("the query took longer than {} s", QUERY_TIME_MAX.as_secs()),
@@ -54,26 +54,8 @@ impl Platform {
         }
     }
 
-    /// The measurements whose records the caller may not read: those that only daggers of other groups write. What no
-    /// dagger writes any more is for the platform's admins.
-    async fn hidden_measurements(&self, caller: &Caller) -> Result<HashSet<String>, ControlError> {
-        if caller.groups_with(Permission::ReadRecords).is_none() {
-            return Ok(HashSet::new());
-        }
-        let mut readable = HashSet::new();
-        for dagger in self.db.list(Kind::Dagger).await? {
-            if caller.may(Permission::ReadRecords, &dagger.metadata.group)
-                && let Ok(spec) = DaggerSpec::from_json(&dagger.metadata.name, &dagger.spec)
-            {
-                readable.extend(measurements(&spec).map(str::to_owned));
-            }
-        }
-        let all = self.series.measurements().into_iter().map(|known| known.name);
-        Ok(all.filter(|name| !readable.contains(name)).collect())
-    }
-
     /// A context of its own for every query: nothing that one does can be seen by another.
-    fn session(&self, hidden: &HashSet<String>) -> Result<SessionContext, ControlError> {
+    fn session(&self, tables: &Arc<MeasurementTables>) -> Result<SessionContext, ControlError> {
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_limit(QUERY_MEMORY_BYTES_MAX, 1.0)
             .build_arc()
@@ -81,53 +63,36 @@ impl Platform {
         let state = {
             let state = sql::query_session();
             let config = state.config().clone().with_information_schema(true);
-            SessionStateBuilder::new_from_existing(state).with_config(config).with_runtime_env(runtime).build()
+            let mut rules = state.physical_optimizers().to_vec();
+            rules.insert(0, Arc::new(SeriesAggregates));
+            SessionStateBuilder::new_from_existing(state)
+                .with_config(config)
+                .with_runtime_env(runtime)
+                .with_physical_optimizer_rules(rules)
+                .build()
         };
         let context = SessionContext::new_with_state(state);
-        for measurement in self.series.measurements().into_iter().filter(|known| !hidden.contains(&known.name)) {
-            let table = self.series.table_provider(&measurement.name)?;
-            context
-                .register_table(datafusion::common::TableReference::bare(measurement.name), table)
-                .map_err(|error| ControlError::internal(error.to_string()))?;
-        }
+        tables.register(&self.series, &context)?;
         Ok(context)
     }
+}
 
-    fn explain_sql(&self, error: DataFusionError, hidden: &HashSet<String>) -> ControlError {
-        let text = first_line(&error.find_root().strip_backtrace());
-        let place = span_of(&error);
-        let missing_table = text.split_once("table '").and_then(|(_, rest)| rest.split_once("' not found"));
-        let error = match missing_table {
-            Some((table, _)) => {
-                let name = table.rsplit('.').next().unwrap_or(table).to_owned();
-                let known: Vec<String> = self.series.measurements().into_iter().map(|info| info.name).collect();
-                if hidden.contains(&name) {
-                    return ControlError::new(
-                        ErrorKind::Forbidden,
-                        "forbidden",
-                        format!("you have no right to read the measurement `{name}`"),
-                    )
-                    .with_hint("an admin of the group whose dagger writes it can make you its viewer");
-                }
-                let hint = match nearest(&name, known.iter().map(String::as_str)) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None if known.is_empty() => "no dagger has written a result yet".to_owned(),
-                    None => "SHOW TABLES lists the measurements".to_owned(),
-                };
-                ControlError::invalid("sql_invalid", format!("there is no measurement `{name}`")).with_hint(hint)
-            }
-            None if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) => {
-                ControlError::too_large("query_too_large", text).with_hint("ask for fewer rows or a shorter time range")
-            }
-            None => ControlError::invalid("sql_invalid", text),
-        };
-        match place {
-            Some((line, column)) => {
-                ControlError { detail: format!("line {line}, column {column}: {}", error.detail), ..error }
-                    .at(line, column)
-            }
-            None => error,
+fn explain_sql(error: DataFusionError, tables: &MeasurementTables) -> ControlError {
+    let text = first_line(&error.find_root().strip_backtrace());
+    let place = span_of(&error);
+    let missing_table = text.split_once("table '").and_then(|(_, rest)| rest.split_once("' not found"));
+    let error = match missing_table {
+        Some((table, _)) => tables.explain_missing(table),
+        None if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) => {
+            ControlError::too_large("query_too_large", text).with_hint("ask for fewer rows or a shorter time range")
         }
+        None => ControlError::invalid("sql_invalid", text),
+    };
+    match place {
+        Some((line, column)) => {
+            ControlError { detail: format!("line {line}, column {column}: {}", error.detail), ..error }.at(line, column)
+        }
+        None => error,
     }
 }
 
@@ -152,6 +117,7 @@ async fn run(context: &SessionContext, sql: &str) -> Result<QueryResult, DataFus
 /// Exactly one statement, and one that only reads.
 fn check_statement(sql: &str) -> Result<(), ControlError> {
     use datafusion::sql::sqlparser::ast::Statement as Sql;
+    sql::check_depth(sql)?;
     let statements = DFParser::parse_sql(sql).map_err(|error| {
         let text = first_line(&error.strip_backtrace());
         let place = parser_place(&text);

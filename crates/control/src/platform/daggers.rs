@@ -5,6 +5,7 @@ use crate::access::{Actor, Caller, Permission};
 use crate::dagger_plan::{self, FutureCheck, PlannedDagger};
 use crate::dagger_spec::{DaggerDocument, DaggerSpec, DesiredState, SinkSpec};
 use crate::error::ControlError;
+use crate::measurement_name;
 use crate::resource::{Kind, Metadata, Resource};
 use crate::resource_db::Change;
 use crate::supervisor::{Desired, Phase};
@@ -25,28 +26,56 @@ pub struct AppliedDagger {
 
 impl Platform {
     /// Checks a dagger wholly, stores it with every default filled in, and lets it run (or not, as its state says).
-    /// A dry run does all of it but the last two.
+    /// A dry run does all of it but the last two, and looks at a sample of the records.
     pub async fn apply_dagger(self: &Arc<Self>, actor: &Actor, text: &str) -> Result<AppliedDagger, ControlError> {
+        let mut applied = self.check_and_apply(actor, text).await?;
+        if actor.is_dry_run {
+            // Only now that others need not wait for it.
+            applied.warnings.extend(self.tag_warning(text).await);
+        }
+        Ok(applied)
+    }
+
+    async fn check_and_apply(self: &Arc<Self>, actor: &Actor, text: &str) -> Result<AppliedDagger, ControlError> {
+        self.ask_sinks_of(actor, text).await?;
         let (metadata, document) = DaggerDocument::parse(text)?;
         let (resource, change, warnings) = {
             let _change = self.changes.lock().await;
             let mut spec = self.complete(&metadata, document).await?;
             let planned = self.check_dagger(&metadata, &mut spec).await?;
             self.check_rights(actor, &metadata, &spec).await?;
-            let warnings = self.warnings(&metadata, &spec, &planned).await?;
+            let mut warnings = self.warnings(&metadata, &spec, &planned).await?;
             if !actor.is_dry_run {
                 self.check_seen(actor, &metadata.name).await?;
                 self.prepare_sink_topics(&actor.unconditional(), &metadata, &spec, &planned).await?;
             }
+            let group_before = self.db.get(Kind::Dagger, &metadata.name).await?.map(|before| before.metadata.group);
             let (resource, change) = self.db.put(actor, Kind::Dagger, &metadata, &spec.to_json()).await?;
             if actor.is_dry_run {
                 return Ok(AppliedDagger { resource: resource.to_json(None), change, warnings });
+            }
+            if let Some(before) = group_before.filter(|before| *before != metadata.group) {
+                // Nothing writes to its measurements while they change their names.
+                self.supervisor.end(&metadata.name, &format!("moved to the group {}", metadata.group)).await;
+                warnings.extend(self.move_measurements(&metadata, &before, &spec).await?);
             }
             self.supervise(&resource, spec.state, &format!("applied by {}", actor.caller.user));
             (resource, change, warnings)
         };
         self.supervisor.wait(&metadata.name, |phase| phase != Phase::Deploying).await;
         Ok(AppliedDagger { resource: self.shown(&resource), change, warnings })
+    }
+
+    /// What servers elsewhere have to say, before anybody else's change waits for this one.
+    async fn ask_sinks_of(&self, actor: &Actor, text: &str) -> Result<(), ControlError> {
+        let (metadata, document) = DaggerDocument::parse(text)?;
+        let mut spec = self.complete(&metadata, document).await?;
+        if !spec.sinks.iter().any(|sink| matches!(sink, SinkSpec::External(_))) {
+            return Ok(());
+        }
+        let planned = self.check_dagger(&metadata, &mut spec).await?;
+        self.check_rights(actor, &metadata, &spec).await?;
+        self.check_external_sinks(&metadata, &spec, &planned).await
     }
 
     /// Reads a spec. One that does not say whether it runs leaves the dagger as it is.
@@ -124,7 +153,10 @@ impl Platform {
             }
         }
         let planned = dagger_plan::plan(spec, &self.schema_set(), FutureCheck::AppendTime)?;
-        self.plan_sinks(name, spec, &planned).await?;
+        for measurement in measurements(spec) {
+            measurement_name::check(&metadata.group, measurement)?;
+        }
+        self.plan_sinks(metadata, spec, &planned).await?;
         self.check_generated_types(name, spec, &planned).await?;
         Ok(planned)
     }
@@ -137,7 +169,8 @@ impl Platform {
     ) -> Result<Vec<String>, ControlError> {
         let mut warnings = self.state_verdict(&metadata.name, spec, planned).await?.warnings();
         let daggers = self.db.by_name(Kind::Dagger).await?;
-        for (name, other) in daggers.iter().filter(|(name, _)| **name != metadata.name) {
+        let others = daggers.iter().filter(|(name, _)| **name != metadata.name);
+        for (name, other) in others.filter(|(_, other)| other.metadata.group == metadata.group) {
             for measurement in measurements(spec) {
                 if stored_measurements(other).any(|theirs| theirs == measurement) {
                     warnings.push(format!("the dagger `{name}` writes the measurement `{measurement}` too"));
@@ -289,7 +322,8 @@ pub(super) fn measurements(spec: &DaggerSpec) -> impl Iterator<Item = &str> {
 }
 
 /// The same of a stored dagger, whose spec is complete, without reading all of it.
-fn stored_measurements(dagger: &Resource) -> impl Iterator<Item = &str> {
+pub(super) fn stored_measurements(dagger: &Resource) -> impl Iterator<Item = &str> {
     let sinks = dagger.spec.get("sinks").and_then(Value::as_array).into_iter().flatten();
-    sinks.filter_map(|sink| sink.get("measurement").and_then(Value::as_str))
+    let own = sinks.filter(|sink| sink.get("kind").and_then(Value::as_str) == Some("series"));
+    own.filter_map(|sink| sink.get("measurement").and_then(Value::as_str))
 }

@@ -6,6 +6,7 @@ use crate::dagger_spec::DaggerSpec;
 use crate::error::ControlError;
 use crate::records::{PartFormat, base64_text};
 use crate::resource::Kind;
+use crate::sinks::external::is_of_sink;
 use crate::time_text::millis;
 use crate::topic_spec::TopicSpec;
 use bytes::Bytes;
@@ -81,7 +82,7 @@ impl Platform {
         let letter = self.find_dead_letter(id).await?;
         caller.require(Permission::ReadRecords, &self.group_of(Kind::Dagger, &letter.key.owner).await?)?;
         let mut shown = summary(&letter);
-        let format = self.format_of(&letter).await;
+        let format = if is_of_sink(&letter) { None } else { self.format_of(&letter).await };
         if let Some(object) = shown.as_object_mut() {
             object.insert("key".into(), letter.record_key.as_deref().map_or(Value::Null, text_or_base64));
             let headers: serde_json::Map<String, Value> =
@@ -90,6 +91,7 @@ impl Platform {
             object.insert("valueBase64".into(), letter.value.as_deref().map(base64_text).into());
             let decoded = match (&format, &letter.value) {
                 (Some(format), Some(value)) => decoded_text(format, value, &letter).into(),
+                (None, Some(value)) if is_of_sink(&letter) => String::from_utf8_lossy(value).into(),
                 _ => Value::Null,
             };
             object.insert("schema".into(), format.map(|format| format.message.full_name().to_owned()).into());

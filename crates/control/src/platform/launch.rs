@@ -1,21 +1,24 @@
 //! Making a dagger run: plan, sinks, state directory, engine.
 
 use super::Platform;
+use super::tags::{SeriesCount, series_max};
 use crate::access::Actor;
 use crate::dagger_plan::{self, FutureCheck, PlannedDagger, millis};
-use crate::dagger_spec::{DaggerSpec, Delivery, SinkSpec, StartFrom};
+use crate::dagger_spec::{DaggerSpec, Delivery, SERIES_RETENTION, SinkSpec, StartFrom};
 use crate::duration::format_duration;
 use crate::error::ControlError;
+use crate::measurement_name::stored;
 use crate::operator_graph::OperatorGraph;
 use crate::records::{PartFormat, RecordFormat};
 use crate::refused_records::DeadLetterKeeper;
 use crate::resource::{Kind, Metadata};
+use crate::sinks::external::{ExternalSink, ExternalSinkConfig};
 use crate::sinks::log::{LogConfig, LogSink};
 use crate::sinks::series::{SeriesConfig, SeriesSink};
 use crate::sinks::topic::{
     KafkaSink, RecordColumns, RecordEncoder, TopicSink, TopicSinkConfig, generated_message_name,
 };
-use crate::sinks::{SinkCounters, topic};
+use crate::sinks::{RecordMarks, SinkCounters, topic};
 use crate::topic_router::TopicPlace;
 use crate::topic_spec::TopicSpec;
 use checkpoint::LocalStorage;
@@ -50,11 +53,13 @@ impl RunningDagger {
 pub struct SinkStatus {
     description: Value,
     counters: Arc<SinkCounters>,
+    /// Of a measurement.
+    series: Option<SeriesCount>,
 }
 
 impl SinkStatus {
     pub fn notice(&self) -> Option<String> {
-        self.counters.notice()
+        self.counters.notice().or_else(|| self.series.as_ref()?.notice())
     }
 
     /// What keeps its results from getting on.
@@ -68,6 +73,13 @@ impl SinkStatus {
             object.insert("rows".into(), json!(self.counters.written()));
             object.insert("refused".into(), json!(self.counters.refused()));
             object.insert("lastRefusal".into(), json!(self.counters.last_refusal()));
+            if let Some(count) = &self.series {
+                object.insert("series".into(), json!(count.series()));
+                object.insert("seriesMax".into(), json!(series_max()));
+            }
+            if let Some(counts) = self.counters.delivery() {
+                object.insert("counts".into(), json!(counts));
+            }
         }
         shown
     }
@@ -78,10 +90,11 @@ type OpenedSinks = (Vec<Box<dyn Sink>>, Vec<SinkStatus>);
 
 /// A sink that has been checked against the query.
 pub(super) enum PlannedSink {
-    Series { config: SeriesConfig, retention: Option<Duration> },
+    Series { config: SeriesConfig, retention: Duration },
     Topic(TopicSinkConfig),
     Kafka { cluster: String, options: WriterOptions, config: TopicSinkConfig },
     Log(LogConfig),
+    External(Box<ExternalSinkConfig>),
 }
 
 impl Platform {
@@ -93,9 +106,9 @@ impl Platform {
         let mut spec = DaggerSpec::from_json(name, &resource.spec)?;
         let planned = dagger_plan::plan(&mut spec, &self.schema_set(), FutureCheck::AppendTime)?;
         self.prepare_sink_topics(&Actor::server(), &resource.metadata, &spec, &planned).await?;
-        let sinks = self.plan_sinks(name, &spec, &planned).await?;
+        let sinks = self.plan_sinks(&resource.metadata, &spec, &planned).await?;
         self.fit_state(name, &spec, &planned).await?;
-        let (sinks, statuses) = self.open_sinks(&spec, &planned, sinks)?;
+        let (sinks, statuses) = self.open_sinks(&resource.metadata, &spec, &planned, sinks)?;
         let config = DaggerConfig {
             name: name.to_owned(),
             plan: Arc::clone(&planned.plan),
@@ -118,19 +131,20 @@ impl Platform {
     /// Checks every sink against the query, without making anything. A topic that is to be made has to have been made.
     pub(super) async fn plan_sinks(
         &self,
-        name: &str,
+        of: &Metadata,
         spec: &DaggerSpec,
         planned: &PlannedDagger,
     ) -> Result<Vec<PlannedSink>, ControlError> {
+        let name = of.name.as_str();
         let schema = &planned.plan.schema;
-        let topics = spec.streams.iter().map(|stream| stream.topics.len()).sum();
+        let marks = RecordMarks::of(spec, &planned.plan);
         let mut sinks = Vec::with_capacity(spec.sinks.len());
-        for sink in &spec.sinks {
+        for (index, sink) in spec.sinks.iter().enumerate() {
             sinks.push(match sink {
                 SinkSpec::Series { measurement, retention } => {
                     let keys = planned.plan.key_columns.as_deref();
-                    let config = SeriesConfig::new(measurement, schema, keys, topics)?;
-                    PlannedSink::Series { config, retention: *retention }
+                    let config = SeriesConfig::new(measurement, schema, keys, marks)?;
+                    PlannedSink::Series { config, retention: retention.unwrap_or(SERIES_RETENTION) }
                 }
                 SinkSpec::Topic { topic, schema: message, key, headers, cluster, delivery, compression, .. } => {
                     let message_name = message.clone().unwrap_or_else(|| generated_message_name(topic));
@@ -164,6 +178,9 @@ impl Platform {
                     }
                 }
                 SinkSpec::Log => PlannedSink::Log(LogConfig::new(name, schema)?),
+                SinkSpec::External(external) => {
+                    PlannedSink::External(Box::new(self.plan_external_sink(of, index, external, planned, marks).await?))
+                }
             });
         }
         check_transactions(&sinks, spec)?;
@@ -333,21 +350,24 @@ impl Platform {
 
     fn open_sinks(
         &self,
+        of: &Metadata,
         spec: &DaggerSpec,
         planned: &PlannedDagger,
         sinks: Vec<PlannedSink>,
     ) -> Result<OpenedSinks, ControlError> {
         let mut opened: Vec<Box<dyn Sink>> = Vec::with_capacity(sinks.len());
         let mut statuses = Vec::with_capacity(sinks.len());
-        for (sink_spec, sink) in spec.sinks.iter().zip(sinks) {
+        for (index, (sink_spec, sink)) in spec.sinks.iter().zip(sinks).enumerate() {
             let counters = Arc::new(SinkCounters::default());
             let mut description = sink_spec.to_json();
             if let PlannedSink::Kafka { cluster, options, .. } = &sink {
                 describe_kafka(&mut description, cluster, options, spec);
             }
-            statuses.push(SinkStatus { description, counters: Arc::clone(&counters) });
+            let (status_counters, mut series) = (Arc::clone(&counters), None);
             opened.push(match sink {
                 PlannedSink::Series { config, retention } => {
+                    let config = SeriesConfig { measurement: stored(&of.group, &config.measurement), ..config };
+                    series = Some(SeriesCount::of(&self.series, &config));
                     Box::new(SeriesSink::new(self.series.clone(), config, &planned.plan.schema, retention, counters))
                 }
                 PlannedSink::Topic(config) => {
@@ -358,7 +378,11 @@ impl Platform {
                     Box::new(KafkaSink::new(log, options, config, counters))
                 }
                 PlannedSink::Log(config) => Box::new(LogSink::new(config, counters)),
+                PlannedSink::External(config) => {
+                    Box::new(ExternalSink::new(*config, &of.name, index, self.dead_letters.clone(), counters)?)
+                }
             });
+            statuses.push(SinkStatus { description, counters: status_counters, series });
         }
         Ok((opened, statuses))
     }

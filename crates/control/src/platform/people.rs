@@ -1,12 +1,13 @@
 //! Who comes in, and the groups, members, people and tokens that say what they may do.
 
 use super::Platform;
-use crate::access::{AccessDb, Actor, Caller, Credential, Member, Permission, ProviderUser, Role, User};
+use crate::access::{AccessDb, Actor, Caller, Credential, Member, Permission, ProviderUser, Role, User, Via};
 use crate::error::{ControlError, ErrorKind};
 use crate::resource::{GROUP_DEFAULT, Kind, Metadata, check_name};
 use crate::resource_db::Change;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -23,6 +24,9 @@ const FAILURES_TIME: Duration = Duration::from_secs(60);
 /// Passwords that are looked at together: each takes a core for tens of milliseconds.
 const PASSWORDS_AT_ONCE: usize = 2;
 const FAILING_NAMES_MAX: usize = 10_000;
+/// A password that was right is not looked at again for so long.
+const KNOWN_TIME: Duration = Duration::from_secs(300);
+const KNOWN_MAX: usize = 10_000;
 
 /// What a group says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -47,15 +51,27 @@ pub struct Invited {
     pub invitation: String,
 }
 
-/// Wrong passwords by name, so that nobody can try many.
+/// Wrong passwords by name, so that nobody can try many; and right ones, for those who send theirs with every request.
 pub(super) struct Logins {
     failures: Mutex<HashMap<String, (u32, Instant)>>,
     turns: tokio::sync::Semaphore,
+    /// Digests of what was right lately, worth nothing outside of this process.
+    known: Mutex<HashMap<Proof, Instant>>,
+    key: [u8; 32],
 }
 
-impl Default for Logins {
-    fn default() -> Self {
-        Self { failures: Mutex::default(), turns: tokio::sync::Semaphore::new(PASSWORDS_AT_ONCE) }
+type Proof = [u8; 32];
+
+impl Logins {
+    pub fn new() -> Result<Self, ControlError> {
+        let mut key = [0; 32];
+        getrandom::fill(&mut key).map_err(|error| ControlError::internal(format!("no randomness: {error}")))?;
+        Ok(Self {
+            failures: Mutex::default(),
+            turns: tokio::sync::Semaphore::new(PASSWORDS_AT_ONCE),
+            known: Mutex::default(),
+            key,
+        })
     }
 }
 
@@ -77,6 +93,30 @@ impl Logins {
         } else {
             let entry = failures.entry(name.to_owned()).or_insert((0, Instant::now()));
             *entry = (entry.0 + 1, Instant::now());
+        }
+    }
+
+    /// Another password, or another user, is another proof; so is the same one after the password was changed.
+    fn proof(&self, name: &str, secret: &str, hash: Option<&str>) -> Proof {
+        let mut digest = Sha256::new();
+        digest.update(self.key);
+        for part in [name, secret, hash.unwrap_or_default()] {
+            digest.update((part.len() as u64).to_le_bytes());
+            digest.update(part);
+        }
+        digest.finalize().into()
+    }
+
+    fn is_known(&self, proof: &Proof) -> bool {
+        let known = self.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        known.get(proof).is_some_and(|since| since.elapsed() < KNOWN_TIME)
+    }
+
+    fn remember(&self, proof: Proof) {
+        let mut known = self.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        known.retain(|_, since| since.elapsed() < KNOWN_TIME);
+        if known.len() < KNOWN_MAX {
+            known.insert(proof, Instant::now());
         }
     }
 
@@ -126,7 +166,11 @@ impl Platform {
 
     /// Who the holder of a session's or token's secret is. Groups that are open make everybody their viewer.
     pub async fn caller(&self, presented: &str) -> Result<Option<Caller>, ControlError> {
-        let Some(mut caller) = self.access.caller(presented).await? else { return Ok(None) };
+        let Some(caller) = self.access.caller(presented).await? else { return Ok(None) };
+        self.with_open_groups(caller).await.map(Some)
+    }
+
+    async fn with_open_groups(&self, mut caller: Caller) -> Result<Caller, ControlError> {
         if !caller.is_admin {
             for (group, resource) in self.db.by_name(Kind::Group).await?.iter() {
                 if resource.spec.get("openRecords") == Some(&Value::Bool(true)) {
@@ -134,7 +178,31 @@ impl Platform {
                 }
             }
         }
-        Ok(Some(caller))
+        Ok(caller)
+    }
+
+    /// Who somebody is that sends a name and, as the password, theirs or one of their tokens, with every request.
+    pub async fn caller_by_name(&self, name: &str, secret: &str) -> Result<Caller, ControlError> {
+        if let Some(caller) = self.access.caller(secret).await?
+            && caller.user == name
+            && caller.via != Via::Session
+        {
+            return self.with_open_groups(caller).await;
+        }
+        let hash = self.access.password_hash(name).await?;
+        let proof = self.logins.proof(name, secret, hash.as_deref());
+        if !self.logins.is_known(&proof) {
+            self.logins.check(name)?;
+            let _turn = self.logins.turns.acquire().await.map_err(|_| ControlError::internal("the server ends"))?;
+            let checked = self.access.check_password(secret, hash).await;
+            self.logins.note(name, checked.is_ok());
+            checked?;
+            self.logins.remember(proof);
+        }
+        let caller = self.access.caller_by_password(name).await?.ok_or_else(|| {
+            ControlError::new(ErrorKind::Unauthenticated, "login_failed", "name or password is wrong")
+        })?;
+        self.with_open_groups(caller).await
     }
 
     /// The session's secret, if name and password fit.
@@ -243,6 +311,25 @@ impl Platform {
     pub async fn delete_group(&self, actor: &Actor, name: &str) -> Result<(), ControlError> {
         actor.require(Permission::WritePlatform, name)?;
         let _change = self.changes.lock().await;
+        self.check_group_deletable(name).await?;
+        if let Some(measurement) = self.measurements_of(name).first() {
+            return Err(ControlError::conflict(
+                "group_in_use",
+                format!("the group `{name}` owns the measurement `{measurement}`"),
+            )
+            .with_hint("drop its measurements first: `DROP MEASUREMENT`, asked through /query"));
+        }
+        if actor.is_dry_run {
+            return Ok(());
+        }
+        for member in self.access.members(name).await? {
+            self.access.delete_member(&actor.caller, name, &member.user).await?;
+        }
+        self.db.delete(actor, Kind::Group, name).await.map(drop)
+    }
+
+    /// That it is there, and that nothing but measurements is in it.
+    pub(super) async fn check_group_deletable(&self, name: &str) -> Result<(), ControlError> {
         self.check_group_exists(name).await?;
         if name == GROUP_DEFAULT {
             return Err(ControlError::conflict("group_in_use", format!("the group `{GROUP_DEFAULT}` stays")));
@@ -257,13 +344,7 @@ impl Platform {
                 .with_hint("delete what it owns, or give it to another group, first"));
             }
         }
-        if actor.is_dry_run {
-            return Ok(());
-        }
-        for member in self.access.members(name).await? {
-            self.access.delete_member(&actor.caller, name, &member.user).await?;
-        }
-        self.db.delete(actor, Kind::Group, name).await.map(drop)
+        Ok(())
     }
 
     pub async fn members(&self, group: &str) -> Result<Vec<Member>, ControlError> {

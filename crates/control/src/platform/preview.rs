@@ -3,6 +3,8 @@
 use super::Platform;
 use super::reading::next_there;
 use crate::access::Caller;
+use crate::cardinality::{TagCounter, TagSample};
+use crate::dagger_plan::PlannedDagger;
 use crate::dagger_spec::DaggerSpec;
 use crate::error::ControlError;
 use flow::{BoundedOptions, FlowError, RecordFile, StreamSettings, TableInput};
@@ -10,6 +12,7 @@ use log::{Slab, TopicLog};
 use serde_json::Value;
 use std::collections::VecDeque;
 use std::io::Write;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Of each partition the last records are read.
@@ -26,10 +29,19 @@ pub struct Preview {
     pub warnings: Vec<String>,
     /// The cells, as of the end of the run.
     pub ledger: Value,
+    /// How many values the tags have, if the result goes to a measurement with tags.
+    pub tags: Option<TagSample>,
     /// JSON lines, the last of the result.
     pub lines: Vec<u8>,
     /// There were more before them.
     pub is_truncated: bool,
+}
+
+/// Of each partition.
+#[derive(Clone, Copy)]
+pub(super) struct ReadAtMost {
+    pub records: i64,
+    pub bytes: usize,
 }
 
 impl Platform {
@@ -37,14 +49,28 @@ impl Platform {
         let (metadata, mut spec) = DaggerSpec::parse(text)?;
         let planned = self.check_dagger(&metadata, &mut spec).await?;
         self.check_readable(caller, &spec).await?;
-        let mut warnings = self.warnings(&metadata, &spec, &planned).await?;
+        let warnings = self.warnings(&metadata, &spec, &planned).await?;
+        let at_most = ReadAtMost { records: RECORDS_PER_PARTITION_MAX, bytes: BYTES_PER_PARTITION_MAX };
+        let inputs = self.read_inputs(&spec, &planned, at_most).await?;
+        let counter = self.tag_counter(&spec, &planned);
+        run_over(&planned, spec.parallelism, inputs, counter, warnings).await
+    }
+
+    /// The last records of each partition that the dagger reads.
+    pub(super) async fn read_inputs(
+        &self,
+        spec: &DaggerSpec,
+        planned: &PlannedDagger,
+        at_most: ReadAtMost,
+    ) -> Result<Vec<TableInput>, ControlError> {
         let mut inputs = Vec::with_capacity(spec.streams.len());
         for (stream, settings) in spec.streams.iter().zip(&planned.streams) {
             let mut files: Vec<Box<dyn RecordFile>> = Vec::new();
             for topic in &stream.topics {
                 for partition in self.log.topic(topic).await?.partitions {
-                    let start = (partition.end_offset - RECORDS_PER_PARTITION_MAX).max(partition.start_offset);
-                    let slabs = self.read_slabs(topic, partition.partition, start, partition.end_offset).await?;
+                    let start = (partition.end_offset - at_most.records).max(partition.start_offset);
+                    let offsets = start..partition.end_offset;
+                    let slabs = self.read_slabs(topic, partition.partition, offsets, at_most.bytes).await?;
                     files.push(Box::new(ReadSlabs { slabs, topic: topic.as_str().into() }));
                 }
             }
@@ -52,49 +78,23 @@ impl Platform {
             let settings = StreamSettings { formats, ..settings.as_ref().clone() };
             inputs.push(TableInput { settings: Arc::new(settings), files });
         }
-        let plan = Arc::clone(&planned.plan);
-        tokio::task::spawn_blocking(move || {
-            let mut out = LastRows::default();
-            let warnings_max = warnings.len() + REFUSALS_SHOWN_MAX;
-            let mut note_refused = |refused: &[flow::RefusedRecord]| {
-                let room = warnings_max.saturating_sub(warnings.len());
-                warnings.extend(refused.iter().take(room).map(|record| {
-                    format!(
-                        "{}, partition {}, offset {}: {}",
-                        record.topic, record.partition, record.offset, record.error
-                    )
-                }));
-                Ok(())
-            };
-            let options = BoundedOptions { threads: spec.parallelism, batch_rows: BATCH_ROWS };
-            let explain = plan.explain.clone();
-            let (ledger, _) = flow::run_bounded(plan, inputs, options, &mut out, &mut note_refused)
-                .map_err(|error| ControlError::invalid("preview_failed", error.to_string()))?;
-            Ok(Preview {
-                plan: explain,
-                warnings,
-                ledger: serde_json::to_value(ledger).unwrap_or_default(),
-                is_truncated: out.is_truncated,
-                lines: out.into_lines(),
-            })
-        })
-        .await?
+        Ok(inputs)
     }
 
     async fn read_slabs(
         &self,
         topic: &str,
         partition: u32,
-        start: i64,
-        end: i64,
+        offsets: Range<i64>,
+        bytes_max: usize,
     ) -> Result<VecDeque<Slab>, ControlError> {
         let mut slabs = VecDeque::new();
-        if start >= end {
+        if offsets.is_empty() {
             return Ok(slabs);
         }
-        let mut reader = self.log.open(topic, partition, start).await?;
+        let mut reader = self.log.open(topic, partition, offsets.start).await?;
         let mut bytes = 0;
-        while reader.position() < end && bytes < BYTES_PER_PARTITION_MAX {
+        while reader.position() < offsets.end && bytes < bytes_max {
             let slab = next_there(reader.as_mut(), POLL_BYTES).await?;
             if slab.is_empty() {
                 break;
@@ -104,6 +104,43 @@ impl Platform {
         }
         Ok(slabs)
     }
+}
+
+/// Runs a plan over records that were read. `warnings` are those that are known before.
+pub(super) async fn run_over(
+    planned: &PlannedDagger,
+    threads: usize,
+    inputs: Vec<TableInput>,
+    tags: Option<TagCounter>,
+    mut warnings: Vec<String>,
+) -> Result<Preview, ControlError> {
+    let plan = Arc::clone(&planned.plan);
+    tokio::task::spawn_blocking(move || {
+        let mut out = LastRows { tags, ..LastRows::default() };
+        let warnings_max = warnings.len() + REFUSALS_SHOWN_MAX;
+        let mut note_refused = |refused: &[flow::RefusedRecord]| {
+            let room = warnings_max.saturating_sub(warnings.len());
+            warnings.extend(refused.iter().take(room).map(|record| {
+                format!("{}, partition {}, offset {}: {}", record.topic, record.partition, record.offset, record.error)
+            }));
+            Ok(())
+        };
+        let options = BoundedOptions { threads, batch_rows: BATCH_ROWS };
+        let explain = plan.explain.clone();
+        let (ledger, _) = flow::run_bounded(plan, inputs, options, &mut out, &mut note_refused)
+            .map_err(|error| ControlError::invalid("preview_failed", error.to_string()))?;
+        let tags = out.tags.take().map(|counter| counter.finish(ledger.delivered));
+        warnings.extend(tags.as_ref().and_then(|tags| tags.warning.clone()));
+        Ok(Preview {
+            plan: explain,
+            warnings,
+            ledger: serde_json::to_value(ledger).unwrap_or_default(),
+            tags,
+            is_truncated: out.is_truncated,
+            lines: out.into_lines(),
+        })
+    })
+    .await?
 }
 
 /// Slabs as they were read; their size is what the log made it.
@@ -130,6 +167,8 @@ struct LastRows {
     /// A row whose end has not come yet.
     begun: Vec<u8>,
     is_truncated: bool,
+    /// Sees every row, also those that are not kept.
+    tags: Option<TagCounter>,
 }
 
 impl LastRows {
@@ -138,6 +177,9 @@ impl LastRows {
     }
 
     fn keep(&mut self, row: Vec<u8>) {
+        if let Some(tags) = &mut self.tags {
+            tags.note(&row);
+        }
         self.bytes += row.len();
         self.rows.push_back(row);
         while self.rows.len() > ROWS_SHOWN_MAX || self.bytes > ROWS_BYTES_MAX {

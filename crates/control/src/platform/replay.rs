@@ -1,4 +1,5 @@
-//! Replaying dead letters: each is a new consumption, by its own dagger only.
+//! Replaying dead letters: each is a new consumption, by its own dagger only. Rows that a server did not take are written to it
+//! once more.
 //!
 //! The records go to a topic of the dagger's own, one per stream, which only that dagger reads beside its other topics. So
 //! a replayed record has coordinates, a ledger and a checkpoint like any other, and one that fails again is a dead letter
@@ -9,6 +10,7 @@ use super::dead_letters::DeadLetterQuery;
 use crate::access::{Caller, Permission, Subject};
 use crate::error::ControlError;
 use crate::resource::Kind;
+use crate::sinks::external::is_of_sink;
 use crate::supervisor::Phase;
 use bytes::Bytes;
 use delivery::{DeadLetter, DeliveryError};
@@ -50,6 +52,7 @@ impl Platform {
             Some(id) => vec![self.find_dead_letter(id).await?],
             None => self.matching_letters(query).await?,
         };
+        let (of_sinks, letters): (Vec<_>, Vec<_>) = letters.into_iter().partition(is_of_sink);
         let mut by_stream: BTreeMap<(String, String), Vec<DeadLetter>> = BTreeMap::new();
         for letter in letters {
             by_stream.entry((letter.key.owner.clone(), letter.key.stream.clone())).or_default().push(letter);
@@ -58,8 +61,22 @@ impl Platform {
             let resource = self.dagger_resource(dagger).await?;
             caller.require(Permission::ReplayDeadLetters, &resource.metadata.group)?;
         }
-        self.restart_with_replay_topics(by_stream.keys()).await?;
+        let mut by_dagger: BTreeMap<String, Vec<DeadLetter>> = BTreeMap::new();
+        for letter in of_sinks {
+            by_dagger.entry(letter.key.owner.clone()).or_default().push(letter);
+        }
+        for dagger in by_dagger.keys() {
+            caller.require(Permission::ReplayDeadLetters, &self.group_of(Kind::Dagger, dagger).await?)?;
+        }
         let mut replayed = 0;
+        for (dagger, letters) in by_dagger {
+            let written = self.write_again(&dagger, letters).await?;
+            let group = self.group_of(Kind::Dagger, &dagger).await?;
+            let subject = Subject { kind: Kind::Dagger.as_str(), name: &dagger, group: &group };
+            self.access.record(caller, "replay", subject, None, Some(&json!({ "rows": written }))).await?;
+            replayed += written;
+        }
+        self.restart_with_replay_topics(by_stream.keys()).await?;
         for ((dagger, table), letters) in by_stream {
             let replayed_here = self.replay_into(&replay_topic(&dagger, &table), letters).await?;
             let group = self.group_of(Kind::Dagger, &dagger).await?;
@@ -143,10 +160,11 @@ impl Platform {
                 (self.dead_letters.clone(), chunk.iter().map(|letter| letter.key.clone()).collect::<Vec<_>>());
             replayed += keys.len();
             tokio::task::spawn_blocking(move || {
+                let point = store.sync_point();
                 for key in &keys {
                     store.mark_replayed(key)?;
                 }
-                store.sync()
+                store.sync(point)
             })
             .await??;
         }

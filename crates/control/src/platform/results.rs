@@ -3,6 +3,7 @@
 use super::{Follow, Platform};
 use crate::dagger_spec::{DaggerSpec, SinkSpec};
 use crate::error::ControlError;
+use crate::measurement_name::stored;
 use crate::resource::Kind;
 use bytes::Bytes;
 use series::{ScanOrder, ScanRequest, SeriesError, SeriesStore, TimeRange};
@@ -35,6 +36,7 @@ impl Platform {
         Ok(receiver)
     }
 
+    /// As it is named in the series store.
     async fn measurement_of(&self, name: &str) -> Result<String, ControlError> {
         let Some(resource) = self.db.get(Kind::Dagger, name).await? else {
             return Err(self.not_found(Kind::Dagger, name).await);
@@ -45,7 +47,7 @@ impl Platform {
             _ => None,
         });
         let measurement = spec.sinks.into_iter().find_map(|sink| match sink {
-            SinkSpec::Series { measurement, .. } => Some(measurement),
+            SinkSpec::Series { measurement, .. } => Some(stored(&resource.metadata.group, &measurement)),
             _ => None,
         });
         measurement.ok_or_else(|| {
@@ -101,10 +103,10 @@ fn look_back(store: &SeriesStore, measurement: &str, last: Duration, chunks: &Ch
         ..ScanRequest::default()
     };
     let Some(newest) = store.scan(measurement, &newest)?.next().transpose()? else { return Ok(sequence) };
-    let Some(newest_micros) = first_micros(&newest) else { return Ok(sequence) };
-    let last_micros = i64::try_from(last.as_micros()).unwrap_or(i64::MAX);
+    let Some(newest_nanos) = first_nanos(&newest) else { return Ok(sequence) };
+    let last_nanos = i64::try_from(last.as_nanos()).unwrap_or(i64::MAX);
     let request = ScanRequest {
-        range: TimeRange::since(newest_micros.saturating_sub(last_micros)),
+        range: TimeRange::since(newest_nanos.saturating_sub(last_nanos)),
         limit: Some(RESULT_ROWS_MAX),
         ..ScanRequest::default()
     };
@@ -129,16 +131,10 @@ fn send_changes(store: &SeriesStore, measurement: &str, sequence: u64, chunks: &
     Ok(changes.next_sequence)
 }
 
-fn first_micros(batch: &arrow::record_batch::RecordBatch) -> Option<i64> {
-    use arrow::array::Array;
-    let times = batch.column_by_name("time")?;
-    let times = arrow::compute::cast(
-        times,
-        &arrow::datatypes::DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, None),
-    )
-    .ok()?;
-    let times = times.as_any().downcast_ref::<arrow::array::TimestampMicrosecondArray>()?;
-    (!times.is_empty() && times.is_valid(0)).then(|| times.value(0))
+fn first_nanos(batch: &arrow::record_batch::RecordBatch) -> Option<i64> {
+    use arrow::array::AsArray;
+    let times = batch.column_by_name("time")?.as_primitive_opt::<arrow::datatypes::TimestampNanosecondType>()?;
+    times.iter().next().flatten()
 }
 
 /// `false` when nobody listens any more.

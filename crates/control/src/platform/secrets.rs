@@ -135,6 +135,7 @@ impl Platform {
         let subject = Subject { kind: KIND, name, group: &group };
         audit::write(&mut transaction, &actor.caller, action, subject, None, None).await?;
         transaction.commit().await?;
+        self.restart_sinks_with(name).await?;
         self.reconnect_kafka_clusters_with(name).await
     }
 

@@ -172,6 +172,7 @@ fn sentence(spec: &DaggerSpec, plan: &sql::DaggerPlan) -> String {
             SinkSpec::Series { measurement, .. } => format!("the measurement {measurement}"),
             SinkSpec::Topic { topic, .. } => format!("the topic {topic}"),
             SinkSpec::Log => "the console".to_owned(),
+            SinkSpec::External(external) => external.to_string(),
         })
         .collect();
     let how = match windows.first() {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// Nothing here takes long; this only ends a test that hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-const PROTO: &str = "syntax = \"proto3\"; package t; import \"google/protobuf/timestamp.proto\";
+pub const PROTO: &str = "syntax = \"proto3\"; package t; import \"google/protobuf/timestamp.proto\";
 message Event { string name = 1; int64 amount = 2; google.protobuf.Timestamp at = 3; }
 message Other { string name = 1; }";
 

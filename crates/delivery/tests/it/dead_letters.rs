@@ -60,7 +60,7 @@ fn a_letter_comes_back_as_it_was_put_and_only_once() {
     again.push(letter("d", "t", 0, 4));
     let summary = store.put_many(&again).expect("puts");
     assert_eq!((summary.stored, summary.already_there, summary.over_limit), (1, 4, 0));
-    store.sync().expect("syncs");
+    store.sync(store.sync_point()).expect("syncs");
     drop(store);
     let store = DeadLetterStore::open(dir.path(), DeadLetterLimits::default()).expect("opens");
     assert_eq!(store.put_many(&again).expect("puts").already_there, 5);

@@ -6,7 +6,7 @@ use crate::local_servers;
 use crate::output::{Output, note};
 use crate::server_location::ServerFile;
 use api::{OidcConfig, Reached, Server, ServerOptions};
-use control::{DemoOptions, Platform, PlatformOptions};
+use control::{AddressPolicy, DemoOptions, Platform, PlatformOptions};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +24,8 @@ pub async fn run(arguments: UpArguments, data_dir: &Path, output: Output) -> Res
         data_dir: data_dir.to_path_buf(),
         database_url: arguments.database.clone(),
         admin_token: arguments.admin_token.clone(),
+        grafana_url: arguments.grafana_url.clone(),
+        sink_addresses: AddressPolicy::allowing(arguments.sink_networks.clone()),
     });
     let platform = tokio::select! {
         platform = opened => platform?,

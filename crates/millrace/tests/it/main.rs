@@ -2,12 +2,21 @@
 
 mod access;
 mod apply;
+mod backup;
 mod bounded;
 mod contexts;
 mod daggers;
+mod deep_sql;
 mod edits;
 mod exit_codes;
+mod external_servers;
+mod external_sinks;
 mod get;
+mod grafana;
+mod influx_bad_input;
+mod influx_limits;
+mod influx_query;
+mod influx_write;
 mod lifecycle;
 mod publishing;
 mod schemas;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{Int64Type, TimestampNanosecondType};
 use series::{ScanRequest, SeriesOptions, SeriesStore};
 
 /// As in the example.
@@ -58,7 +58,7 @@ fn check_content(store: &SeriesStore) -> i64 {
     let mut next = 0;
     for batch in store.scan("m", &ScanRequest::default()).expect("scans") {
         let batch: RecordBatch = batch.expect("reads");
-        let times = batch.column(0).as_primitive::<TimestampMicrosecondType>();
+        let times = batch.column(0).as_primitive::<TimestampNanosecondType>();
         let series = batch.column(1).as_string::<i32>();
         let numbers = batch.column(2).as_primitive::<Int64Type>();
         let texts = batch.column(3).as_string::<i32>();

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BinaryArray, BooleanArray, Decimal128Array, Float32Array, Int32Array, Int64Array, ListArray, NullArray,
-    RecordBatch, StringArray, StringDictionaryBuilder, TimestampMillisecondArray, TimestampNanosecondArray,
-    TimestampSecondArray, UInt64Array,
+    RecordBatch, StringArray, StringDictionaryBuilder, TimestampMicrosecondArray, TimestampMillisecondArray,
+    TimestampNanosecondArray, TimestampSecondArray, UInt64Array,
 };
 use arrow::datatypes::{Int32Type, Int64Type};
-use series::{FieldType, PointLayout, SeriesError, SkipReason};
+use series::{FieldType, PointLayout, ScanRequest, SeriesError, SkipReason, TIME_MAX, TIME_MIN, TimeRange};
 
-use crate::store::{NEW_YEAR, SECOND, TestStore, batch, layout, scan_all, write};
+use crate::store::{NEW_YEAR, SECOND, TestStore, batch, layout, scan, scan_all, write};
 
 #[test]
 fn the_same_point_twice_is_one_point() {
@@ -63,7 +63,11 @@ fn points_written_out_of_order_are_read_in_order() {
     for second in [5, 1, 9, 3, 7, 0, 8, 2, 6, 4] {
         write(&test.store, "m", &[(NEW_YEAR + second * SECOND, Some("a"), None, Some(second), None)]);
     }
-    write(&test.store, "m", &[(-SECOND, Some("a"), None, Some(-1), None), (i64::MIN, None, None, Some(-2), None)]);
+    write(
+        &test.store,
+        "m",
+        &[(-SECOND, Some("a"), None, Some(-1), None), (series::TIME_MIN, None, None, Some(-2), None)],
+    );
     let counts: Vec<String> = scan_all(&test.store, "m")
         .iter()
         .skip(1)
@@ -92,6 +96,64 @@ fn rows_that_cannot_be_points_are_told_and_do_not_disturb_the_others() {
         ]
     );
     assert_eq!(scan_all(&test.store, "m"), ["1970-01-01T00:00:01|1"]);
+}
+
+#[test]
+fn points_a_nanosecond_apart_are_two() {
+    let test = TestStore::new();
+    let row = |nanos: i64, count: i64| (NEW_YEAR + nanos, Some("a"), None, Some(count), None);
+    write(&test.store, "m", &[row(0, 1), row(1, 2)]);
+    let test = test.reopen();
+    write(&test.store, "m", &[row(999, 3), row(1, 4)]);
+    let all =
+        ["2024-01-01T00:00:00|a||1|", "2024-01-01T00:00:00.000000001|a||4|", "2024-01-01T00:00:00.000000999|a||3|"];
+    assert_eq!(scan_all(&test.store, "m"), all);
+    let request = ScanRequest { range: TimeRange::new(NEW_YEAR + 1, NEW_YEAR + 999), ..ScanRequest::default() };
+    assert_eq!(scan(&test.store, "m", &request), all[1..2]);
+}
+
+#[test]
+fn times_that_do_not_fit_are_told() {
+    let test = TestStore::new();
+    let layout = PointLayout { time: 0, tags: vec![], fields: vec![(1, "v".into())] };
+    let nanos: ArrayRef = Arc::new(TimestampNanosecondArray::from(vec![i64::MIN + 1, TIME_MIN, TIME_MAX, i64::MAX]));
+    let micros: ArrayRef =
+        Arc::new(TimestampMicrosecondArray::from(vec![i64::MIN / 1_000, i64::MIN / 1_000 - 1, i64::MAX, 0]));
+    for (times, refused) in [(nanos, [0, 3]), (micros, [1, 2])] {
+        let values: ArrayRef = Arc::new(Int64Array::from(vec![1; 4]));
+        let batch = RecordBatch::try_from_iter([("t", times), ("v", values)]).expect("a batch");
+        let summary = test.store.write("m", &batch, &layout).expect("writes");
+        assert_eq!((summary.written, summary.skipped), (2, 2));
+        for (row, example) in refused.into_iter().zip(&summary.examples) {
+            assert_eq!((example.row, example.reason), (row, SkipReason::TimeOutOfRange));
+            assert!(example.message.contains("1677") && example.message.contains("2262"), "{}", example.message);
+        }
+    }
+    let times: Vec<String> =
+        scan_all(&test.store, "m").iter().map(|line| line.split('|').next().unwrap_or_default().to_owned()).collect();
+    assert_eq!(
+        times,
+        [
+            "1677-09-21T00:12:43.145224194",
+            "1677-09-21T00:12:43.145225",
+            "1970-01-01T00:00:00",
+            "2262-04-11T23:47:16.854775806"
+        ]
+    );
+}
+
+#[test]
+fn what_was_written_in_between_counts_when_small_writes_are_merged() {
+    let test = TestStore::new();
+    let point = |count: Option<i64>, share: Option<f64>| (NEW_YEAR, Some("a"), None, count, share);
+    write(&test.store, "m", &[point(Some(1), None)]);
+    let many: Vec<_> = (0..2_000).map(|second| (NEW_YEAR + second * SECOND, Some("a"), None, Some(5), None)).collect();
+    write(&test.store, "m", &many);
+    for number in 0..40 {
+        write(&test.store, "m", &[point(None, Some(f64::from(number) + 0.5))]);
+        let first = scan(&test.store, "m", &ScanRequest { limit: Some(1), ..ScanRequest::default() });
+        assert_eq!(first, [format!("2024-01-01T00:00:00|a||5|{number}.5")]);
+    }
 }
 
 #[test]
@@ -139,10 +201,10 @@ fn every_kind_of_column_finds_a_type() {
     let sum = Decimal128Array::from(vec![12_345]).with_precision_and_scale(20, 0).expect("a decimal");
     let price = Decimal128Array::from(vec![12_345]).with_precision_and_scale(20, 2).expect("a decimal");
     let columns: Vec<(&str, ArrayRef)> = vec![
-        ("at", Arc::new(TimestampNanosecondArray::from(vec![NEW_YEAR * 1_000 + 999]))),
+        ("at", Arc::new(TimestampNanosecondArray::from(vec![NEW_YEAR + 1]))),
         ("tag_number", Arc::new(Int32Array::from(vec![-7]))),
         ("tag_flag", Arc::new(BooleanArray::from(vec![true]))),
-        ("tag_day", Arc::new(TimestampMillisecondArray::from(vec![NEW_YEAR / 1_000]).with_timezone("+02:00"))),
+        ("tag_day", Arc::new(TimestampMillisecondArray::from(vec![NEW_YEAR / 1_000_000]).with_timezone("+02:00"))),
         ("int", Arc::new(Int32Array::from(vec![i32::MIN]))),
         ("unsigned", Arc::new(UInt64Array::from(vec![i64::MAX as u64]))),
         ("sum", Arc::new(sum)),
@@ -167,8 +229,10 @@ fn every_kind_of_column_finds_a_type() {
     assert_eq!(summary.written, 1);
     assert_eq!(
         scan_all(&test.store, "kinds"),
-        ["2024-01-01T00:00:00|-7|true|2024-01-01T00:00:00Z|-2147483648|9223372036854775807|12345|123.45|0.5|false|\
-          ü \"x\"|shared|/wA=|[1,null,3]|1970-01-01T00:00:01Z|"]
+        [
+            "2024-01-01T00:00:00.000000001|-7|true|2024-01-01T00:00:00Z|-2147483648|9223372036854775807|12345|123.45|0.5|false|\
+          ü \"x\"|shared|/wA=|[1,null,3]|1970-01-01T00:00:01Z|"
+        ]
     );
     let info = test.store.measurement("kinds").expect("is there");
     let types: Vec<(&str, FieldType)> =
@@ -226,7 +290,7 @@ fn what_is_known_of_a_measurement() {
     write(&test.store, "m", &[(2, Some("a"), None, Some(1), None)]);
     let before = test.store.measurement("m").expect("is there");
     assert_eq!((before.points_estimate, before.series, before.sequence), (3, 2, 2));
-    assert_eq!(before.last_write_micros, Some(NEW_YEAR + SECOND));
+    assert_eq!(before.last_write_nanos, Some(NEW_YEAR + SECOND));
     assert_eq!(before.tags, ["city", "kind"]);
     let test = test.reopen();
     assert_eq!(test.store.measurement("m"), Some(before));

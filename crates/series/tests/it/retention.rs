@@ -98,7 +98,7 @@ fn many_points_expire_in_steps() {
     write(&test.store, "m", &[(5, Some("a"), None, Some(-5), None)]);
     let summary = test.store.expire().expect("expires");
     assert_eq!(summary.expired, 24_999);
-    assert_eq!(scan_all(&test.store, "m"), ["1970-01-01T00:00:00.000005|a||-5|"]);
+    assert_eq!(scan_all(&test.store, "m"), ["1970-01-01T00:00:00.000000005|a||-5|"]);
     assert_eq!(test.store.measurement("m").expect("is there").points_estimate, 1);
 }
 

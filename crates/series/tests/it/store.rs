@@ -3,26 +3,26 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use series::{PointLayout, ScanRequest, SeriesOptions, SeriesStore, WriteSummary};
 use tempfile::TempDir;
 
-/// 2024-01-01T00:00:00Z in microseconds.
-pub const NEW_YEAR: i64 = 1_704_067_200_000_000;
-pub const SECOND: i64 = 1_000_000;
+/// 2024-01-01T00:00:00Z in nanoseconds.
+pub const NEW_YEAR: i64 = 1_704_067_200_000_000_000;
+pub const SECOND: i64 = 1_000_000_000;
 
 /// A clock that stands still until it is moved.
 #[derive(Clone)]
 pub struct HandClock(Arc<AtomicI64>);
 
 impl HandClock {
-    pub fn at(micros: i64) -> Self {
-        Self(Arc::new(AtomicI64::new(micros)))
+    pub fn at(nanos: i64) -> Self {
+        Self(Arc::new(AtomicI64::new(nanos)))
     }
 
-    pub fn advance(&self, micros: i64) {
-        self.0.fetch_add(micros, Ordering::SeqCst);
+    pub fn advance(&self, nanos: i64) {
+        self.0.fetch_add(nanos, Ordering::SeqCst);
     }
 }
 
@@ -67,7 +67,7 @@ pub type Row<'a> = (i64, Option<&'a str>, Option<&'a str>, Option<i64>, Option<f
 
 pub fn batch(rows: &[Row<'_>]) -> RecordBatch {
     let columns: Vec<(&str, ArrayRef)> = vec![
-        ("window_timestamp", Arc::new(TimestampMicrosecondArray::from_iter_values(rows.iter().map(|row| row.0)))),
+        ("window_timestamp", Arc::new(TimestampNanosecondArray::from_iter_values(rows.iter().map(|row| row.0)))),
         ("tag_city", Arc::new(rows.iter().map(|row| row.1).collect::<StringArray>())),
         ("tag_kind", Arc::new(rows.iter().map(|row| row.2).collect::<StringArray>())),
         ("count", Arc::new(rows.iter().map(|row| row.3).collect::<Int64Array>())),

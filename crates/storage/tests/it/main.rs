@@ -63,7 +63,7 @@ fn batches_are_there_after_closing() {
     let mut batch = storage.begin().expect("begins");
     batch.delete(1, &7u32.to_be_bytes());
     batch.commit().expect("commits");
-    storage.sync().expect("syncs");
+    storage.sync(storage.sync_point()).expect("syncs");
     assert!(matches!(open(dir.path()).err(), Some(StorageError::InUse)));
     drop(storage);
     let storage = open(dir.path()).expect("opens");

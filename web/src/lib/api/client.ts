@@ -51,6 +51,10 @@ export interface Request {
   isPress?: boolean
   /** Only when the resource is still of this generation. */
   ifMatch?: number | undefined
+  /** Where the path begins, if not at the REST API. */
+  base?: string
+  /** The text of an error that is no problem document. */
+  otherErrors?: (document: Record<string, unknown>) => string | null
   /** A question whose 401 is an answer (a wrong password), not the end of the session. */
   isLogin?: boolean
 }
@@ -114,7 +118,7 @@ async function answerOf(path: string, init: RequestInit, request: Request): Prom
   while (true) {
     let response: Response
     try {
-      response = await fetch(BASE + path, init)
+      response = await fetch((request.base ?? BASE) + path, init)
     } catch (error) {
       if (isAbort(error)) throw error
       throw new Problem({ code: 'no_answer', status: 0, detail: t.errors.noAnswer, hint: t.errors.noAnswerHint })
@@ -122,17 +126,20 @@ async function answerOf(path: string, init: RequestInit, request: Request): Prom
     if (response.ok) return response
     const isAnswer = response.status === request.answersWith && response.headers.get('content-type')?.startsWith('application/json')
     if (isAnswer) return response
-    const problem = await problemOf(response)
+    const problem = await problemOf(response, request)
     // The session has ended: once somebody has logged in, the same question goes out again, and nothing is lost.
     if (response.status !== 401 || request.isLogin || !logIn) throw problem
     await logIn(request.signal)
   }
 }
 
-async function problemOf(response: Response): Promise<Problem> {
+async function problemOf(response: Response, request: Request): Promise<Problem> {
   const type = response.headers.get('content-type') ?? ''
   if (type.includes('json')) {
     const document = (await response.json()) as Partial<ProblemDocument>
+    const other = request.otherErrors?.(document as Record<string, unknown>)
+    // Only of a bad request is the text about what was asked.
+    if (other) return new Problem({ code: response.status === 400 ? 'influxql' : 'unexpected', status: response.status, detail: other })
     if (typeof document.detail === 'string') {
       return new Problem({ code: 'error', ...document, status: response.status, detail: document.detail })
     }
@@ -158,6 +165,10 @@ const newKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) 
 
 export async function call<T>(path: string, request: Request = {}): Promise<T> {
   const response = await send(path, request)
+  // Where there is no such route, the portal's own page answers.
+  if (request.base !== undefined && response.headers.get('content-type')?.startsWith('text/html')) {
+    throw new Problem({ code: 'route_not_found', status: 404, detail: t.errors.unexpected(404) })
+  }
   const text = await response.text()
   return (text ? parseJson(text) : undefined) as T
 }

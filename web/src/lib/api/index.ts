@@ -1,5 +1,6 @@
 // Every question to the server, by what it is about.
-import { at, call, callIfThere, search } from './client'
+import type { Dashboard } from '../grafana'
+import { at, call, callIfThere, Problem, search } from './client'
 import { readRecords, readRate } from './records'
 import type {
   Applied, AuditPage, AuditQuery, ClusterTopicSummary, ConnectionTest, Dagger, DaggerCluster, DaggerDiff, DaggerDraft, DeadLetter, DeadLetterQuery, Group, Invited, KafkaCluster, ListQuery, Member, NewToken, OnKafka, Page, Permission, Person, Preview, Published, QueryResult, Revision, Role, Schema, Secret, Session, SqlFunction, StateChange, Token, Topic, Validation,
@@ -30,6 +31,12 @@ export const daggers = {
   revisions: (name: string, signal?: AbortSignal) =>
     callIfThere<{ items: Revision[] } | Revision[]>(`/daggers/${at(name)}/revisions`, { signal }).then(items),
   rollback: (name: string, generation: number, ifMatch: number) => press<Applied>(`/daggers/${at(name)}/rollback`, { generation }, { ifMatch }),
+  /** The dashboard that Grafana shows of it; `null` from a server that makes none, and of a dagger that has none. */
+  grafana: (name: string, signal?: AbortSignal) =>
+    callIfThere<Dashboard>(`/daggers/${at(name)}/grafana`, { signal }).catch((error: unknown) => {
+      if (error instanceof Problem && error.status === 409) return null
+      throw error
+    }),
   history: (name: string, signal?: AbortSignal) =>
     callIfThere<{ items: StateChange[] } | StateChange[]>(`/daggers/${at(name)}/history`, { signal }).then(items),
 }

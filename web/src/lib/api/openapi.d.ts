@@ -38,6 +38,75 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/ping": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether the server answers */
+        get: operations["getPing"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/query": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Asks in InfluxQL, as of InfluxDB 1 */
+        get: operations["getQuery"];
+        put?: never;
+        /** The same; the parameters may be a form, and statements may change something */
+        post: operations["postQuery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/write": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Writes points in line protocol, as InfluxDB 1 takes them */
+        post: operations["postWrite"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/write": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The same for client libraries of InfluxDB 2 */
+        post: operations["postApiV2Write"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/version": {
         parameters: {
             query?: never;
@@ -505,6 +574,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/daggers/{name}/grafana": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A dashboard of a dagger, in Grafana's JSON model */
+        get: operations["getDaggersNameGrafana"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/grafana": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Data sources and dashboards of all daggers as files of Grafana's provisioning */
+        get: operations["getGrafana"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/dead-letters": {
         parameters: {
             query?: never;
@@ -925,6 +1028,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/backups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Copies the series into a directory of its own while they are written */
+        post: operations["postBackups"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/audit": {
         parameters: {
             query?: never;
@@ -984,6 +1104,13 @@ export interface components {
              * @description `before` of the next page.
              */
             next?: number | null;
+        };
+        /** @description A copy of the series. */
+        Backup: {
+            /** Format: int64 */
+            bytes: number;
+            /** @description On the server's machine. */
+            directory: string;
         };
         Change: {
             current: string;
@@ -1272,6 +1399,17 @@ export interface components {
         FunctionList: {
             items: components["schemas"]["SqlFunction"][];
         };
+        /** @description Files of Grafana's provisioning. */
+        GrafanaExport: {
+            files: components["schemas"]["GrafanaFile"][];
+            /** @description Daggers of which there is no dashboard. */
+            skipped: components["schemas"]["SkippedDagger"][];
+        };
+        GrafanaFile: {
+            /** @description With `/` between folders. */
+            path: string;
+            text: string;
+        };
         /** @description A team. It owns resources and has members. */
         Group: {
             apiVersion: string;
@@ -1309,6 +1447,10 @@ export interface components {
             label: string;
             name: string;
             url: string;
+        };
+        /** @description An error, as InfluxDB has it. */
+        InfluxError: {
+            error: string;
         };
         Invitation: {
             invitation: string;
@@ -1539,6 +1681,7 @@ export interface components {
             rows: {
                 [key: string]: unknown;
             }[];
+            tags?: null | components["schemas"]["TagSample"];
             truncated: boolean;
             warnings: string[];
         };
@@ -1701,6 +1844,8 @@ export interface components {
             secret: string;
         };
         Session: {
+            /** @description Address of the Grafana that people use here, without a slash at the end. */
+            grafanaUrl?: string | null;
             groups: components["schemas"]["Membership"][];
             login: components["schemas"]["WaysIn"];
             /** @description By permission the groups in which the caller has it; null is all groups. */
@@ -1722,12 +1867,34 @@ export interface components {
             path: string;
             to?: unknown;
         };
-        /** @description Which keys go with which kind is in docs/daggers.md. */
+        /** @description Rows since the dagger was started: `taken` is the sum of `delivered`, `deadLettered` and `inFlight`. */
+        SinkCounts: {
+            /** Format: int64 */
+            calls: number;
+            /** Format: int64 */
+            deadLettered: number;
+            /** Format: int64 */
+            delivered: number;
+            /** Format: int64 */
+            inFlight: number;
+            /**
+             * Format: int64
+             * @description Given to the server once more after an outage.
+             */
+            retried: number;
+            /** Format: int64 */
+            taken: number;
+        };
+        /** @description Which keys go with which kind is in docs/sinks.md. */
         SinkSpec: {
+            /** @description Of InfluxDB 2. */
+            bucket?: string | null;
             /** @description The Kafka cluster on which a topic is made that is not there. */
             cluster?: string | null;
             /** @description On a Kafka cluster: `none`, `gzip`, `snappy`, `lz4` or `zstd`. */
             compression?: string | null;
+            /** @description Of InfluxDB 1 and 3. */
+            database?: string | null;
             /** @description On a Kafka cluster: `exactlyOnce` or `atLeastOnce`. */
             delivery?: string | null;
             /** @description A text, or `{"column": NAME}`, for each. */
@@ -1735,19 +1902,38 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             key?: string[] | null;
-            /** @description `series`, `topic` or `log`. */
+            /** @description `series`, `topic`, `log`, `influx`, `victoriaMetrics` or `prometheusRemoteWrite`. */
             kind: string;
             measurement?: string | null;
+            /** @description Of InfluxDB 2. */
+            org?: string | null;
             /** Format: int32 */
             partitions?: number | null;
             retention?: string | null;
+            /** @description Of InfluxDB 1. */
+            retentionPolicy?: string | null;
             schema?: string | null;
+            /** @description The name of the secret that is the password or the token. */
+            secret?: string | null;
+            /** @description Columns that are tags besides `tag_...` and `label_...`. */
+            tags?: string[] | null;
             topic?: string | null;
+            /** @description Of a server of somebody else's. */
+            url?: string | null;
+            username?: string | null;
+            /**
+             * Format: int32
+             * @description Of InfluxDB: 1, 2 or 3.
+             */
+            version?: number | null;
         };
         SinkStatus: {
+            bucket?: string | null;
             /** @description The Kafka cluster that the topic is on. */
             cluster?: string | null;
             compression?: string | null;
+            counts?: null | components["schemas"]["SinkCounts"];
+            database?: string | null;
             delivery?: string | null;
             headers?: {
                 [key: string]: unknown;
@@ -1756,17 +1942,39 @@ export interface components {
             kind: string;
             lastRefusal?: string | null;
             measurement?: string | null;
+            org?: string | null;
             /** Format: int32 */
             partitions?: number | null;
             /** Format: int64 */
             refused: number;
             retention?: string | null;
+            retentionPolicy?: string | null;
             /** Format: int64 */
             rows: number;
             schema?: string | null;
+            secret?: string | null;
+            /**
+             * Format: int64
+             * @description Of a measurement: distinct sets of tags, and how many there may be.
+             */
+            series?: number | null;
+            /** Format: int64 */
+            seriesMax?: number | null;
+            tags?: string[] | null;
             topic?: string | null;
+            url?: string | null;
+            username?: string | null;
+            /**
+             * Format: int32
+             * @description Of a server of somebody else's, as in the spec.
+             */
+            version?: number | null;
             /** @description Exactly once: results are seen when a checkpoint is there, so after so long. */
             visibleEvery?: string | null;
+        };
+        SkippedDagger: {
+            dagger: string;
+            reason: string;
         };
         SqlDocument: {
             sql: string;
@@ -1815,6 +2023,32 @@ export interface components {
         Table: {
             columns: components["schemas"]["Column"][];
             name: string;
+        };
+        TagCount: {
+            /**
+             * Format: int64
+             * @description With those that the sample does not show.
+             */
+            estimate: number;
+            isTooMany: boolean;
+            name: string;
+            /** Format: int64 */
+            seen: number;
+        };
+        /** @description How many values the tags of a measurement have in a sample, and how many they will have. */
+        TagSample: {
+            measurement: string;
+            /**
+             * Format: int64
+             * @description Rows that were looked at.
+             */
+            rows: number;
+            series: components["schemas"]["ValueCount"];
+            /** Format: int64 */
+            seriesMax: number;
+            tags: components["schemas"]["TagCount"][];
+            /** @description What is wrong and what to do, if there will be too many. */
+            warning?: string | null;
         };
         Token: {
             created: string;
@@ -1921,6 +2155,15 @@ export interface components {
             warnings: string[];
         };
         Value: unknown;
+        ValueCount: {
+            /**
+             * Format: int64
+             * @description With those that the sample does not show.
+             */
+            estimate: number;
+            /** Format: int64 */
+            seen: number;
+        };
         Version: {
             version: string;
         };
@@ -1997,6 +2240,221 @@ export interface operations {
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getPing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InfluxError"];
+                };
+            };
+        };
+    };
+    getQuery: {
+        parameters: {
+            query: {
+                /** @description Statements of InfluxQL, with `;` between them. */
+                q: string;
+                /** @description The database of statements that name none, which is a group. */
+                db?: string;
+                /** @description The retention policy: `autogen`, or none. */
+                rp?: string;
+                /** @description Times as numbers of this unit: `ns`, `u`, `ms`, `s`, `m` or `h`; without it as text. */
+                epoch?: string;
+                /** @description `true`: one object per chunk of rows, as they come. */
+                chunked?: string;
+                /** @description Rows of a chunk. */
+                chunk_size?: string;
+                /** @description `true`: with line breaks. */
+                pretty?: string;
+                /** @description A JSON object with the values of `$name` in `q`. */
+                params?: string;
+                /** @description A user. */
+                u?: string;
+                /** @description The user's password or one of their tokens. */
+                p?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    "text/csv": unknown;
+                };
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InfluxError"];
+                };
+            };
+        };
+    };
+    postQuery: {
+        parameters: {
+            query: {
+                /** @description Statements of InfluxQL, with `;` between them. */
+                q: string;
+                /** @description The database of statements that name none, which is a group. */
+                db?: string;
+                /** @description The retention policy: `autogen`, or none. */
+                rp?: string;
+                /** @description Times as numbers of this unit: `ns`, `u`, `ms`, `s`, `m` or `h`; without it as text. */
+                epoch?: string;
+                /** @description `true`: one object per chunk of rows, as they come. */
+                chunked?: string;
+                /** @description Rows of a chunk. */
+                chunk_size?: string;
+                /** @description `true`: with line breaks. */
+                pretty?: string;
+                /** @description A JSON object with the values of `$name` in `q`. */
+                params?: string;
+                /** @description A user. */
+                u?: string;
+                /** @description The user's password or one of their tokens. */
+                p?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": unknown;
+            };
+        };
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                    "text/csv": unknown;
+                };
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InfluxError"];
+                };
+            };
+        };
+    };
+    postWrite: {
+        parameters: {
+            query: {
+                /** @description The database, which is a group. */
+                db: string;
+                /** @description The retention policy: `autogen`, or none. */
+                rp?: string;
+                /** @description The unit of times: `n`, `u`, `ms`, `s`, `m` or `h`. */
+                precision?: string;
+                /** @description `any`, `one`, `quorum` or `all`: checked, and all the same to one server. */
+                consistency?: string;
+                /** @description A user. */
+                u?: string;
+                /** @description The user's password or one of their tokens. */
+                p?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "text/plain": unknown;
+            };
+        };
+        responses: {
+            /** @description done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InfluxError"];
+                };
+            };
+        };
+    };
+    postApiV2Write: {
+        parameters: {
+            query: {
+                /** @description The database, which is a group, or `database/autogen`. */
+                bucket: string;
+                /** @description Not looked at. */
+                org?: string;
+                /** @description The unit of times: `ns`, `us`, `ms` or `s`. */
+                precision?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "text/plain": unknown;
+            };
+        };
+        responses: {
+            /** @description done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InfluxError"];
                 };
             };
         };
@@ -3194,6 +3652,77 @@ export interface operations {
             };
         };
     };
+    getDaggersNameGrafana: {
+        parameters: {
+            query?: {
+                /** @description Address of this server as Grafana reaches it; the one of the request if not given. */
+                url?: string;
+            };
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Value"];
+                };
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getGrafana: {
+        parameters: {
+            query?: {
+                /** @description Only daggers of this group. */
+                group?: string;
+                /** @description Address of this server as Grafana reaches it; the one of the request if not given. */
+                url?: string;
+                /** @description Where the folder `dashboards` will be on Grafana's machine. */
+                dashboardsPath?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description a gzipped tar archive, or the same as JSON for those who accept application/json */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/gzip": unknown;
+                    "application/json": components["schemas"]["GrafanaExport"];
+                };
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getDeadLetters: {
         parameters: {
             query?: {
@@ -4331,6 +4860,35 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postBackups: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Backup"];
+                };
             };
             /** @description what is wrong and what to do */
             default: {

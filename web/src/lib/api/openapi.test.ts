@@ -8,4 +8,4 @@ const types = new URL('./openapi.d.ts', import.meta.url)
 
 test('openapi.d.ts is what `npm run types` makes', async () => {
   expect(await readFile(types, 'utf8')).toBe(COMMENT_HEADER + astToString(await openapiTS(document)))
-})
+}, 60_000)

@@ -57,6 +57,7 @@ export type Cell = string | number | boolean | null | Cell[] | { [key: string]: 
 export type Row = Record<string, Cell>
 export type Column = Schemas['Column']
 export type Preview = Exact<Schemas['Preview'], { rows: Row[] }>
+export type TagSample = Schemas['TagSample']
 export type QueryResult = Exact<Schemas['QueryResult'], { rows: Row[] }>
 export type Validation = Schemas['Validation']
 /** Explore makes some itself, of a problem. */

@@ -36,7 +36,7 @@ function nested(vocabulary: Vocabulary, path: { from: number; text: string }): C
   return columns.length > 0 ? { from: path.from + path.text.length - last.length, options: unique(columns.map((column) => field(column, 3))), validFor: /^\w*$/ } : null
 }
 
-function describe(entry: SqlFunction): Completion {
+export function describe(entry: SqlFunction): Completion {
   return {
     label: entry.name, type: 'function', detail: entry.kind, boost: 1, apply: (view, _, from, to) => {
       const opens = view.state.sliceDoc(to, to + 1) === '('
@@ -59,8 +59,8 @@ function describe(entry: SqlFunction): Completion {
   }
 }
 
-function unique(list: Completion[]): Completion[] {
+export function unique(list: Completion[]): Completion[] {
   return [...new Map(list.map((entry) => [entry.label, entry])).values()]
 }
 
-const inText = (context: CompletionContext) => (context.state.doc.lineAt(context.pos).text.slice(0, context.pos - context.state.doc.lineAt(context.pos).from).split("'").length - 1) % 2 === 1
+export const inText = (context: CompletionContext) => (context.state.doc.lineAt(context.pos).text.slice(0, context.pos - context.state.doc.lineAt(context.pos).from).split("'").length - 1) % 2 === 1

@@ -8,7 +8,9 @@ import { Compartment, EditorState, Prec } from '@codemirror/state'
 import { drawSelection, EditorView, highlightActiveLine, keymap, lineNumbers, placeholder } from '@codemirror/view'
 import { tags } from '@lezer/highlight'
 import type { QueryError } from '../api'
+import { INFLUX_KEYWORDS } from '../influx/functions'
 import { completions, type Vocabulary } from './completion'
+import { influxCompletions } from './influx-completion'
 
 export type { Vocabulary } from './completion'
 
@@ -16,6 +18,8 @@ const KEYWORDS =
   'select from where group by as and or not on join left right full inner outer cross union all with case when then else end cast interval second minute hour day month year order limit having distinct over partition between is null in like desc asc lateral table unnest descriptor grouping sets rows range preceding following unbounded current row exists filter match_recognize emit values true false'
 
 const dialect = SQLDialect.define({ keywords: KEYWORDS, types: 'int bigint double float boolean string bytes timestamp decimal varchar array map row', backslashEscapes: false, identifierQuotes: '`"' })
+
+const influxDialect = SQLDialect.define({ keywords: INFLUX_KEYWORDS, types: 'time', builtin: 'now fill', backslashEscapes: true, identifierQuotes: '"', operatorChars: '*+-%<>!=&|~^' })
 
 const look = HighlightStyle.define([
   { tag: tags.keyword, color: 'var(--accent-strong)', fontWeight: '500' },
@@ -48,7 +52,11 @@ const theme = EditorView.theme({
   '.cm-gutter-lint': { width: '12px' },
 })
 
+const bare = EditorView.theme({ '.cm-line': { padding: '0 12px' } })
+
 export interface EditorOptions {
+  language: 'sql' | 'influxql'
+  isBare: boolean
   parent: HTMLElement
   text: string
   label: string
@@ -69,7 +77,9 @@ export interface Editor {
 
 export function createEditor(options: EditorOptions): Editor {
   const words = new Compartment()
-  const complete = (vocabulary: Vocabulary) => autocompletion({ override: [completions(vocabulary, KEYWORDS.split(' '))], icons: false, activateOnTyping: true, maxRenderedOptions: 60 })
+  const isInflux = options.language === 'influxql'
+  const source = (vocabulary: Vocabulary) => (isInflux ? influxCompletions(vocabulary, INFLUX_KEYWORDS.split(' ')) : completions(vocabulary, KEYWORDS.split(' ')))
+  const complete = (vocabulary: Vocabulary) => autocompletion({ override: [source(vocabulary)], icons: false, activateOnTyping: true, maxRenderedOptions: 60 })
   let isTold = false
   const view = new EditorView({
     parent: options.parent,
@@ -77,8 +87,8 @@ export function createEditor(options: EditorOptions): Editor {
       doc: options.text,
       extensions: [
         Prec.highest(keymap.of([{ key: 'Mod-Enter', run: () => (options.run(), true) }])),
-        lineNumbers(), lintGutter(), history(), drawSelection(), bracketMatching(), closeBrackets(), highlightActiveLine(), EditorView.lineWrapping,
-        sql({ dialect }), syntaxHighlighting(look), theme, words.of(complete({ tables: [], functions: [] })), placeholder(options.hint),
+        options.isBare ? bare : [lineNumbers(), lintGutter(), highlightActiveLine()], history(), drawSelection(), bracketMatching(), closeBrackets(), EditorView.lineWrapping,
+        sql({ dialect: isInflux ? influxDialect : dialect }), syntaxHighlighting(look), theme, words.of(complete({ tables: [], functions: [] })), placeholder(options.hint),
         // Escape, then Tab leaves the editor: CodeMirror's own way for the keyboard alone.
         keymap.of([...closeBracketsKeymap, ...completionKeymap, ...historyKeymap, ...defaultKeymap, indentWithTab]),
         EditorView.contentAttributes.of({ 'aria-label': options.label, spellcheck: 'false', tabindex: '0' }),

@@ -1,12 +1,12 @@
 //! Writes results as points. The same rows written twice are the same points, so a restart needs no care.
 
 use super::{SeriesConfig, SeriesOrigin};
-use crate::sinks::SinkCounters;
+use crate::sinks::{RowsOfRecord, SinkCounters};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, UInt32Array};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use flow::{OutputBatch, Sink, SinkError};
-use series::{SeriesError, SeriesStore};
+use flow::{AfterError, OutputBatch, Sink, SinkError};
+use series::{SeriesError, SeriesStore, SyncPoint};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ pub struct SeriesSink {
     /// Set with the first write, which makes the measurement.
     retention: Option<Duration>,
     counters: Arc<SinkCounters>,
+    /// Before the first write since the last flush.
+    unflushed: SyncPoint,
 }
 
 impl SeriesSink {
@@ -25,17 +27,17 @@ impl SeriesSink {
         store: SeriesStore,
         config: SeriesConfig,
         result: &SchemaRef,
-        retention: Option<Duration>,
+        retention: Duration,
         counters: Arc<SinkCounters>,
     ) -> Self {
+        let retention = Some(retention);
         let schema = Arc::new(config.written_schema(result));
-        Self { store, config, schema, retention, counters }
+        let unflushed = store.sync_point();
+        Self { store, config, schema, retention, counters, unflushed }
     }
 
     fn with_origin(&self, rows: &OutputBatch) -> Result<RecordBatch, SinkError> {
-        if self.config.origin == SeriesOrigin::Window {
-            return Ok(rows.batch.clone());
-        }
+        let SeriesOrigin::Record(rows_of_record) = self.config.origin else { return Ok(rows.batch.clone()) };
         let Some(origin) = &rows.origin else {
             return Err(SinkError::new("the rows do not say which records they come from", false));
         };
@@ -44,6 +46,9 @@ impl SeriesSink {
         columns.push(Arc::new(UInt32Array::from(vec![origin.partition; count])) as ArrayRef);
         columns.push(Arc::new(Int64Array::from(origin.offsets.clone())));
         columns.push(Arc::new(StringArray::from(vec![origin.topic.as_ref(); count])));
+        if rows_of_record == RowsOfRecord::Several {
+            columns.push(Arc::new(StringArray::from(origin.row_names())));
+        }
         RecordBatch::try_new(Arc::clone(&self.schema), columns)
             .map_err(|error| SinkError::new(error.to_string(), false))
     }
@@ -84,11 +89,14 @@ impl Sink for SeriesSink {
     }
 
     async fn flush(&mut self) -> Result<(), SinkError> {
-        let store = self.store.clone();
-        tokio::task::spawn_blocking(move || store.sync())
+        let (store, unflushed) = (self.store.clone(), self.unflushed);
+        tokio::task::spawn_blocking(move || store.sync(unflushed))
             .await
             .map_err(|error| SinkError::new(error.to_string(), false))?
-            .map_err(sink_error)
+            // The next flush would not bring to disk what this one did not: it has to be written again.
+            .map_err(|error| SinkError { then: AfterError::StartAnew, ..sink_error(error) })?;
+        self.unflushed = self.store.sync_point();
+        Ok(())
     }
 }
 

@@ -95,6 +95,6 @@ fn a_record_has_the_event_time_of_its_row() {
     let window = OutputBatch { window_end_ms: Some(120_000), ..sessions.clone() };
     assert_eq!(times(&window), [Some(119_999); 3]);
     let (topic, times_ms) = ("t".into(), vec![1, 2, 3]);
-    let origin = Some(flow::RowOrigin { topic, partition: 0, offsets: vec![7, 8, 9], times_ms });
+    let origin = Some(flow::RowOrigin { topic, partition: 0, branch: 0, offsets: vec![7, 8, 9], times_ms });
     assert_eq!(times(&OutputBatch { origin, ..sessions }), [Some(1), Some(2), Some(3)]);
 }

@@ -1,0 +1,4 @@
+//! Bodies in, columns and words out.
+
+mod bodies;
+mod malformed;
