@@ -124,10 +124,11 @@ pub async fn password(cluster: &Arc<TestCluster>, plan: Plan, found: &mut Found)
             scene.order(breaks, node).await?;
         }
     }
-    scene.watch(Duration::from_secs(3)).await?;
+    let words = ["Kafka cluster \"kafka\"", "refused name, password or token", "trying again"];
+    scene.watch_until_told(&words).await?;
     set_password(cluster, &other)?;
     scene.watch(Duration::from_secs(2)).await?;
-    scene.was_told(&["Kafka cluster \"kafka\"", "refused name, password or token", "trying again"], found);
+    scene.was_told(&words, found);
     scene.set_secret("kafka-password", &other).await?;
     let judged = scene.judge(found).await;
     set_password(cluster, PASSWORD)?;

@@ -19,6 +19,8 @@ pub const PARTITIONS: i32 = 3;
 /// Longest wait for a dagger to be well again after a fault.
 const PATIENCE: Duration = Duration::from_secs(150);
 const LOG_LINES_SHOWN: usize = 20;
+/// Clients connect again after at most 10 s.
+const TELLING_TIME_MAX: Duration = Duration::from_secs(20);
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What differs between cases.
@@ -248,6 +250,19 @@ impl Scene {
         Ok(())
     }
 
+    /// Looks on until people were told, at the longest until a client has tried again.
+    pub async fn watch_until_told(&mut self, words: &[&str]) -> Result<()> {
+        let until = Instant::now() + TELLING_TIME_MAX;
+        while !self.has_seen(words) && Instant::now() < until {
+            self.watch(LOOK_INTERVAL).await?;
+        }
+        Ok(())
+    }
+
+    fn has_seen(&self, words: &[&str]) -> bool {
+        self.seen.iter().any(|line| words.iter().all(|word| line.contains(word)))
+    }
+
     /// Orders something of the cluster and looks on until it is done.
     pub async fn order(&mut self, command: &str, node: i32) -> Result<()> {
         let (cluster, command) = (Arc::clone(&self.cluster), command.to_owned());
@@ -327,7 +342,7 @@ impl Scene {
 
     /// What people were shown must have said all this at once.
     pub fn was_told(&self, words: &[&str], found: &mut Found) {
-        if !self.seen.iter().any(|line| words.iter().all(|word| line.contains(word))) {
+        if !self.has_seen(words) {
             found.fail(format!("nothing said {words:?}, but: {:#?}", self.seen));
         }
     }
