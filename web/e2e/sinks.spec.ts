@@ -1,17 +1,18 @@
 // One dagger, from the form into Millrace's series, an InfluxDB 1.6 and a VictoriaMetrics: the same points in all three.
 import AxeBuilder from '@axe-core/playwright'
-import { expect, request, test, type Page } from '@playwright/test'
-import { api, NOBODY, remove } from './people'
+import { expect, request, test as base, type Page } from '@playwright/test'
+import { NOBODY } from './people'
+import { login, start, type OwnServer } from './server'
 
 const INFLUX = process.env.MILLRACE_INFLUXDB_URL ?? ''
 const VICTORIA = process.env.MILLRACE_VICTORIA_METRICS_URL ?? ''
 const id = Date.now().toString(36)
-const NAME = `e2e_sinks_${id}`
+const NAME = 'driver_count_demo'
 const MEASUREMENT = 'driver_count_demo_influx_3876'
 const [DATABASE, TAKEN] = [`daggers_${id}`, `taken_${id}`]
 const PASSWORD = `not to be seen ${id}`
 // The page of the dagger opens with it, letter for letter.
-const QUERY = `SELECT sum(*) FROM ${MEASUREMENT} WHERE time > now() - 900s GROUP BY time(30s) fill(null)`
+const QUERY = 'SELECT sum(*) FROM driver_count_demo_influx_3876 WHERE time > now() - 900s GROUP BY time(30s) fill(null)'
 // That of driver_count_demo, in windows of the query's length.
 const SQL = `SELECT DistinctCount(driver_id) as drivers , S2Id(latitude, longitude, 13) as
 label_s2id, driver_status as label_driver_status, TUMBLE_END(rowtime,
@@ -23,6 +24,31 @@ const place = (page: Page, number: number) => page.getByRole('region', { name: `
 const chart = (page: Page) => page.getByRole('region', { name: 'Chart', exact: true })
 const editor = (page: Page) => chart(page).locator('.cm-content')
 const shot = (page: Page, name: string) => page.screenshot({ path: `test-results/sinks-${name}.png`, fullPage: true })
+
+type Session = Awaited<ReturnType<typeof login>>
+
+// A server of its own: on the others' there is a driver_count_demo already. The one of the demo city goes.
+let server: OwnServer
+const test = base.extend<object, { own: { url: string; session: Session } }>({
+  own: [async ({}, use) => {
+    server = await start('--sink-networks', '127.0.0.1')
+    try {
+      const session = await login(server, 'analyst')
+      const admin = await server.api()
+      await expect.poll(async () => (await admin.get(`/api/v1/daggers/${NAME}`)).status(), { timeout: 60_000 }).toBe(200)
+      const deleted = await admin.delete(`/api/v1/daggers/${NAME}`)
+      expect(deleted.ok(), await deleted.text()).toBe(true)
+      await expect.poll(async () => (await admin.get(`/api/v1/daggers/${NAME}`)).status()).toBe(404)
+      await admin.dispose()
+      await use({ url: server.url, session })
+    } finally {
+      await server.stop()
+    }
+  }, { scope: 'worker', timeout: 180_000 }],
+  baseURL: async ({ own }, use) => use(own.url),
+  storageState: async ({ own }, use) => use(own.session),
+})
+const api = () => server.api()
 
 interface Answer { results: { error?: string; series?: { columns: string[]; values: (string | number | null)[][] }[] }[] }
 
@@ -83,8 +109,6 @@ test.beforeAll(async () => {
   expect((await influx.post('/write', { params: { db: TAKEN }, data: `${MEASUREMENT} drivers=1.5` })).status()).toBe(204)
   await influx.dispose()
 })
-
-test.afterAll(() => remove(`daggers/${NAME}`, `daggers/${NAME}_only`, `secrets/${NAME}-influx`))
 
 test('the same dagger into series, InfluxDB and VictoriaMetrics, with equal points', async ({ page }) => {
   const database = () => place(page, 2).getByLabel('Database', { exact: true })
@@ -157,9 +181,9 @@ test('the same dagger into series, InfluxDB and VictoriaMetrics, with equal poin
   await test.step('its page opens with the query', async () => {
     await deploy()
     await expect(page).toHaveURL(new RegExp(`/daggers/${NAME}$`))
-    const server = await api()
-    const text = await (await server.get(`/api/v1/daggers/${NAME}`)).text()
-    await server.dispose()
+    const admin = await api()
+    const text = await (await admin.get(`/api/v1/daggers/${NAME}`)).text()
+    await admin.dispose()
     expect(text).not.toContain(PASSWORD)
     expect((JSON.parse(text) as { spec: { sinks: object[] } }).spec.sinks).toEqual([
       { kind: 'series', measurement: MEASUREMENT },
@@ -228,11 +252,11 @@ for (const [width, height] of [[1440, 900], [390, 844]] as const) {
 }
 
 test('a dagger without a series says where its result goes', async ({ page }) => {
-  const server = await api()
+  const admin = await api()
   const sql = SQL.replace('supply_data', 'pings')
-  const made = await server.post('/api/v1/daggers', { headers: { 'idempotency-key': `only-${id}` }, data: { apiVersion: 'millrace/v1', kind: 'Dagger', metadata: { name: `${NAME}_only` }, spec: { streams: [{ topics: ['driver-location-ping'], table: 'pings', startFrom: 'latest' }], sql, sinks: [{ kind: 'victoriaMetrics', url: VICTORIA, measurement: `${NAME}_only` }] } } })
+  const made = await admin.post('/api/v1/daggers', { headers: { 'idempotency-key': `only-${id}` }, data: { apiVersion: 'millrace/v1', kind: 'Dagger', metadata: { name: `${NAME}_only` }, spec: { streams: [{ topics: ['driver-location-ping'], table: 'pings', startFrom: 'latest' }], sql, sinks: [{ kind: 'victoriaMetrics', url: VICTORIA, measurement: `${NAME}_only` }] } } })
   expect(made.ok(), await made.text()).toBe(true)
-  await server.dispose()
+  await admin.dispose()
   await page.goto(`/daggers/${NAME}_only`)
   await expect(page.getByText(`This dagger writes to VictoriaMetrics at ${VICTORIA.replace('http://', '')}`)).toBeVisible()
   await shot(page, 'only')

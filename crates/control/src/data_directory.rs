@@ -67,6 +67,11 @@ impl DataDirectory {
         self.root.join("checkpoints")
     }
 
+    /// What is to be finished at the next start if it is broken off; see `platform::measurements`.
+    pub fn unfinished_move(&self) -> PathBuf {
+        self.root.join("unfinished-move.json")
+    }
+
     /// Writes the token with which the command line of this machine comes in; only the owner can read it.
     pub fn write_token(&self, token: &str) -> Result<(), ControlError> {
         let path = Self::token_file(&self.root);

@@ -209,6 +209,7 @@ impl Platform {
         platform.reconcile_topics().await?;
         platform.remove_leftovers().await?;
         platform.adopt_measurements().await?;
+        platform.finish_move().await?;
         platform.supervise_all().await?;
         let keeping_house =
             [tokio::spawn(expire(platform.series.clone())), tokio::spawn(watch_memory(Arc::downgrade(&platform)))];

@@ -35,9 +35,9 @@ impl Cells for BinaryBuilder {
     }
 }
 
-/// Without room: most columns of a body that names many have few values.
-pub(crate) fn text_cells() -> BinaryBuilder {
-    BinaryBuilder::with_capacity(0, 0)
+/// With room for so many values as long as the first one.
+pub(crate) fn text_cells(rows: usize, first: &[u8]) -> BinaryBuilder {
+    BinaryBuilder::with_capacity(rows, rows * first.len())
 }
 
 /// Values of a field, all of one type.
@@ -49,12 +49,13 @@ pub(crate) enum FieldCells {
 }
 
 impl FieldCells {
-    pub fn of(field_type: FieldType) -> Self {
-        match field_type {
-            FieldType::Float64 => Self::Float(Float64Builder::with_capacity(0)),
-            FieldType::Int64 => Self::Integer(Int64Builder::with_capacity(0)),
-            FieldType::Boolean => Self::Boolean(BooleanBuilder::with_capacity(0)),
-            FieldType::Utf8 => Self::Text(text_cells()),
+    /// With room for so many values as long as the first one.
+    pub fn of(first: Value<'_>, rows: usize) -> Self {
+        match first {
+            Value::Float(_) => Self::Float(Float64Builder::with_capacity(rows)),
+            Value::Integer(_) => Self::Integer(Int64Builder::with_capacity(rows)),
+            Value::Boolean(_) => Self::Boolean(BooleanBuilder::with_capacity(rows)),
+            Value::Text(text) => Self::Text(text_cells(rows, text)),
         }
     }
 

@@ -36,6 +36,8 @@ pub(crate) struct Measurement<'a> {
     fields: Columns<'a, FieldCells>,
     times: Vec<i64>,
     starts: Vec<usize>,
+    /// Rows for which the columns of the first line have room.
+    rows_expected: usize,
     /// Columns of the current line's tags and fields.
     line_tags: Vec<usize>,
     line_fields: Vec<usize>,
@@ -44,8 +46,8 @@ pub(crate) struct Measurement<'a> {
 }
 
 impl<'a> Measurement<'a> {
-    /// `known` is the measurement as it is stored, before this body.
-    pub fn new(name: String, known: Option<MeasurementInfo>) -> Self {
+    /// `known` is the measurement as it is stored, before this body, and `rows_expected` an estimate of the rows that it has.
+    pub fn new(name: String, known: Option<MeasurementInfo>, rows_expected: usize) -> Self {
         let (tags, fields) = known.map_or_else(Default::default, |known| (known.tags, known.fields));
         let (tag_count, field_count) = (tags.len(), fields.len());
         let tags = tags.into_iter().map(|tag| (tag, None));
@@ -58,8 +60,9 @@ impl<'a> Measurement<'a> {
             field_count,
             tags: Columns::default(),
             fields: Columns::default(),
-            times: Vec::new(),
-            starts: Vec::new(),
+            times: Vec::with_capacity(rows_expected),
+            starts: Vec::with_capacity(rows_expected),
+            rows_expected,
             line_tags: Vec::new(),
             line_fields: Vec::new(),
             line_names: Vec::new(),
@@ -74,7 +77,10 @@ impl<'a> Measurement<'a> {
     /// Appends a line as a row, or says why the measurement does not take it.
     pub fn push(&mut self, line: &Line<'a>, time: i64, start: usize, limits: &ParseLimits) -> Result<(), String> {
         let (tags, fields) = (self.tags.list.len(), self.fields.list.len());
-        if let Err(reason) = self.find_columns(line, limits) {
+        let found = self.find_columns(line, limits);
+        // The estimate is of lines as long as the first one.
+        self.rows_expected = 0;
+        if let Err(reason) = found {
             for name in self.tags.truncate(tags).iter().chain(&self.fields.truncate(fields)) {
                 if let Some(known) = self.names.get_mut(name) {
                     known.column = None;
@@ -115,10 +121,10 @@ impl<'a> Measurement<'a> {
         self.tags.begin_line();
         self.fields.begin_line();
         let mut guess = 0;
-        for (key, _) in &line.tags {
+        for (key, value) in &line.tags {
             let at = match self.tags.find(key, guess) {
                 Some(at) => at,
-                None => self.new_tag(key, limits)?,
+                None => self.new_tag(key, value, limits)?,
             };
             let column = &mut self.tags.list[at];
             if std::mem::replace(&mut column.row, row) == row && self.line_tags.contains(&at) {
@@ -138,7 +144,7 @@ impl<'a> Measurement<'a> {
             let field_type = type_of(*value);
             let at = match self.fields.find(key, guess) {
                 Some(at) => at,
-                None => self.new_field(key, field_type, limits)?,
+                None => self.new_field(key, *value, limits)?,
             };
             let column = &mut self.fields.list[at];
             if column.cells.field_type() != field_type {
@@ -159,7 +165,7 @@ impl<'a> Measurement<'a> {
         }
     }
 
-    fn new_tag(&mut self, written: &'a [u8], limits: &ParseLimits) -> Result<usize, String> {
+    fn new_tag(&mut self, written: &'a [u8], first: &[u8], limits: &ParseLimits) -> Result<usize, String> {
         let name = text(unescape_tag(written));
         if name.as_bytes() == TIME {
             let measurement = &self.name;
@@ -179,10 +185,11 @@ impl<'a> Measurement<'a> {
                 self.line_names.push(name.clone());
             }
         }
-        Ok(self.tags.push(written, name, text_cells()))
+        Ok(self.tags.push(written, name, text_cells(self.rows_expected, first)))
     }
 
-    fn new_field(&mut self, written: &'a [u8], field_type: FieldType, limits: &ParseLimits) -> Result<usize, String> {
+    fn new_field(&mut self, written: &'a [u8], first: Value<'_>, limits: &ParseLimits) -> Result<usize, String> {
+        let field_type = type_of(first);
         let name = text(unescape_name(written));
         match self.names.get_mut(&name) {
             Some(Name { field_type: None, .. }) => return Err(taken(&self.name, &name, "tag", "field")),
@@ -202,7 +209,7 @@ impl<'a> Measurement<'a> {
                 self.line_names.push(name.clone());
             }
         }
-        Ok(self.fields.push(written, name, FieldCells::of(field_type)))
+        Ok(self.fields.push(written, name, FieldCells::of(first, self.rows_expected)))
     }
 
     /// The rows that are gathered; `None` if there are none. What comes later is gathered anew.

@@ -1,5 +1,7 @@
 //! A body, line by line.
 
+use std::ops::Range;
+
 use arrow::error::ArrowError;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
@@ -14,6 +16,9 @@ use crate::{Precision, exact, fast};
 
 /// Of a malformed line so much is shown.
 const LINE_BYTES_SHOWN_MAX: usize = 1_024;
+
+/// Rows of the first measurement of a body for which there is room before they are there.
+const ROWS_EXPECTED_MAX: usize = 65_536;
 
 /// What a measurement can hold. Lines beyond it are refused one by one; how long values may be is the store's to say.
 #[derive(Clone, Debug)]
@@ -144,7 +149,7 @@ impl<'a> Parser<'a> {
             return self.tell(start, bytes, malformed);
         }
         let time = line.time.unwrap_or(self.default_time);
-        let pushed = match self.measurement(line.measurement) {
+        let pushed = match self.measurement(line.measurement, start..end) {
             Ok(at) => {
                 let measurement = &mut self.measurements[at];
                 let before = measurement.cells();
@@ -173,7 +178,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn measurement(&mut self, written: &'a [u8]) -> Result<usize, String> {
+    fn measurement(&mut self, written: &'a [u8], line: Range<usize>) -> Result<usize, String> {
         if let Some((last, at)) = self.last
             && last == written
         {
@@ -181,13 +186,13 @@ impl<'a> Parser<'a> {
         }
         let at = match self.by_written.get(written) {
             Some(at) => *at,
-            None => self.new_measurement(written)?,
+            None => self.new_measurement(written, line)?,
         };
         self.last = Some((written, at));
         Ok(at)
     }
 
-    fn new_measurement(&mut self, written: &'a [u8]) -> Result<usize, String> {
+    fn new_measurement(&mut self, written: &'a [u8], line: Range<usize>) -> Result<usize, String> {
         let limits = &self.options.limits;
         let name = text(unescape_name(written));
         if name.len() > limits.measurement_bytes_max {
@@ -210,7 +215,12 @@ impl<'a> Parser<'a> {
         }
         let known = (self.known)(&name);
         let at = self.measurements.len();
-        self.measurements.push(Measurement::new(name.clone(), known));
+        // Most bodies are of one measurement, and their lines about as long.
+        let rows_expected = match at {
+            0 => ((self.body.len() - line.start) / (line.len() + 1) + 1).min(ROWS_EXPECTED_MAX),
+            _ => 0,
+        };
+        self.measurements.push(Measurement::new(name.clone(), known, rows_expected));
         self.by_name.insert(name, at);
         self.by_written.insert(written, at);
         Ok(at)

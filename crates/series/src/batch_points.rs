@@ -47,7 +47,7 @@ pub(crate) struct BatchPoints<'a> {
     tags_kept: Vec<u8>,
     /// Series first seen in this batch: dictionary key to number.
     new_series: HashMap<Vec<u8>, u64>,
-    /// The tags that name the series, and what is known of the last batch if it had the same.
+    /// The tags that name the series, and what is known of an earlier batch that began with the same ones.
     series_tags: TagColumns,
     known: Option<KnownRows>,
     /// Rows whose series was not known from there.
@@ -102,7 +102,7 @@ pub(crate) fn assign_roles<'a>(
 }
 
 impl<'a> BatchPoints<'a> {
-    /// Takes what is known of the last batch off the writer.
+    /// Takes what is known of an earlier batch with the same rows off the writer.
     pub(crate) fn new(
         inner: &'a Inner,
         measurement: &'a Measurement,
@@ -125,7 +125,7 @@ impl<'a> BatchPoints<'a> {
             tags_key: Vec::new(),
             tags_kept: Vec::new(),
             new_series: HashMap::new(),
-            known: writer.known_rows.take().filter(|known| known.has_columns(&series_tags)),
+            known: writer.known_rows.take(&series_tags),
             series_tags,
             looked_up: 0,
         }
@@ -153,7 +153,7 @@ impl<'a> BatchPoints<'a> {
         }
     }
 
-    /// Takes all rows at once if there is nothing to judge or look up of any: they are those of the last batch, with all
+    /// Takes all rows at once if there is nothing to judge or look up of any: they are those of an earlier batch, with all
     /// fields.
     pub(crate) fn take_all(&mut self, writer: &mut Writer) -> bool {
         let known = self.known.as_ref().filter(|_| self.whole && self.roles.key_tags.is_empty());

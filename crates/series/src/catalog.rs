@@ -12,7 +12,7 @@ use crate::change_log::ChangeLog;
 use crate::chunk::{ChunkHead, Chunks, load_heads};
 use crate::counters::{self, Counters};
 use crate::error::{read_error, storage_error};
-use crate::known_rows::KnownRows;
+use crate::known_rows::KnownBatches;
 use crate::shape::{Shape, check_name};
 use crate::space;
 use crate::tag_table::KeptTable;
@@ -46,7 +46,7 @@ pub(crate) struct Writer {
     /// Series written to while somebody looks for series without points.
     pub used_series: Option<HashSet<u64>>,
     /// Not after a write that failed, nor after series were removed.
-    pub known_rows: Option<KnownRows>,
+    pub known_rows: KnownBatches,
     /// The last fold left as many chunks that overlap as there were; nothing was sealed since.
     pub fold_in_vain: bool,
     /// Number of the next new chunk.
@@ -64,7 +64,7 @@ impl Measurement {
             dropped: shape.dropped,
             refusal: None,
             used_series: None,
-            known_rows: None,
+            known_rows: KnownBatches::default(),
             fold_in_vain: false,
             next_chunk: next_chunk(&heads, &garbage),
             garbage: garbage.into_iter().map(|id| (id, None)).collect(),
@@ -134,6 +134,7 @@ impl Measurement {
             }
             writer.counters = read_counters(storage, self.id)?;
             writer.changes = ChangeLog::starting_after(writer.counters.sequence);
+            writer.known_rows.clear();
             self.reload_chunks(&mut writer, storage)?;
             self.publish(writer.counters);
             writer.stale = false;

@@ -11,14 +11,16 @@ mod decode;
 mod encode;
 mod order;
 mod points;
+mod rows;
 
 use std::sync::Arc;
 
 use storage::{Batch, Storage};
 
-pub(crate) use decode::{Wanted, decode, decode_series_list};
+pub(crate) use decode::{Wanted, decode, decode_listed, decode_series_list, find_series};
 pub(crate) use encode::encode;
 pub(crate) use points::{Field, Key, Points, Texts, Values, list_series};
+pub(crate) use rows::are_few;
 
 use crate::error::{read_error, storage_error};
 use crate::varint::{put_varint, take_varint, unzigzag, zigzag};
@@ -80,6 +82,12 @@ impl ChunkHead {
 
     pub(crate) fn is_within(&self, range: TimeRange) -> bool {
         range.start.is_none_or(|start| self.last_time >= start) && range.end.is_none_or(|end| self.first_time < end)
+    }
+
+    /// Whether one of some series, given in ascending order, may be in it.
+    pub(crate) fn may_have(&self, series: &[u64]) -> bool {
+        let next = series.partition_point(|number| *number < self.first_series);
+        series.get(next).is_some_and(|number| *number <= self.last_series)
     }
 
     fn to_bytes(self) -> Vec<u8> {
@@ -241,7 +249,7 @@ mod tests {
 
     fn check(points: &Points) {
         let bytes = encode(points);
-        let everything = Wanted { range: TimeRange::ALL, fields: None, written: true };
+        let everything = Wanted { range: TimeRange::ALL, fields: None, written: true, series: None };
         assert_eq!(decode(&bytes, everything).as_ref(), Some(points));
         assert_eq!(decode_series_list(&bytes).as_ref(), Some(&points.series_list));
         let range = TimeRange::new(17_000_000, 41_000_000);
@@ -249,7 +257,7 @@ mod tests {
             .filter(|row| (17_000_000..41_000_000).contains(&points.times[*row as usize]))
             .collect();
         let expected = points.select(&rows);
-        let part = decode(&bytes, Wanted { range, fields: Some(&[1, 7]), written: true }).expect("whole");
+        let part = decode(&bytes, Wanted { range, fields: Some(&[1, 7]), written: true, series: None }).expect("whole");
         let keys = |points: &Points| (0..points.rows()).map(|row| format!("{:?}", points.key(row))).collect::<Vec<_>>();
         assert_eq!(keys(&part), keys(&expected));
         assert_eq!(part.sequences, expected.sequences);
@@ -259,6 +267,51 @@ mod tests {
         for end in [0, 1, bytes.len() / 3, bytes.len() - 1] {
             assert_eq!(decode(&bytes[..end], everything), None, "cut at {end}");
         }
+        check_picked(points, &bytes);
+    }
+
+    /// Some series of the chunk, of all times and of a stretch of them.
+    fn check_picked(points: &Points, bytes: &[u8]) {
+        let listed = points.series_list.len();
+        for wanted in [vec![0], vec![listed / 2], vec![0, listed - 1], vec![]] {
+            let mut wanted = wanted;
+            wanted.dedup();
+            let places: Vec<u32> =
+                wanted.iter().map(|place| *place as u32).filter(|place| *place < listed as u32).collect();
+            let numbers: Vec<u64> = wanted.iter().filter_map(|place| points.series_list.get(*place).copied()).collect();
+            for range in [TimeRange::ALL, TimeRange::new(17_000_000, 41_000_000)] {
+                let is_wanted = |row: &u32| {
+                    let row = *row as usize;
+                    places.contains(&points.series[row])
+                        && range.start.is_none_or(|start| points.times[row] >= start)
+                        && range.end.is_none_or(|end| points.times[row] < end)
+                };
+                let rows: Vec<u32> = (0..points.rows() as u32).filter(is_wanted).collect();
+                let expected = points.select(&rows);
+                let request = Wanted { range, fields: None, written: true, series: Some(&places) };
+                let found = decode(bytes, request).expect("whole");
+                assert_eq!(found.series_list, numbers);
+                let asked = [0].into_iter().chain(numbers.iter().copied()).chain([u64::from(u32::MAX)]);
+                let in_list: Vec<(u32, usize)> = (1..).zip(&places).map(|(number, place)| (*place, number)).collect();
+                assert_eq!(find_series(bytes, asked), Some(in_list));
+                let keys = |points: &Points| {
+                    (0..points.rows()).map(|row| format!("{:?}", points.key(row))).collect::<Vec<_>>()
+                };
+                assert_eq!(keys(&found), keys(&expected));
+                assert_eq!((&found.sequences, &found.written), (&expected.sequences, &expected.written));
+                for field in &expected.fields {
+                    let found = found.field(field.number).expect("is there");
+                    assert_eq!(found.present, field.present);
+                    for row in (0..rows.len()).filter(|row| field.has(*row)) {
+                        let of = |field: &Field| format!("{:?}", field.select(&[row as u32]).values);
+                        assert_eq!(of(found), of(field), "row {row} of field {}", field.number);
+                    }
+                }
+            }
+        }
+        let beyond = [listed as u32];
+        let request = Wanted { range: TimeRange::ALL, fields: None, written: true, series: Some(&beyond) };
+        assert_eq!(decode(bytes, request), None);
     }
 
     #[test]
@@ -287,7 +340,7 @@ mod tests {
             written: vec![1; keys.len()],
             ..Points::default()
         };
-        let everything = Wanted { range: TimeRange::ALL, fields: None, written: true };
+        let everything = Wanted { range: TimeRange::ALL, fields: None, written: true, series: None };
         assert!(decode(&encode(&points), everything) == Some(points));
     }
 

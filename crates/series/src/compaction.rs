@@ -46,7 +46,7 @@ impl Opener for WholeChunks<'_> {
     type More = u64;
 
     fn open(&mut self, head: &ChunkHead) -> Result<Option<Open<u64>>, SeriesError> {
-        let wanted = Wanted { range: self.range, fields: None, written: true };
+        let wanted = Wanted { range: self.range, fields: None, written: true, series: None };
         let points = read_chunk(&self.inner.storage, self.measurement, head.id, |bytes| decode(bytes, wanted))?;
         Ok(Some(Open { points, wanted: None, more: head.id }))
     }

@@ -102,48 +102,129 @@ pub(crate) fn take_numbers<T>(
         }
         PLAIN | DIFFERENCES => {
             let plain = *kind == PLAIN;
-            let mut blocks = Vec::with_capacity(rows.div_ceil(BLOCK).min(bytes.len()));
-            for _ in 0..rows.div_ceil(BLOCK) {
-                let (width, rest) = bytes.split_first()?;
-                *bytes = rest;
-                let frame = Frame { width: u32::from(*width), least: unzigzag(take_varint(bytes)?) };
-                if frame.width > 64 {
-                    return None;
-                }
-                blocks.push((frame, if plain { 0 } else { unzigzag(take_varint(bytes)?) }));
-            }
-            for (number, (frame, first)) in blocks.into_iter().enumerate() {
-                let start = number * BLOCK;
-                let length = BLOCK.min(rows - start);
-                let size = frame.packed_bytes(if plain { length } else { length - 1 });
-                if size > bytes.len() {
-                    return None;
-                }
+            take_blocks(bytes, rows, plain, |start, length, block| {
                 let from = wanted.start.clamp(start, start + length) - start;
                 let until = wanted.end.clamp(start, start + length) - start;
                 if from < until {
                     if plain {
-                        out.extend(frame.unpack(bytes, from..until).map(&convert));
+                        out.extend(block.frame.unpack(block.bytes, from..until).map(&convert));
                     } else {
-                        take_differences(bytes, frame, first, from..until, out, &convert);
+                        take_differences(block, from..until, out, &convert);
                     }
                 }
-                *bytes = &bytes[size..];
-            }
+            })?;
         }
         _ => return None,
     }
     Some(())
 }
 
-fn take_differences<T>(
-    bytes: &[u8],
-    frame: Frame,
-    first: i64,
-    wanted: Range<usize>,
+/// The same for some rows here and there, in ascending order.
+pub(crate) fn take_numbers_at<T>(
+    bytes: &mut &[u8],
+    rows: usize,
+    wanted: &[u32],
     out: &mut Vec<T>,
-    convert: &impl Fn(i64) -> T,
-) {
+    convert: impl Fn(i64) -> T,
+) -> Option<()> {
+    let (kind, rest) = bytes.split_first()?;
+    *bytes = rest;
+    let end = out.len() + wanted.len();
+    out.reserve(wanted.len());
+    let mut wanted = wanted.iter().map(|row| *row as usize).take_while(|row| *row < rows).peekable();
+    match *kind {
+        CONSTANT => {
+            let value = unzigzag(take_varint(bytes)?);
+            out.extend(wanted.map(|_| convert(value)));
+        }
+        LINE => {
+            let (first, step) = (unzigzag(take_varint(bytes)?), unzigzag(take_varint(bytes)?));
+            out.extend(wanted.map(|row| convert(first.wrapping_add(step.wrapping_mul(row as i64)))));
+        }
+        PLAIN | DIFFERENCES => {
+            let plain = *kind == PLAIN;
+            take_blocks(bytes, rows, plain, |start, length, block| {
+                let (mut known, mut value) = (0, block.first);
+                while let Some(row) = wanted.next_if(|row| *row < start + length) {
+                    let index = row - start;
+                    if plain {
+                        out.extend(block.frame.unpack(block.bytes, index..index + 1).map(&convert));
+                        continue;
+                    }
+                    value = block.frame.unpack(block.bytes, known..index).fold(value, i64::wrapping_add);
+                    known = index;
+                    out.push(convert(value));
+                }
+            })?;
+        }
+        _ => return None,
+    }
+    (out.len() == end).then_some(())
+}
+
+/// Where in a column of ascending numbers, of `rows`, those of some are that it has; the first column of `bytes`, which is not
+/// taken off. Of each that is found, its row and which of `wanted` it is, which are ascending as well.
+pub(crate) fn find_numbers(bytes: &[u8], rows: usize, wanted: impl Iterator<Item = i64>) -> Option<Vec<(u32, usize)>> {
+    let (kind, mut rest) = bytes.split_first()?;
+    let found = |row: u64, number: usize| (row < rows as u64).then_some((row as u32, number));
+    Some(match *kind {
+        LINE => {
+            let (first, step) = (unzigzag(take_varint(&mut rest)?), unzigzag(take_varint(&mut rest)?));
+            // Rising steps of more than half of all numbers would not be ascending.
+            let step = u64::try_from(step).ok().filter(|step| *step > 0)?;
+            let row = |(number, value): (usize, i64)| {
+                let above = value.checked_sub(first).and_then(|above| u64::try_from(above).ok())?;
+                found(above / step, number).filter(|_| above % step == 0)
+            };
+            wanted.enumerate().filter_map(row).collect()
+        }
+        _ => {
+            let mut all = Vec::new();
+            take_numbers(&mut &bytes[..], rows, 0..rows, &mut all, |number| number)?;
+            let row = |(number, value): (usize, i64)| found(all.binary_search(&value).ok()? as u64, number);
+            wanted.enumerate().filter_map(row).collect()
+        }
+    })
+}
+
+/// Up to 256 numbers.
+#[derive(Clone, Copy)]
+struct Block<'a> {
+    frame: Frame,
+    /// The first number, where the frame is of differences.
+    first: i64,
+    bytes: &'a [u8],
+}
+
+/// Calls `each` with the row of a block's first number, how many it has, and the block; takes all of them off `bytes`.
+fn take_blocks<'a>(
+    bytes: &mut &'a [u8],
+    rows: usize,
+    plain: bool,
+    mut each: impl FnMut(usize, usize, Block<'a>),
+) -> Option<()> {
+    let mut heads = Vec::with_capacity(rows.div_ceil(BLOCK).min(bytes.len()));
+    for _ in 0..rows.div_ceil(BLOCK) {
+        let (width, rest) = bytes.split_first()?;
+        *bytes = rest;
+        let frame = Frame { width: u32::from(*width), least: unzigzag(take_varint(bytes)?) };
+        if frame.width > 64 {
+            return None;
+        }
+        heads.push((frame, if plain { 0 } else { unzigzag(take_varint(bytes)?) }));
+    }
+    for (number, (frame, first)) in heads.into_iter().enumerate() {
+        let start = number * BLOCK;
+        let length = BLOCK.min(rows - start);
+        let (block, rest) = bytes.split_at_checked(frame.packed_bytes(if plain { length } else { length - 1 }))?;
+        *bytes = rest;
+        each(start, length, Block { frame, first, bytes: block });
+    }
+    Some(())
+}
+
+fn take_differences<T>(block: Block<'_>, wanted: Range<usize>, out: &mut Vec<T>, convert: &impl Fn(i64) -> T) {
+    let Block { frame, first, bytes } = block;
     let mut value = frame.unpack(bytes, 0..wanted.start).fold(first, i64::wrapping_add);
     out.push(convert(value));
     for step in frame.unpack(bytes, wanted.start..wanted.end - 1) {
@@ -204,9 +285,41 @@ mod tests {
         bytes.extend_from_slice(b"rest");
         let (mut left, mut found) = (bytes.as_slice(), Vec::new());
         take_numbers(&mut left, values.len(), wanted.clone(), &mut found, |value| value).expect("whole");
-        assert_eq!(found, &values[wanted]);
+        assert_eq!(found, &values[wanted.clone()]);
         assert_eq!(left, b"rest");
+        for step in [1, 3, 300] {
+            let some: Vec<u32> = wanted.clone().step_by(step).map(|row| row as u32).collect();
+            let (mut left, mut found) = (bytes.as_slice(), Vec::new());
+            take_numbers_at(&mut left, values.len(), &some, &mut found, |value| value).expect("whole");
+            assert_eq!(found, some.iter().map(|row| values[*row as usize]).collect::<Vec<_>>());
+            assert_eq!(left, b"rest");
+        }
         size
+    }
+
+    #[test]
+    fn numbers_are_found_in_an_ascending_column() {
+        let columns: [Vec<i64>; 5] = [
+            (100..5_000).collect(),
+            (0..700).map(|row| row * 3 + 7).collect(),
+            (0..700).map(|row| row * row + 7).collect(),
+            vec![9],
+            vec![],
+        ];
+        for values in columns {
+            let mut bytes = Vec::new();
+            put_numbers(&mut bytes, &values);
+            let wanted = [i64::MIN, -1, 0, 7, 8, 9, 10, 103, 2_104, 4_999, 5_000, 488_608, i64::MAX];
+            let found = find_numbers(&bytes, values.len(), wanted.into_iter()).expect("whole");
+            let expected = wanted
+                .iter()
+                .enumerate()
+                .filter_map(|(number, value)| values.binary_search(value).ok().map(|row| (row as u32, number)));
+            assert_eq!(found, expected.collect::<Vec<_>>());
+            for end in 0..bytes.len() {
+                assert_eq!(find_numbers(&bytes[..end], values.len(), wanted.into_iter()), None, "cut at {end}");
+            }
+        }
     }
 
     #[test]
@@ -285,6 +398,10 @@ mod tests {
             let mut found = Vec::new();
             if take_numbers(&mut bytes.as_slice(), rows, 0..rows, &mut found, |value| value).is_some() {
                 assert_eq!(found.len(), rows);
+            }
+            let (mut found, some) = (Vec::new(), (0..rows as u32).step_by(7).collect::<Vec<_>>());
+            if take_numbers_at(&mut bytes.as_slice(), rows, &some, &mut found, |value| value).is_some() {
+                assert_eq!(found.len(), some.len());
             }
             if let Some(times) = take_times(&mut bytes.as_slice(), rows) {
                 assert_eq!(times.len(), rows);

@@ -213,7 +213,7 @@ fn remove_unused_series(inner: &Inner, measurement: &Measurement) -> Result<u64,
     let unused = unused_series(inner, measurement);
     let mut writer = measurement.lock(&inner.storage)?;
     // Those that are removed must not be taken for known.
-    writer.known_rows = None;
+    writer.known_rows.clear();
     // Series written to in the meantime stay.
     let used = writer.used_series.take().unwrap_or_default();
     let mut tags_key = Vec::new();

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::catalog::Measurement;
-use crate::chunk::{ChunkHead, Chunks, Wanted, decode, decode_series_list, read_chunk};
+use crate::chunk::{ChunkHead, Chunks, Wanted, decode, read_chunk};
 use crate::column_builder::ColumnBuilder;
 use crate::merge::{Merge, Open, Opener, Picked, Piece};
 use crate::shape::{Shape, TIME_COLUMN};
 use crate::store::Inner;
 use crate::tag_condition::{TagCondition, read_tags, tag_value, unknown_column};
 use crate::tag_table::TagTable;
+use crate::wanted_series::{Judged, WantedSeries};
 use crate::{ScanOrder, ScanRequest, SeriesError, TimeRange};
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -53,7 +54,7 @@ fn source_of(shape: &Shape, name: &str) -> Option<Source> {
 
 /// Where in the table of tags the series of a chunk are, in the order of its list; `None` for a series that is not wanted.
 /// Empty if tags are not needed.
-type ChunkTags = Vec<Option<u32>>;
+type ChunkTags = Judged;
 
 /// Which writes to take, by their sequence numbers: after the first, up to the second.
 pub(crate) type SequenceSpan = (u64, u64);
@@ -69,35 +70,20 @@ struct ScanOpener {
     tags: Option<JudgedTags>,
 }
 
-/// The tags of all series, and which of them are wanted, by position.
+/// The tags of all series, and which of them are wanted, each with its position.
 struct JudgedTags {
     table: Arc<TagTable>,
-    wanted: Vec<bool>,
-}
-
-impl JudgedTags {
-    /// Series that were removed since the scan began are not there.
-    fn of(&self, series: &[u64]) -> ChunkTags {
-        let judged = |position: Option<u32>| position.filter(|position| self.wanted[*position as usize]);
-        self.table.positions(series).into_iter().map(judged).collect()
-    }
+    wanted: WantedSeries,
 }
 
 impl Opener for ScanOpener {
     type More = ChunkTags;
 
     fn open(&mut self, head: &ChunkHead) -> Result<Option<Open<ChunkTags>>, SeriesError> {
-        let wanted = Wanted { range: self.range, fields: Some(&self.fields), written: false };
-        read_chunk(&self.inner.storage, self.measurement, head.id, |bytes| {
-            let Some(tags) = &self.tags else {
-                return Some(Some(Open { points: decode(bytes, wanted)?, wanted: None, more: Vec::new() }));
-            };
-            let tags = tags.of(&decode_series_list(bytes)?);
-            if tags.iter().all(Option::is_none) {
-                return Some(None);
-            }
-            let judged = tags.iter().any(Option::is_none).then(|| tags.iter().map(Option::is_some).collect());
-            Some(Some(Open { points: decode(bytes, wanted)?, wanted: judged, more: tags }))
+        let wanted = Wanted { range: self.range, fields: Some(&self.fields), written: false, series: None };
+        read_chunk(&self.inner.storage, self.measurement, head.id, |bytes| match &self.tags {
+            Some(tags) => tags.wanted.read(bytes, wanted),
+            None => Some(Some(Open { points: decode(bytes, wanted)?, wanted: None, more: ChunkTags::new() })),
         })
     }
 }
@@ -157,7 +143,8 @@ impl SeriesScan {
         let tags = match !conditions.is_empty() || sources.iter().any(of_series) {
             true => {
                 let table = inner.tag_table(measurement, &chunks)?;
-                Some(JudgedTags { wanted: table.judge(&conditions), table })
+                let positions = table.wanted(&conditions);
+                Some(JudgedTags { wanted: WantedSeries::new(&table, &positions, &positions), table })
             }
             false => None,
         };
@@ -189,7 +176,10 @@ impl SeriesScan {
 
     /// The chunks with points in a range. Of a scan of changes, those with changes and those that have the same points.
     fn chunks_within(&self, range: TimeRange) -> Vec<Arc<ChunkHead>> {
-        let within: Vec<Arc<ChunkHead>> = self.chunks.iter().filter(|chunk| chunk.is_within(range)).cloned().collect();
+        let tags = self.opener.tags.as_ref();
+        let is_wanted =
+            |chunk: &&Arc<ChunkHead>| chunk.is_within(range) && tags.is_none_or(|tags| tags.wanted.may_be_in(chunk));
+        let within: Vec<Arc<ChunkHead>> = self.chunks.iter().filter(is_wanted).cloned().collect();
         let Some((after, _)) = self.sequences else { return within };
         let (changed, rest): (Vec<_>, Vec<_>) = within.into_iter().partition(|chunk| chunk.last_sequence > after);
         let same = rest.into_iter().filter(|chunk| changed.iter().any(|other| chunk.overlaps(other)));

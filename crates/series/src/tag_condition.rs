@@ -39,6 +39,14 @@ impl TagCondition {
         Self { tag, test }
     }
 
+    /// The values of which the tag has to have one, if it says so.
+    pub(crate) fn one_of(&self) -> Option<&HashSet<String>> {
+        match &self.test {
+            Test::OneOf(values) => Some(values),
+            _ => None,
+        }
+    }
+
     pub(crate) fn holds(&self, tags: &Tags) -> bool {
         self.holds_for(tag_value(tags, self.tag))
     }

@@ -16,6 +16,8 @@ use crate::tag_condition::TagCondition;
 
 /// Bytes of the tables that are kept, of all measurements together.
 const KEPT_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Series are looked for by so many values of a tag; by more, all are judged.
+const NAMED_VALUES_MAX: usize = 16;
 
 /// One tag.
 #[derive(Clone, Default)]
@@ -170,21 +172,42 @@ impl TagTable {
         wanted
     }
 
-    /// The group of each series that is wanted by the values of some tags, by position; and the series that each group
-    /// began with.
-    pub(crate) fn group_wanted(&self, tags: &[u32], wanted: &[bool]) -> (Vec<Option<u32>>, Vec<u32>) {
-        let mut groups: Vec<Option<u32>> = wanted.iter().map(|wanted| wanted.then_some(0)).collect();
-        let mut first: Vec<u32> = wanted.iter().position(|wanted| *wanted).into_iter().map(|it| it as u32).collect();
+    pub(crate) fn number(&self, position: u32) -> u64 {
+        self.series.get(position as usize).copied().unwrap_or(u64::MAX)
+    }
+
+    /// The positions of the series that all conditions hold for. Where one of them names few values, only the series with
+    /// these are judged by the others.
+    pub(crate) fn wanted(&self, conditions: &[TagCondition]) -> Vec<u32> {
+        let named = conditions.iter().filter_map(|condition| Some((condition, condition.one_of()?)));
+        let fewest =
+            named.min_by_key(|(_, values)| values.len()).filter(|(_, values)| values.len() <= NAMED_VALUES_MAX);
+        let Some((named, values)) = fewest else {
+            let judged = (0u32..).zip(self.judge(conditions));
+            return judged.filter(|(_, wanted)| *wanted).map(|(position, _)| position).collect();
+        };
+        let Some(column) = self.tags.get(named.tag as usize) else { return Vec::new() };
+        let numbers: Vec<u32> = values.iter().filter_map(|value| column.numbers.get(value.as_str()).copied()).collect();
+        let with_value = (0u32..).zip(&column.of_series).filter(|(_, number)| numbers.contains(number));
+        let others: Vec<&TagCondition> = conditions.iter().filter(|other| !std::ptr::eq(*other, named)).collect();
+        let holds = |position: &u32| others.iter().all(|other| other.holds_for(self.value(*position, other.tag)));
+        with_value.map(|(position, _)| position).filter(holds).collect()
+    }
+
+    /// The group of each of some series by the values of some tags; and the series that each group began with. Series are
+    /// told by their positions.
+    pub(crate) fn group(&self, tags: &[u32], positions: &[u32]) -> (Vec<u32>, Vec<u32>) {
+        let mut groups = vec![0; positions.len()];
+        let mut first: Vec<u32> = positions.first().copied().into_iter().collect();
         for tag in tags {
             // Each tag splits the groups there are.
             let column = self.tags.get(*tag as usize);
             let mut split: HashMap<(u32, u32), u32> = HashMap::new();
             first.clear();
-            for (position, group) in groups.iter_mut().enumerate() {
-                let Some(group) = group else { continue };
-                let value = column.map_or(0, |column| column.of(position as u32));
+            for (position, group) in positions.iter().zip(&mut groups) {
+                let value = column.map_or(0, |column| column.of(*position));
                 *group = *split.entry((*group, value)).or_insert_with(|| {
-                    first.push(position as u32);
+                    first.push(*position);
                     first.len() as u32 - 1
                 });
             }
@@ -216,19 +239,38 @@ mod tests {
         assert_eq!(table.positions(&[900]), [Some(3)]);
         assert_eq!((table.value(1, 2), table.value(2, 0), table.value(0, 7)), (Some("x"), None, None));
         assert_eq!(table.values(0), ["a", "b"]);
+        assert_eq!([0, 3].map(|position| table.number(position)), [3, 900]);
         let judged = |tag, test| table.judge(&[TagCondition::new(tag, &test)]);
         assert_eq!(judged(0, TagTest::OneOf(vec!["a".into()])), [true, false, false, true]);
         assert_eq!(judged(2, TagTest::Absent), [true, false, true, false]);
         assert_eq!(judged(7, TagTest::Absent), [true; 4]);
         assert_eq!(judged(7, TagTest::Present), [false; 4]);
-        let check = |tags: &[u32], wanted: [bool; 4], groups: [Option<u32>; 4], first: &[u32]| {
-            assert_eq!(table.group_wanted(tags, &wanted), (groups.to_vec(), first.to_vec()), "{tags:?}");
+        let wanted = |tests: &[(u32, TagTest)]| {
+            let conditions: Vec<TagCondition> = tests.iter().map(|(tag, test)| TagCondition::new(*tag, test)).collect();
+            let judged = table.judge(&conditions);
+            let positions = table.wanted(&conditions);
+            assert_eq!(positions, (0..4).filter(|position| judged[*position as usize]).collect::<Vec<u32>>());
+            positions
         };
-        check(&[], [true; 4], [Some(0); 4], &[0]);
-        check(&[], [false; 4], [None; 4], &[]);
-        check(&[0], [true; 4], [Some(0), Some(1), Some(2), Some(0)], &[0, 1, 2]);
-        check(&[0], [false, false, true, true], [None, None, Some(0), Some(1)], &[2, 3]);
-        check(&[0, 2], [true; 4], [Some(0), Some(1), Some(2), Some(3)], &[0, 1, 2, 3]);
-        check(&[7], [true; 4], [Some(0); 4], &[0]);
+        let one_of = |values: &[&str]| TagTest::OneOf(values.iter().map(|value| value.to_string()).collect());
+        assert_eq!(wanted(&[]), [0, 1, 2, 3]);
+        assert_eq!(wanted(&[(0, one_of(&["a"]))]), [0, 3]);
+        assert_eq!(wanted(&[(0, one_of(&["a", "b", "c"])), (2, one_of(&["x"]))]), [1, 3]);
+        assert_eq!(wanted(&[(2, TagTest::Absent), (0, one_of(&["a"]))]), [0]);
+        assert!(wanted(&[(0, one_of(&["c"]))]).is_empty());
+        assert!(wanted(&[(7, one_of(&["a"]))]).is_empty());
+        let many: Vec<String> =
+            (0..NAMED_VALUES_MAX).map(|number| number.to_string()).chain(["b".to_owned()]).collect();
+        assert_eq!(wanted(&[(0, TagTest::OneOf(many))]), [1]);
+        let check = |tags: &[u32], positions: &[u32], groups: &[u32], first: &[u32]| {
+            assert_eq!(table.group(tags, positions), (groups.to_vec(), first.to_vec()), "{tags:?}");
+        };
+        let all = [0, 1, 2, 3];
+        check(&[], &all, &[0; 4], &[0]);
+        check(&[], &[], &[], &[]);
+        check(&[0], &all, &[0, 1, 2, 0], &[0, 1, 2]);
+        check(&[0], &[2, 3], &[0, 1], &[2, 3]);
+        check(&[0, 2], &all, &[0, 1, 2, 3], &all);
+        check(&[7], &all, &[0; 4], &[0]);
     }
 }

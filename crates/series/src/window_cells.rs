@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use crate::SeriesError;
 use crate::chunk::Points;
 use crate::tag_table::TagTable;
+use crate::wanted_series::{Judged, WantedSeries};
 use crate::window_plan::{Added, Plan};
 use crate::window_sums::{Cells, WindowSums};
 
@@ -20,7 +21,7 @@ const TEXT_BYTES_MAX: usize = 128 << 20;
 
 /// The group of each series of a chunk in the order of its list, `None` for one that is not wanted; empty if there is one
 /// group of all.
-pub(crate) type ChunkGroups = Vec<Option<u32>>;
+pub(crate) type ChunkGroups = Judged;
 
 /// Values of the tags grouped by.
 type GroupName = Vec<Option<String>>;
@@ -28,21 +29,16 @@ type GroupName = Vec<Option<String>>;
 /// Which group each series is in.
 pub(crate) struct Groups {
     table: Arc<TagTable>,
-    /// By the series' position; `None` for one that is not wanted.
-    groups: Vec<Option<u32>>,
+    pub series: WantedSeries,
     /// The position of a series of each group.
     first: Vec<u32>,
 }
 
 impl Groups {
     pub(crate) fn new(table: Arc<TagTable>, plan: &Plan) -> Self {
-        let (groups, first) = table.group_wanted(&plan.tags, &table.judge(&plan.conditions));
-        Self { groups, first, table }
-    }
-
-    pub(crate) fn of(&self, series: &[u64]) -> ChunkGroups {
-        let group = |position: Option<u32>| self.groups[position? as usize];
-        self.table.positions(series).into_iter().map(group).collect()
+        let positions = table.wanted(&plan.conditions);
+        let (groups, first) = table.group(&plan.tags, &positions);
+        Self { series: WantedSeries::new(&table, &positions, &groups), first, table }
     }
 
     fn name(&self, group: usize, plan: &Plan) -> GroupName {

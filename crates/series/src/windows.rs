@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 
 use crate::catalog::Measurement;
-use crate::chunk::{ChunkHead, Wanted, decode, decode_series_list, read_chunk};
+use crate::chunk::{ChunkHead, Wanted, decode, read_chunk};
 use crate::merge::{Merge, Open, Opener};
 use crate::points_builder::PointsBuilder;
 use crate::store::Inner;
@@ -77,22 +77,11 @@ impl Opener for Reader<'_> {
     type More = ChunkGroups;
 
     fn open(&mut self, head: &ChunkHead) -> Result<Option<Open<ChunkGroups>>, SeriesError> {
-        let wanted = Wanted { range: self.plan.range, fields: Some(&self.plan.fields), written: false };
-        let storage = &self.inner.storage;
-        let read = |bytes: &[u8]| {
-            let groups = match &self.groups {
-                Some(groups) => groups.of(&decode_series_list(bytes)?),
-                None => Vec::new(),
-            };
-            // Nothing of a chunk without a wanted series is read.
-            if !groups.is_empty() && groups.iter().all(Option::is_none) {
-                return Some(None);
-            }
-            Some(Some((decode(bytes, wanted)?, groups)))
-        };
-        let Some((points, groups)) = read_chunk(storage, self.measurement, head.id, read)? else { return Ok(None) };
-        let wanted = groups.contains(&None).then(|| groups.iter().map(Option::is_some).collect());
-        Ok(Some(Open { points, wanted, more: groups }))
+        let wanted = Wanted { range: self.plan.range, fields: Some(&self.plan.fields), written: false, series: None };
+        read_chunk(&self.inner.storage, self.measurement, head.id, |bytes| match &self.groups {
+            Some(groups) => groups.series.read(bytes, wanted),
+            None => Some(Some(Open { points: decode(bytes, wanted)?, wanted: None, more: ChunkGroups::new() })),
+        })
     }
 }
 
@@ -106,11 +95,14 @@ pub(crate) fn aggregate(
     let plan = Plan::new(&measurement.shape(), request)?;
     let mut collected = Collected::new(&plan);
     let within = |chunk: &&Arc<ChunkHead>| !plan.range.is_empty() && chunk.is_within(plan.range);
-    let chunks: Vec<Arc<ChunkHead>> = measurement.chunks().iter().filter(within).cloned().collect();
+    let mut chunks: Vec<Arc<ChunkHead>> = measurement.chunks().iter().filter(within).cloned().collect();
     let groups = match plan.is_one_group() {
         true => None,
         false => Some(Groups::new(inner.tag_table(measurement, &chunks)?, &plan)),
     };
+    if let Some(groups) = &groups {
+        chunks.retain(|chunk| groups.series.may_be_in(chunk));
+    }
     let mut reader = Reader { inner, measurement: measurement.id, plan: &plan, groups };
     for together in overlapping(chunks) {
         check(go_on)?;
@@ -130,7 +122,7 @@ pub(crate) fn aggregate(
             let mut builder = PointsBuilder::default();
             builder.append(&picked).ok_or_else(SeriesError::other_type)?;
             let points = builder.finish();
-            let groups = reader.groups.as_ref().map_or_else(Vec::new, |groups| groups.of(&points.series_list));
+            let groups = reader.groups.as_ref().map_or_else(Vec::new, |groups| groups.series.of(&points.series_list));
             collected.add(&points, &groups)?;
         }
     }

@@ -75,7 +75,9 @@ fn write_locked(
     let points = rows.into_points(counters);
     let changed_shape = (shape != *stored_shape).then(|| Arc::new(shape));
     commit(inner, measurement, writer, counters, points, &new_series, changed_shape)?;
-    writer.known_rows = known_rows;
+    if let Some(known) = known_rows {
+        writer.known_rows.put(known);
+    }
     summary.sequence = counters.sequence;
     match compact(inner, measurement, writer) {
         // The points are written; merging goes on with the next write that succeeds.
@@ -152,7 +154,7 @@ fn found_before(
         if chunk.sealed || chunk.weight > SEARCHED_BYTES_MAX || !chunk.overlaps(&head) {
             continue;
         }
-        let wanted = Wanted { range: TimeRange::ALL, fields: Some(&[]), written: false };
+        let wanted = Wanted { range: TimeRange::ALL, fields: Some(&[]), written: false, series: None };
         let stored = read_chunk(&inner.storage, measurement.id, chunk.id, |bytes| decode(bytes, wanted))?;
         for (row, found) in found.iter_mut().enumerate() {
             *found |= stored.find(points.key(row)).is_some();

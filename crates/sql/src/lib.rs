@@ -10,6 +10,7 @@ mod convert;
 mod depth;
 mod dialect;
 mod error;
+mod expansion;
 mod expression_text;
 mod fragment;
 mod graph;
@@ -31,6 +32,7 @@ mod window_functions;
 
 pub use depth::check_depth;
 pub use error::SqlError;
+pub use expansion::check_tables;
 pub use fragment::Fragment;
 pub use graph::{
     BranchPlan, BranchTarget, DaggerPlan, OutputPlan, SourcePlan, Step, WindowColumn, WindowPlan, WindowRowsPlan,

@@ -12,3 +12,5 @@ pub const TOKENS_MAX: usize = 20_000;
 pub const OPERATORS_MAX: usize = 1_000;
 /// Most joins and set operations in the text.
 pub const CHAIN_MAX: usize = 200;
+/// Most tables that a query reads, each table of a WITH counted as often as it is named.
+pub const EXPANDED_TABLES_MAX: usize = 1_000;

@@ -14,6 +14,7 @@ use crate::clauses;
 use crate::convert;
 use crate::dialect;
 use crate::error::{Places, SqlError};
+use crate::expansion;
 use crate::graph::DaggerPlan;
 use crate::metadata::{self, MetadataColumn};
 use crate::rewrite;
@@ -66,6 +67,7 @@ pub fn plan(sql: &str, streams: &[StreamTable]) -> Result<DaggerPlan, SqlError> 
     functions.extend(session.aggregate_functions().keys().cloned());
     let places = Places::new(&tokens, columns, functions);
     let mut query = dialect::parse(&tokens, &places)?;
+    expansion::check(&query)?;
     clauses::check(&query, &places, session.aggregate_functions().keys().cloned().collect())?;
     metadata::hide(&mut query, &metadata, streams);
     rewrite::rewrite(&mut query, streams)?;

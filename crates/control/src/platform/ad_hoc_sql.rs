@@ -13,7 +13,8 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::{DFParser, Statement};
 use futures::StreamExt;
-use series::SeriesAggregates;
+use series::{FarTimes, SeriesAggregates};
+use sql::SqlError;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,6 +69,7 @@ impl Platform {
             SessionStateBuilder::new_from_existing(state)
                 .with_config(config)
                 .with_runtime_env(runtime)
+                .with_analyzer_rule(Arc::new(FarTimes))
                 .with_physical_optimizer_rules(rules)
                 .build()
         };
@@ -116,7 +118,6 @@ async fn run(context: &SessionContext, sql: &str) -> Result<QueryResult, DataFus
 
 /// Exactly one statement, and one that only reads.
 fn check_statement(sql: &str) -> Result<(), ControlError> {
-    use datafusion::sql::sqlparser::ast::Statement as Sql;
     sql::check_depth(sql)?;
     let statements = DFParser::parse_sql(sql).map_err(|error| {
         let text = first_line(&error.strip_backtrace());
@@ -132,26 +133,40 @@ fn check_statement(sql: &str) -> Result<(), ControlError> {
             None => ControlError::invalid("sql_invalid", message),
         }
     })?;
-    let only_reads =
-        ControlError::invalid("sql_not_read_only", "only SELECT (and SHOW, EXPLAIN, DESCRIBE) is allowed here");
     match statements.len() {
         0 => Err(ControlError::invalid("sql_invalid", "line 1, column 1: there is no statement").at(1, 1)),
-        1 => match &statements[0] {
-            Statement::Explain(_) => Ok(()),
-            Statement::Statement(statement) => match statement.as_ref() {
-                Sql::Query(_)
-                | Sql::ShowTables { .. }
-                | Sql::ShowColumns { .. }
-                | Sql::ExplainTable { .. }
-                | Sql::Explain { .. } => Ok(()),
-                _ => Err(only_reads),
-            },
-            _ => Err(only_reads),
-        },
+        1 if !only_reads(&statements[0]) => {
+            Err(ControlError::invalid("sql_not_read_only", "only SELECT (and SHOW, EXPLAIN, DESCRIBE) is allowed here"))
+        }
+        1 => Ok(check_tables(&statements[0])?),
         count => {
             Err(ControlError::invalid("sql_invalid", format!("{count} statements, only one can be asked at a time"))
                 .with_hint("remove the `;` and what follows it"))
         }
+    }
+}
+
+fn only_reads(statement: &Statement) -> bool {
+    use datafusion::sql::sqlparser::ast::Statement as Sql;
+    match statement {
+        Statement::Explain(_) => true,
+        Statement::Statement(statement) => matches!(
+            statement.as_ref(),
+            Sql::Query(_)
+                | Sql::ShowTables { .. }
+                | Sql::ShowColumns { .. }
+                | Sql::ExplainTable { .. }
+                | Sql::Explain { .. }
+        ),
+        _ => false,
+    }
+}
+
+fn check_tables(statement: &Statement) -> Result<(), SqlError> {
+    match statement {
+        Statement::Explain(explained) => check_tables(&explained.statement),
+        Statement::Statement(statement) => sql::check_tables(statement),
+        _ => Ok(()),
     }
 }
 

@@ -50,14 +50,23 @@ impl Platform {
                 self.prepare_sink_topics(&actor.unconditional(), &metadata, &spec, &planned).await?;
             }
             let group_before = self.db.get(Kind::Dagger, &metadata.name).await?.map(|before| before.metadata.group);
-            let (resource, change) = self.db.put(actor, Kind::Dagger, &metadata, &spec.to_json()).await?;
+            let moved_from = group_before.filter(|before| *before != metadata.group && !actor.is_dry_run);
+            if let Some(before) = &moved_from {
+                self.begin_move(&metadata, before)?;
+            }
+            let put = self.db.put(actor, Kind::Dagger, &metadata, &spec.to_json()).await;
+            if put.is_err() && moved_from.is_some() {
+                self.end_move();
+            }
+            let (resource, change) = put?;
             if actor.is_dry_run {
                 return Ok(AppliedDagger { resource: resource.to_json(None), change, warnings });
             }
-            if let Some(before) = group_before.filter(|before| *before != metadata.group) {
+            if let Some(before) = moved_from {
                 // Nothing writes to its measurements while they change their names.
                 self.supervisor.end(&metadata.name, &format!("moved to the group {}", metadata.group)).await;
                 warnings.extend(self.move_measurements(&metadata, &before, &spec).await?);
+                self.end_move();
             }
             self.supervise(&resource, spec.state, &format!("applied by {}", actor.caller.user));
             (resource, change, warnings)

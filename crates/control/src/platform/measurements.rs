@@ -6,7 +6,20 @@ use crate::dagger_spec::DaggerSpec;
 use crate::error::ControlError;
 use crate::measurement_name::{split, stored};
 use crate::resource::{GROUP_DEFAULT, Kind, Metadata};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+
+/// A dagger's way to another group, written down before it begins: what it has written goes with it after the change of the
+/// dagger itself, and the server may end in between.
+#[derive(Serialize, Deserialize)]
+struct Move {
+    dagger: String,
+    from: String,
+    to: String,
+}
 
 impl Platform {
     /// Measurements from before groups had their own become those of the group whose dagger writes them, and without one
@@ -38,6 +51,58 @@ impl Platform {
             }
             tracing::info!(measurement = name, %to, "a measurement belongs to its group now");
         }
+        Ok(())
+    }
+
+    /// To be called before a dagger's group changes, and [`Self::end_move`] when its measurements have followed it.
+    pub(super) fn begin_move(&self, dagger: &Metadata, from: &str) -> Result<(), ControlError> {
+        let begun = Move { dagger: dagger.name.clone(), from: from.to_owned(), to: dagger.group.clone() };
+        let (path, text) = (self.directory.unfinished_move(), json!(begun).to_string());
+        let beside = path.with_extension("new");
+        let written = File::create(&beside)
+            .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
+            .and_then(|()| std::fs::rename(&beside, &path))
+            .and_then(|()| File::open(self.directory.root())?.sync_all());
+        written.map_err(|error| {
+            let detail = format!("it cannot be written down that the dagger goes to another group: {error}");
+            ControlError::unavailable("data_directory_unusable", detail)
+        })
+    }
+
+    pub(super) fn end_move(&self) {
+        match std::fs::remove_file(self.directory.unfinished_move()) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                tracing::warn!(%error, "a move of a dagger to another group is looked at again at the next start");
+            }
+            _ => {}
+        }
+    }
+
+    /// Finishes a move that the end of the server broke off. Nothing may be writing.
+    pub(super) async fn finish_move(&self) -> Result<(), ControlError> {
+        let text = match std::fs::read_to_string(self.directory.unfinished_move()) {
+            Ok(text) => text,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => {
+                tracing::warn!(%error, "an unfinished move of a dagger to another group cannot be read");
+                return Ok(());
+            }
+        };
+        match serde_json::from_str::<Move>(&text) {
+            Ok(Move { dagger, from, to }) => match self.db.get(Kind::Dagger, &dagger).await? {
+                // Else it was broken off before the dagger itself had changed.
+                Some(found) if found.metadata.group == to => {
+                    let spec = DaggerSpec::from_json(&dagger, &found.spec)?;
+                    for warning in self.move_measurements(&found.metadata, &from, &spec).await? {
+                        tracing::warn!(%dagger, %from, %to, "{warning}");
+                    }
+                    tracing::info!(%dagger, %from, %to, "a dagger's move to another group was finished");
+                }
+                _ => {}
+            },
+            Err(error) => tracing::warn!(%error, "an unfinished move of a dagger to another group cannot be read"),
+        }
+        self.end_move();
         Ok(())
     }
 

@@ -89,3 +89,51 @@ async fn a_daggers_results_go_with_it_to_another_group() {
     assert_eq!(error.detail, "the group `rides` owns the measurement `events_seen`");
     platform.close().await.unwrap();
 }
+
+/// As a server leaves it that ends between the change of a dagger's group and that of its measurement's name.
+fn break_off(directory: &Path, from: &str, to: &str) {
+    let store = SeriesStore::open(&directory.join("series"), SeriesOptions::default()).unwrap();
+    if store.measurement(&format!("{from}/events_seen")).is_none() {
+        store.rename_measurement(&format!("{to}/events_seen"), &format!("{from}/events_seen")).unwrap();
+        store.sync(store.sync_point()).unwrap();
+    }
+    let unfinished = json!({"dagger": "counts", "from": from, "to": to});
+    std::fs::write(directory.join("unfinished-move.json"), unfinished.to_string()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_move_that_was_broken_off_is_finished_at_the_next_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let unfinished = directory.path().join("unfinished-move.json");
+    let platform = open_with_topics(directory.path(), &["events"]).await;
+    group(&platform, "rides").await;
+    platform.apply_dagger(&Actor::server(), &dagger("default")).await.unwrap();
+    event(&platform, "before").await;
+    names_until(&platform, "SELECT tag_name FROM \"default\".events_seen", &["before"]).await;
+    platform.close().await.unwrap();
+    drop(platform);
+
+    // Before the dagger itself had changed: it stays where it was.
+    break_off(directory.path(), "default", "rides");
+    let platform = open(directory.path()).await;
+    names_until(&platform, "SELECT tag_name FROM \"default\".events_seen", &["before"]).await;
+    assert!(!unfinished.exists());
+    platform.apply_dagger(&Actor::server(), &dagger("rides")).await.unwrap();
+    names_until(&platform, "SELECT tag_name FROM rides.events_seen", &["before"]).await;
+    assert!(!unfinished.exists(), "it was finished");
+    platform.close().await.unwrap();
+    drop(platform);
+
+    // And after: its measurement follows it, before it writes again.
+    break_off(directory.path(), "default", "rides");
+    let platform = open(directory.path()).await;
+    assert!(!unfinished.exists());
+    event(&platform, "after").await;
+    names_until(&platform, "SELECT tag_name FROM rides.events_seen ORDER BY tag_name", &["after", "before"]).await;
+    assert!(rows(&platform, "SELECT * FROM \"default\".events_seen").await.is_empty());
+    platform.close().await.unwrap();
+    drop(platform);
+    std::fs::write(&unfinished, "{").unwrap();
+    open(directory.path()).await.close().await.unwrap();
+    assert!(!unfinished.exists());
+}

@@ -1,8 +1,10 @@
 //! A real InfluxDB 1 in a directory of its own, spoken to over HTTP.
 
 use std::error::Error;
+use std::fs::Metadata;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,6 +12,8 @@ use std::time::{Duration, Instant};
 const READY_AFTER_MAX: Duration = Duration::from_secs(60);
 /// Processor time in /proc is told in hundredths of a second.
 const TICKS_PER_SECOND: f64 = 100.0;
+/// The unit in which the system tells blocks, whatever those of the disk are.
+const BLOCK_BYTES: u64 = 512;
 
 pub struct InfluxDb {
     process: Child,
@@ -31,6 +35,7 @@ impl InfluxDb {
             format!(
                 "reporting-disabled = true\nbind-address = \"127.0.0.1:{rpc_port}\"\n[meta]\ndir = \"{}\"\n[data]\ndir = \"{}\"\n\
                  wal-dir = \"{}\"\nmax-series-per-database = 0\nmax-values-per-tag = 0\nquery-log-enabled = false\n\
+                 cache-snapshot-write-cold-duration = \"5s\"\n\
                  [http]\nbind-address = \"127.0.0.1:{port}\"\nlog-enabled = false\nmax-body-size = 0\n\
                  [monitor]\nstore-enabled = false\n",
                 path("meta"),
@@ -101,7 +106,7 @@ impl InfluxDb {
         Ok(())
     }
 
-    /// Bytes of its data files, and of its write-ahead log.
+    /// Bytes that the disk holds of its data files, and of its write-ahead log.
     pub fn disk_bytes(&self) -> (u64, u64) {
         (directory_bytes(&self.dir.join("data")), directory_bytes(&self.dir.join("wal")))
     }
@@ -147,13 +152,18 @@ fn without_chunks(mut body: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
     }
 }
 
+/// Bytes of the blocks that the disk holds of a file: one that is made larger than what is in it yet has holes.
+pub fn disk_bytes(file: &Metadata) -> u64 {
+    file.blocks() * BLOCK_BYTES
+}
+
 pub fn directory_bytes(dir: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
     entries
         .flatten()
         .map(|entry| match entry.metadata() {
             Ok(found) if found.is_dir() => directory_bytes(&entry.path()),
-            Ok(found) => found.len(),
+            Ok(found) => disk_bytes(&found),
             Err(_) => 0,
         })
         .sum()

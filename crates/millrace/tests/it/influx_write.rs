@@ -23,7 +23,7 @@ fn post(server: &TestServer, path: &str, body: Value) -> Value {
 }
 
 /// Somebody with a password and a role.
-fn member(server: &TestServer, name: &str, group: &str, role: &str) {
+pub fn member(server: &TestServer, name: &str, group: &str, role: &str) {
     let made = post(server, "/api/v1/users", json!({ "name": name }));
     post(server, &format!("/api/v1/groups/{group}/members"), json!({ "user": name, "role": role }));
     let accepted = json!({ "invitation": made["invitation"], "password": format!("password of {name}") });
@@ -147,6 +147,33 @@ fn whatever_is_wrong_is_told_and_the_rest_is_taken() {
     // More than a request may hold once it is unpacked.
     let bomb = gzip(&vec![b'#'; 70 * 1024 * 1024]);
     check(&write(&server, "db=default", &[("content-encoding", "gzip")], &bomb), 413, "Request Entity Too Large");
+}
+
+#[test]
+fn a_measurement_that_takes_nothing_does_not_disturb_the_others() {
+    let server = TestServer::start();
+    check(&write(&server, "db=default", &[], b"bad v=1i 1000\ntaken v=1 1000"), 204, "");
+    let long = "x".repeat(60_000);
+    let body = format!(
+        "good,host=a v=1 1000\nbad v=1 2000\nbad,host=a v=2 3000\nalso,host=b v=2 1000\ntaken,v=x w=1 2000\n\
+         late,host={long} v=1 1000\ngood,host=a v=3 2000\nlate,host=c v=4 2000"
+    );
+    let partly = write(&server, "db=default", &[], body.as_bytes());
+    check(
+        &partly,
+        400,
+        "partial write: field type conflict: input field \"v\" on measurement \"bad\" is type float, already exists as \
+         type integer\n\
+         tag `host` is 60000 bytes long, the limit is 1024; make it a field (line 6) dropped=4",
+    );
+    let values = |measurement: &str| sql(&server, &format!("SELECT v FROM {measurement} ORDER BY time"));
+    assert_eq!(values("good"), json!([{"v": 1.0}, {"v": 3.0}]));
+    assert_eq!(values("also"), json!([{"v": 2.0}]));
+    assert_eq!(values("late"), json!([{"v": 4.0}]));
+    assert_eq!((values("bad"), values("taken")), (json!([{"v": 1}]), json!([{"v": 1.0}])));
+    // Nothing of what was refused is left behind: no tag of it, no field.
+    assert_eq!(sql(&server, "SELECT * FROM bad"), json!([{"time": "1970-01-01T00:00:00.000001Z", "v": 1}]));
+    assert_eq!(sql(&server, "SELECT * FROM taken"), json!([{"time": "1970-01-01T00:00:00.000001Z", "v": 1.0}]));
 }
 
 #[test]

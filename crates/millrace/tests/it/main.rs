@@ -16,10 +16,12 @@ mod grafana;
 mod influx_bad_input;
 mod influx_limits;
 mod influx_query;
+mod influx_turns;
 mod influx_write;
 mod lifecycle;
 mod publishing;
 mod schemas;
 mod server;
+mod tag_warnings;
 #[path = "../../../control/tests/it/test_database.rs"]
 mod test_database;

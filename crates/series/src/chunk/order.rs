@@ -4,7 +4,8 @@
 
 use std::ops::Range;
 
-use crate::numbers::{numbers_bits, put_numbers, take_numbers};
+use super::rows::Rows;
+use crate::numbers::{numbers_bits, put_numbers, take_numbers, take_numbers_at};
 
 const AS_THEY_ARE: u8 = 0;
 const LEVELS: u8 = 1;
@@ -88,33 +89,36 @@ fn levels(rows: impl Iterator<Item = (usize, i64, bool)> + Clone, listed: usize)
 }
 
 /// The integers of the rows `wanted` of all `rows`.
-pub(super) fn take_ordered(
-    bytes: &mut &[u8],
-    rows: usize,
-    wanted: Range<usize>,
-    of: RowSeries<'_>,
-) -> Option<Vec<i64>> {
+pub(super) fn take_ordered(bytes: &mut &[u8], rows: usize, wanted: &Rows, of: RowSeries<'_>) -> Option<Vec<i64>> {
     let (order, rest) = bytes.split_first()?;
     *bytes = rest;
     let mut values = Vec::new();
     if *order == AS_THEY_ARE {
-        take_numbers(bytes, rows, wanted, &mut values, |value| value)?;
+        wanted.take(bytes, rows, &mut values, |value| value)?;
         return Some(values);
     }
     let mut of_series = Vec::new();
-    take_numbers(bytes, of.listed, 0..of.listed, &mut of_series, |value| value)?;
+    match wanted {
+        Rows::Stretch(_) => take_numbers(bytes, of.listed, 0..of.listed, &mut of_series, |value| value)?,
+        Rows::Picked { places, .. } => take_numbers_at(bytes, of.listed, places, &mut of_series, |value| value)?,
+    }
     match *order {
         LEVELS => {
-            take_numbers(bytes, rows, wanted.clone(), &mut values, |value| value)?;
-            match of.series {
-                Some(series) => {
-                    for (value, series) in values.iter_mut().zip(&series[wanted]) {
+            wanted.take(bytes, rows, &mut values, |value| value)?;
+            match (wanted, of.series) {
+                (Rows::Stretch(wanted), Some(series)) => {
+                    for (value, series) in values.iter_mut().zip(&series[wanted.clone()]) {
                         *value = value.wrapping_add(of_series[*series as usize]);
                     }
                 }
-                None => {
+                (Rows::Stretch(_), None) => {
                     for line in values.chunks_mut(of.listed.max(1)) {
                         add(line, &of_series);
+                    }
+                }
+                (Rows::Picked { series, before, .. }, _) => {
+                    for (value, series) in values.iter_mut().zip(series.get(*before..)?) {
+                        *value = value.wrapping_add(of_series[*series as usize]);
                     }
                 }
             }
@@ -122,17 +126,22 @@ pub(super) fn take_ordered(
         }
         STEPS => {
             let count = rows.checked_sub(of.listed)?;
-            match of.series {
-                Some(series) => {
-                    let mut steps = Vec::new();
+            let mut steps = Vec::new();
+            match (wanted, of.series) {
+                (Rows::Stretch(wanted), Some(series)) => {
                     take_numbers(bytes, count, 0..count, &mut steps, |step| step)?;
-                    along_series(&steps, wanted, series, of_series)
+                    along_series(&steps, wanted.clone(), series, of_series)
                 }
-                None => {
+                (Rows::Stretch(wanted), None) => {
                     let needed = wanted.end.saturating_sub(of.listed);
-                    let mut steps = Vec::new();
                     take_numbers(bytes, count, 0..needed, &mut steps, |step| step)?;
-                    Some(along_grid(&steps, wanted, of_series))
+                    Some(along_grid(&steps, wanted.clone(), of_series))
+                }
+                (Rows::Picked { rows, before, series, .. }, _) => {
+                    let places = step_places(rows, of);
+                    let known: Vec<u32> = places.iter().flatten().copied().collect();
+                    take_numbers_at(bytes, count, &known, &mut steps, |step| step)?;
+                    along_picked(&steps, series, &places, *before, of_series)
                 }
             }
         }
@@ -178,6 +187,46 @@ fn along_series(steps: &[i64], wanted: Range<usize>, series: &[u32], mut last: V
     Some(values)
 }
 
+/// Where among the steps those of some rows are; `None` is a series' first row, which has none.
+fn step_places(rows: &[u32], of: RowSeries<'_>) -> Vec<Option<u32>> {
+    let Some(series) = of.series else {
+        return rows.iter().map(|row| row.checked_sub(of.listed as u32)).collect();
+    };
+    let (mut seen, mut firsts, mut next) = (vec![false; of.listed], 0, 0);
+    let place = |row: &u32| {
+        let row = *row as usize;
+        let mut first = false;
+        for series in &series[next..=row] {
+            first = !std::mem::replace(&mut seen[*series as usize], true);
+            firsts += usize::from(first);
+        }
+        next = row + 1;
+        (!first).then(|| (row - firsts) as u32)
+    };
+    rows.iter().map(place).collect()
+}
+
+/// `series` and `places` are of each row the series it is of and where its step is; `last` is the first value of each series.
+fn along_picked(
+    steps: &[i64],
+    series: &[u32],
+    places: &[Option<u32>],
+    before: usize,
+    mut last: Vec<i64>,
+) -> Option<Vec<i64>> {
+    let (mut steps, mut values) = (steps.iter(), Vec::with_capacity(series.len().saturating_sub(before)));
+    for (number, (series, place)) in series.iter().zip(places).enumerate() {
+        let last = &mut last[*series as usize];
+        if place.is_some() {
+            *last = last.wrapping_add(*steps.next()?);
+        }
+        if number >= before {
+            values.push(*last);
+        }
+    }
+    Some(values)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,17 +243,31 @@ mod tests {
                     continue;
                 }
                 let mut left = bytes.as_slice();
-                let found = take_ordered(&mut left, values.len(), rows.clone(), RowSeries { series, listed });
-                let found = found.expect("whole");
+                let of = RowSeries { series, listed };
+                let found = take_ordered(&mut left, values.len(), &Rows::Stretch(rows.clone()), of).expect("whole");
                 assert_eq!(found.len(), rows.len());
-                for (row, found) in rows.clone().zip(found) {
+                let check = |row: usize, found: i64| {
                     if present.is_none_or(|present| present[row]) {
                         assert_eq!(found, values[row], "row {row}");
                     }
-                }
+                };
+                rows.clone().zip(found).for_each(|(row, found)| check(row, found));
+                // Two series.
+                let of_row = |row: usize| of.series.map_or_else(|| row % listed, |series| series[row] as usize);
+                let places: Vec<u32> =
+                    (0..listed as u32).filter(|place| place % listed.div_ceil(2) as u32 == 1).collect();
+                let place = |row: &u32| places.iter().position(|place| *place as usize == of_row(*row as usize));
+                let picked: Vec<u32> = (0..rows.end as u32).filter(|row| place(row).is_some()).collect();
+                let before = picked.partition_point(|row| (*row as usize) < rows.start);
+                let series = picked.iter().filter_map(place).map(|place| place as u32).collect();
+                let some = Rows::Picked { rows: picked.clone(), before, series, places: places.clone() };
+                let found = take_ordered(&mut bytes.as_slice(), values.len(), &some, of).expect("whole");
+                assert_eq!(found.len(), picked.len() - before);
+                picked[before..].iter().zip(found).for_each(|(row, found)| check(*row as usize, found));
                 for end in [0, 1, bytes.len() / 2, bytes.len() - 1] {
-                    let all = 0..values.len();
-                    assert_eq!(take_ordered(&mut &bytes[..end], values.len(), all, RowSeries { series, listed }), None);
+                    let all = Rows::Stretch(0..values.len());
+                    assert_eq!(take_ordered(&mut &bytes[..end], values.len(), &all, of), None);
+                    assert_eq!(take_ordered(&mut &bytes[..end], values.len(), &some, of), None);
                 }
             }
         }

@@ -135,7 +135,7 @@ impl Field {
     }
 
     /// Rows in the order given.
-    fn select(&self, rows: &[u32]) -> Self {
+    pub(crate) fn select(&self, rows: &[u32]) -> Self {
         fn of<T: Copy>(values: &[T], rows: &[u32]) -> Vec<T> {
             rows.iter().map(|row| values[*row as usize]).collect()
         }

@@ -1,12 +1,15 @@
 //! A measurement as a table of DataFusion.
 
+use std::sync::Arc;
+
 use datafusion::prelude::{SessionConfig, SessionContext};
-use series::SeriesStore;
+use series::{FarTimes, SeriesStore};
 
 use crate::store::{NEW_YEAR, Row, SECOND, TestStore, lines, write};
 
 async fn query(store: &SeriesStore, sql: &str) -> Vec<String> {
     let context = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(2));
+    context.add_analyzer_rule(Arc::new(FarTimes));
     for info in store.measurements() {
         context
             .register_table(info.name.as_str(), store.table_provider(&info.name).expect("a table"))
@@ -67,6 +70,27 @@ async fn time_ranges_are_pushed_down() {
     check(&test, "SELECT count(*) FROM m WHERE time = TIMESTAMP '2024-01-01T00:00:07.000000001'", 0, &["0"]).await;
     check(&test, "SELECT count(*) FROM m WHERE time > now() - INTERVAL '15 minutes'", 0, &["0"]).await;
     check(&test, "SELECT count(*) FROM m WHERE time < TIMESTAMP '2023-01-01T00:00:00'", 0, &["0"]).await;
+}
+
+#[tokio::test]
+async fn times_that_no_point_can_have_are_compared() {
+    let test = filled();
+    for (condition, keys, count) in [
+        ("time < '9999-12-31'", 1_800, "1800"),
+        ("time <= TIMESTAMP '9999-12-31 23:59:59'", 1_800, "1800"),
+        ("time > '0001-01-01' AND time < DATE '9999-12-31'", 1_800, "1800"),
+        ("time > '2262-04-12'", 0, "0"),
+        ("time < '1677-01-01'", 0, "0"),
+        ("'1000-01-01' <= time", 1_800, "1800"),
+        ("time BETWEEN '0001-01-01' AND '2024-01-01T00:00:01'", 6, "6"),
+        ("time BETWEEN '2024-01-01T00:09:59' AND CAST('9999-12-31' AS DATE)", 3, "3"),
+        ("time = '9999-12-31'", 0, "0"),
+        ("time <> '9999-12-31'", 1_800, "1800"),
+    ] {
+        check(&test, &format!("SELECT count(*) FROM m WHERE {condition}"), keys, &[count]).await;
+    }
+    let grouped = "SELECT city FROM m GROUP BY city HAVING max(time) < '9999-12-31' ORDER BY city";
+    assert_eq!(query(&test.store, grouped).await, ["a", "b", "c"]);
 }
 
 #[tokio::test]
