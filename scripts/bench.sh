@@ -18,17 +18,23 @@ one() {
         scripts/influxdb.sh -- "${CARGO_TARGET_DIR:-target}/release/examples/bench_series"
       ;;
     tumble | hop | session | memory) run bench_windows "$1" ;;
+    firehose) run bench_firehose ;;
     idle) bench/idle_daggers ;;
     lists) run bench_lists ;;
     chart) bench/chart ;;
     sinks) scripts/influxdb.sh -- "${CARGO_TARGET_DIR:-target}/release/examples/bench_sinks" ;;
+    delivery)
+      MILLRACE_POSTGRES_FSYNC=on MILLRACE_POSTGRES_OPTIONS="-c max_wal_size=8GB" scripts/postgres.sh -- \
+        "${CARGO_TARGET_DIR:-target}/release/examples/postgres_sink" &&
+        run http_sink && bench/connect/run.sh
+      ;;
     kafka) scripts/kafka/with_kafka.sh -- "${CARGO_TARGET_DIR:-target}/release/examples/bench_kafka" ;;
-    *) echo "no benchmark is called $1; there are: tumble hop session memory idle lists chart codec log s2 series sinks kafka" >&2; exit 2 ;;
+    *) echo "no benchmark is called $1; there are: tumble hop session memory firehose idle lists chart codec log s2 series sinks delivery kafka" >&2; exit 2 ;;
   esac
 }
 if [ "$name" = all ]; then
   failed=0
-  for each in tumble hop session memory idle lists chart codec log s2 series sinks kafka; do one "$each" || failed=1; done
+  for each in tumble hop session memory firehose idle lists chart codec log s2 series sinks delivery kafka; do one "$each" || failed=1; done
   exit $failed
 fi
 one "$name"

@@ -10,16 +10,18 @@ one() {
   "${CARGO_TARGET_DIR:-target}/release/examples/faults_$1" "$seeds" "${@:2}"
 }
 case $area in
-  engine | control | series | kafka | kafka-fast | kafka-city | all) ;;
-  *) echo "no fault tests for $area; there are: engine control series kafka kafka-fast kafka-city" >&2; exit 2 ;;
+  engine | control | series | delivery | kafka | kafka-fast | kafka-city | all) ;;
+  *) echo "no fault tests for $area; there are: engine control series delivery kafka kafka-fast kafka-city" >&2; exit 2 ;;
 esac
 cargo build --release --locked --quiet --workspace --examples
 case $area in
   all)
     failed=0
     for each in engine control series kafka; do one "$each" || failed=1; done
+    tests/delivery/run.sh "$seeds" || failed=1
     exit $failed
     ;;
+  delivery) tests/delivery/run.sh "$seeds" "${CASE:-all}" ;;
   kafka) one kafka "${CASE:-all}" ;;
   kafka-fast) seeds=1 && one kafka fast ;;
   kafka-city) tests/kafka/city.sh "$minutes" ;;

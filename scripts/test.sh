@@ -24,7 +24,7 @@ fi
 cargo fmt --all --check
 (cd web && npm run --silent check && npm run --silent test)
 scripts/kafka/with_kafka.sh --quick --secure --acl -- scripts/influxdb.sh -- scripts/victoria_metrics.sh -- \
-  scripts/prometheus.sh -- scripts/tests_with_kafka.sh
+  scripts/prometheus.sh -- scripts/postgres.sh -- scripts/tests_with_kafka.sh
 scripts/influxdb.sh -- target/release/examples/beside_influxdb
 CODEC_TESTEE=$PWD/target/release/examples/conformance_testee tests/conformance/run.sh
 tests/independent/run.sh
@@ -32,6 +32,8 @@ tests/oidc/run.sh
 tests/kafka/interchange/run.sh
 tests/influx/run.sh
 scripts/faults.sh kafka-fast
-scripts/kafka/with_kafka.sh --quick --secure -- scripts/influxdb.sh -- scripts/victoria_metrics.sh -- scripts/e2e.sh access.spec.ts \
-  chart.spec.ts dagger.spec.ts file.spec.ts flow.spec.ts frame.spec.ts kafka.spec.ts preview.spec.ts rest.spec.ts settings.spec.ts \
-  sinks.spec.ts topic.spec.ts
+examples/merchant/run.sh --orders 50000 --seconds 3
+tests/delivery/run.sh 1 poison,killed,schema-refused
+scripts/kafka/with_kafka.sh --quick --secure -- scripts/influxdb.sh -- scripts/victoria_metrics.sh -- scripts/postgres.sh -- \
+  scripts/e2e.sh access.spec.ts chart.spec.ts dagger.spec.ts file.spec.ts firehose.spec.ts flow.spec.ts frame.spec.ts \
+  kafka.spec.ts postgres.spec.ts preview.spec.ts rest.spec.ts settings.spec.ts sinks.spec.ts topic.spec.ts

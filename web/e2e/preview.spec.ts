@@ -12,7 +12,7 @@ async function open(page: Page, more = '') {
   await page.locator('.cm-content').click()
   await page.keyboard.press('Control+a')
   await page.keyboard.insertText(SQL)
-  await expect(page.locator('.summary dd.cols')).toContainText('tag_status')
+  await expect(page.locator('dd.cols')).toContainText('tag_status')
 }
 
 /** Counts the questions from now on. */

@@ -3,7 +3,7 @@ import type { Component } from 'svelte'
 import { match, type Params } from '$lib/router.svelte'
 import { t } from '$lib/i18n'
 
-export type Section = 'home' | 'daggers' | 'explore' | 'topics' | 'schemas' | 'deadLetters' | 'settings'
+export type Section = 'home' | 'daggers' | 'firehoses' | 'explore' | 'topics' | 'schemas' | 'deadLetters' | 'settings'
 // Pages that need no params do not name them.
 type PageModule = { default: Component<{ params: Params }> | Component }
 
@@ -21,6 +21,10 @@ const routes: Route[] = [
   { pattern: '/daggers/new', section: 'daggers', load: () => import('./pages/DaggerForm.svelte'), trail: () => [t.form.newTitle] },
   { pattern: '/daggers/:name', section: 'daggers', load: () => import('./pages/Dagger.svelte'), trail: (p) => [p.name ?? ''] },
   { pattern: '/daggers/:name/edit', section: 'daggers', load: () => import('./pages/DaggerForm.svelte'), trail: (p) => [p.name ?? '', t.daggers.edit] },
+  { pattern: '/firehoses', section: 'firehoses', load: () => import('./pages/Firehoses.svelte') },
+  { pattern: '/firehoses/new', section: 'firehoses', load: () => import('./pages/FirehoseForm.svelte'), trail: () => [t.firehoseForm.newTitle] },
+  { pattern: '/firehoses/:name', section: 'firehoses', load: () => import('./pages/Firehose.svelte'), trail: (p) => [p.name ?? ''] },
+  { pattern: '/firehoses/:name/edit', section: 'firehoses', load: () => import('./pages/FirehoseForm.svelte'), trail: (p) => [p.name ?? '', t.daggers.edit] },
   { pattern: '/explore', section: 'explore', load: () => import('./pages/Explore.svelte') },
   { pattern: '/topics', section: 'topics', load: () => import('./pages/Topics.svelte') },
   { pattern: '/topics/:name', section: 'topics', load: () => import('./pages/Topic.svelte'), trail: (p) => [p.name ?? ''] },

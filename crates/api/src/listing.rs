@@ -29,7 +29,7 @@ pub(crate) struct ListQuery {
     /// Daggers that run in this dagger cluster.
     #[serde(default)]
     cluster: Option<String>,
-    /// Daggers that read this topic.
+    /// Daggers and firehoses that read this topic.
     #[serde(default)]
     topic: Option<String>,
     /// Resources of this message type.
@@ -156,7 +156,8 @@ fn matches<I: Item>(item: &I, query: &ListQuery, words: &[String]) -> bool {
         of_streams(&|stream| {
             let topics = stream.get("topics").and_then(Value::as_array).into_iter().flatten();
             topics.into_iter().any(|known| known == topic.as_str())
-        })
+        }) || (item.value("/kind").is_some_and(|kind| *kind == "Firehose")
+            && item.value("/spec/topic").is_some_and(|known| *known == topic.as_str()))
     };
     let is_of = |schema: &String| {
         of_streams(&|stream| stream.get("schema").is_some_and(|known| known == schema.as_str()))

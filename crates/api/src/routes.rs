@@ -9,6 +9,7 @@ mod dagger_diff;
 mod daggers;
 mod dead_letters;
 mod events;
+mod firehoses;
 mod functions;
 mod grafana;
 mod kafka_clusters;

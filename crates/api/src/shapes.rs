@@ -2,6 +2,10 @@
 //! describe them, and a test holds real answers against them.
 #![allow(dead_code)]
 
+mod firehoses;
+
+pub(crate) use firehoses::*;
+
 use serde_json::Value;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -983,9 +987,11 @@ pub(crate) struct DeadLetterPage {
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub(crate) struct DeadLetter {
-    /// `DAGGER/STREAM/TOPIC/PARTITION/OFFSET`.
+    /// `DAGGER/STREAM/TOPIC/PARTITION/OFFSET`, or `firehose:NAME/STREAM/TOPIC/PARTITION/OFFSET`.
     id: String,
+    /// The name of its dagger or firehose.
     dagger: String,
+    owner: DeadLetterOwner,
     stream: String,
     topic: String,
     partition: u32,
@@ -1010,6 +1016,13 @@ pub(crate) struct DeadLetter {
     schema: Option<String>,
     /// As far as it goes.
     decoded: Option<String>,
+}
+
+#[derive(ToSchema)]
+pub(crate) struct DeadLetterOwner {
+    /// `Dagger` or `Firehose`.
+    kind: String,
+    name: String,
 }
 
 #[derive(ToSchema)]

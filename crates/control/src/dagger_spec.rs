@@ -13,6 +13,7 @@ pub use external_sink::{ExternalSinkSpec, ExternalSystem};
 
 use crate::error::ControlError;
 use crate::resource::Metadata;
+use crate::sink_settings::SinkSettings;
 use std::time::Duration;
 
 pub const STREAMS_MAX: usize = 16;
@@ -34,7 +35,7 @@ pub const SERIES_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
 const FOREVER: &str = "forever";
 pub const CLUSTER_DEFAULT: &str = "embedded";
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct DaggerSpec {
     pub cluster: String,
     pub streams: Vec<StreamSpec>,
@@ -115,7 +116,7 @@ impl DesiredState {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum SinkSpec {
     Series {
         measurement: String,
@@ -141,6 +142,8 @@ pub enum SinkSpec {
     Log,
     /// A server of somebody else's.
     External(ExternalSinkSpec),
+    /// Any other kind of sink.
+    Kind(Box<SinkSettings>),
 }
 
 /// What a topic on a Kafka cluster holds after a crash.
@@ -178,6 +181,16 @@ impl SinkSpec {
             SinkSpec::Topic { .. } => "topic",
             SinkSpec::Log => "log",
             SinkSpec::External(external) => external.system.kind(),
+            SinkSpec::Kind(sink) => sink.name(),
+        }
+    }
+
+    /// The names of the secrets that it refers to.
+    pub fn secrets(&self) -> Vec<&str> {
+        match self {
+            SinkSpec::External(external) => external.secret.as_deref().into_iter().collect(),
+            SinkSpec::Kind(sink) => sink.secrets(),
+            SinkSpec::Series { .. } | SinkSpec::Topic { .. } | SinkSpec::Log => Vec::new(),
         }
     }
 }

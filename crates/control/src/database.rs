@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0003_authors.sql"),
     include_str!("../migrations/0004_change_origin.sql"),
     include_str!("../migrations/0005_members.sql"),
+    include_str!("../migrations/0006_firehoses.sql"),
 ];
 pub const CONNECTIONS_MAX: u32 = 4;
 const ACQUIRE_TIME_MAX: Duration = Duration::from_secs(10);

@@ -12,8 +12,8 @@ const EVENTS_QUEUED_MAX: usize = 1_024;
 pub enum Event {
     /// A resource was made, changed or deleted.
     Change { kind: Kind, name: String, action: &'static str, generation: i64 },
-    /// A dagger went into another state.
-    State { dagger: String, state: &'static str, reason: Option<String> },
+    /// A dagger or firehose went into another state.
+    State { kind: Kind, name: String, state: &'static str, reason: Option<String> },
 }
 
 impl Event {
@@ -23,8 +23,8 @@ impl Event {
                 "event": "change", "kind": kind.as_str(), "name": name, "action": action, "generation": generation,
                 "at": millis(now_ms()),
             }),
-            Event::State { dagger, state, reason } => json!({
-                "event": "state", "name": dagger, "state": state, "reason": reason, "at": millis(now_ms()),
+            Event::State { kind, name, state, reason } => json!({
+                "event": "state", "kind": kind.as_str(), "name": name, "state": state, "reason": reason, "at": millis(now_ms()),
             }),
         }
     }

@@ -131,6 +131,7 @@ impl OperatorGraph {
                 SinkSpec::Topic { topic, .. } => (topic.clone(), "topic"),
                 SinkSpec::Log => ("log".to_owned(), "log"),
                 SinkSpec::External(external) => (external.measurement.clone(), external.system.kind()),
+                SinkSpec::Kind(sink) => (sink.kind.description().title.to_owned(), sink.name()),
             };
             operators.push(Operator {
                 place: Place::Sink(index),

@@ -8,6 +8,10 @@ mod dead_letters;
 mod demo;
 mod diff;
 mod external_sinks;
+mod firehose_plan;
+mod firehose_replay;
+mod firehose_trial;
+mod firehoses;
 mod fork;
 mod grafana;
 mod idempotency;
@@ -25,6 +29,7 @@ mod results;
 mod revisions;
 mod schemas;
 mod secrets;
+mod sink_services;
 mod state;
 mod tags;
 mod tail;
@@ -33,10 +38,13 @@ mod validate;
 
 pub use ad_hoc_sql::QueryResult;
 pub use clusters::ClusterSpec;
-pub use daggers::AppliedDagger;
-pub use dead_letters::{DeadLetterQuery, DeadLetters};
+pub use daggers::Applied;
+pub use dead_letters::{DeadLetterQuery, DeadLetters, EditedValue};
 pub use demo::DemoOptions;
 pub use diff::{ColumnsDiff, DaggerDiff, SettingChange};
+pub use firehose_trial::RecordPlace;
+pub use firehoses::RunningFirehose;
+pub(crate) use firehoses::SinkOfFirehose;
 pub use fork::PublishTo;
 pub use grafana::{GrafanaExport, SkippedDagger};
 pub use idempotency::{Answer, FirstAnswer, IdempotencyKey, idempotency_key};
@@ -56,6 +64,7 @@ use crate::data_directory::DataDirectory;
 use crate::database::Database;
 use crate::error::ControlError;
 use crate::events::Events;
+use crate::firehose_manager::FirehoseManager;
 use crate::platform::clusters::Clusters;
 use crate::platform::kafka_clusters::KafkaClusters;
 use crate::platform::people::Logins;
@@ -125,6 +134,7 @@ pub struct Platform {
     /// One change of desired state at a time: what is checked still holds when it is written.
     changes: tokio::sync::Mutex<()>,
     supervisor: Supervisor,
+    firehoses: FirehoseManager,
     /// What somebody decided about records that a dagger has lost, for its next start.
     accepted_losses: Mutex<HashMap<String, AcceptedLoss>>,
     events: Events,
@@ -177,11 +187,13 @@ impl Platform {
             Some(bytes) => SchemaSet::from_descriptor_set(&bytes)?,
             None => SchemaSet::empty(),
         };
+        let history = History::start(database.clone(), events.clone());
         let platform = Arc::new(Self {
             directory,
             grafana_url: options.grafana_url.map(|url| url.trim_end_matches('/').to_owned()),
             accepted_losses: Mutex::default(),
-            supervisor: Supervisor::new(History::start(database.clone(), events.clone())),
+            supervisor: Supervisor::new(history.clone()),
+            firehoses: FirehoseManager::new(history),
             events,
             access: AccessDb::new(database.clone()),
             logins: Logins::new()?,
@@ -211,19 +223,20 @@ impl Platform {
         platform.adopt_measurements().await?;
         platform.finish_move().await?;
         platform.supervise_all().await?;
+        platform.start_firehoses().await?;
         let keeping_house =
             [tokio::spawn(expire(platform.series.clone())), tokio::spawn(watch_memory(Arc::downgrade(&platform)))];
         platform.tasks.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).extend(keeping_house);
         Ok(platform)
     }
 
-    /// Ends everything in order: daggers with a checkpoint, then what they write to, so that what was acknowledged is on
+    /// Ends everything in order: daggers with a checkpoint, firehoses with a commit, then what they write to, so that what was acknowledged is on
     /// disk.
     pub async fn close(&self) -> Result<(), ControlError> {
         for task in self.tasks.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).drain(..) {
             task.abort();
         }
-        self.supervisor.end_all().await;
+        tokio::join!(self.supervisor.end_all(), self.firehoses.end_all());
         self.log.embedded().close().await;
         let (series, dead_letters) = (self.series.clone(), self.dead_letters.clone());
         tokio::task::spawn_blocking(move || {

@@ -22,11 +22,12 @@ pub enum Kind {
     Dagger,
     DaggerCluster,
     KafkaCluster,
+    Firehose,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 6] =
-        [Kind::Group, Kind::Schema, Kind::Topic, Kind::Dagger, Kind::DaggerCluster, Kind::KafkaCluster];
+    pub const ALL: [Kind; 7] =
+        [Kind::Group, Kind::Schema, Kind::Topic, Kind::Dagger, Kind::DaggerCluster, Kind::KafkaCluster, Kind::Firehose];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -36,6 +37,7 @@ impl Kind {
             Kind::Dagger => "Dagger",
             Kind::DaggerCluster => "DaggerCluster",
             Kind::KafkaCluster => "KafkaCluster",
+            Kind::Firehose => "Firehose",
         }
     }
 
@@ -52,6 +54,7 @@ impl Kind {
             Kind::Dagger => "dagger_not_found",
             Kind::DaggerCluster => "dagger_cluster_not_found",
             Kind::KafkaCluster => "kafka_cluster_not_found",
+            Kind::Firehose => "firehose_not_found",
         }
     }
 
@@ -63,6 +66,7 @@ impl Kind {
             Kind::Dagger => "dagger",
             Kind::DaggerCluster => "dagger cluster",
             Kind::KafkaCluster => "Kafka cluster",
+            Kind::Firehose => "firehose",
         }
     }
 }

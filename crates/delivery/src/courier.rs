@@ -11,14 +11,18 @@ mod acknowledgements;
 mod counts;
 mod desk;
 mod lane;
+mod pace;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::backoff::BackoffOptions;
 use crate::{Destination, EncodedBatch, ErrorClass, KeepUndelivered, Policy};
+pub use acknowledgements::Receipt;
 pub use counts::DeliveryCounts;
 use desk::Desk;
 use lane::Lane;
@@ -38,6 +42,12 @@ pub struct CourierOptions {
     pub call_time_max: Duration,
     pub backoff: BackoffOptions,
     pub policy: Policy,
+    /// Over all lanes, at even distances; retries count. A batch has at most so many records.
+    pub records_per_second: Option<NonZeroU32>,
+    /// As above.
+    pub calls_per_second: Option<NonZeroU32>,
+    /// After so many calls in a row that failed because of the sink, one call at a time is tried until one is answered.
+    pub break_after: Option<NonZeroU32>,
 }
 
 impl Default for CourierOptions {
@@ -51,6 +61,9 @@ impl Default for CourierOptions {
             call_time_max: Duration::from_secs(60),
             backoff: BackoffOptions::default(),
             policy: Policy::default(),
+            records_per_second: None,
+            calls_per_second: None,
+            break_after: NonZeroU32::new(10),
         }
     }
 }
@@ -114,9 +127,24 @@ impl<O: Send + Sync + 'static> Courier<O> {
     /// Gives a parcel, when there is room for it, and returns its number, counted from 0. A call that is given up before it
     /// returns has given nothing.
     pub async fn push(&self, parcel: Parcel<O>) -> Result<u64, CourierFailure> {
+        self.push_when_there_is_room(parcel, None).await
+    }
+
+    /// As [`Self::push`], for those who want to know what becomes of the parcel itself.
+    pub async fn push_with_receipt(&self, parcel: Parcel<O>) -> Result<Arc<Receipt>, CourierFailure> {
+        let receipt = Arc::new(Receipt::default());
+        self.push_when_there_is_room(parcel, Some(&receipt)).await?;
+        Ok(receipt)
+    }
+
+    async fn push_when_there_is_room(
+        &self,
+        parcel: Parcel<O>,
+        receipt: Option<&Arc<Receipt>>,
+    ) -> Result<u64, CourierFailure> {
         let mut progress = self.desk.progress();
         loop {
-            if let Some(number) = self.desk.try_push(&parcel)? {
+            if let Some(number) = self.desk.try_push(&parcel, receipt)? {
                 return Ok(number);
             }
             if progress.changed().await.is_err() {
@@ -147,9 +175,29 @@ impl<O: Send + Sync + 'static> Courier<O> {
         }
     }
 
+    /// Sends what waits for others at once.
+    pub fn hurry(&self) {
+        self.desk.hurry();
+    }
+
+    /// Changes whenever something is settled, or the courier fails.
+    pub fn progress(&self) -> watch::Receiver<()> {
+        self.desk.progress()
+    }
+
+    /// Why it has stopped, if it has.
+    pub fn failure(&self) -> Option<CourierFailure> {
+        self.desk.failure()
+    }
+
     /// What keeps records from getting on now, if something does.
     pub fn problem(&self) -> Option<DeliveryProblem> {
         self.desk.problem()
+    }
+
+    /// Whether the sink has failed so often that one call at a time is tried.
+    pub fn is_broken_open(&self) -> bool {
+        self.desk.is_broken_open()
     }
 
     pub fn counts(&self) -> DeliveryCounts {

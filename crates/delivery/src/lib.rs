@@ -17,11 +17,13 @@ mod error_class;
 mod ledger;
 
 pub use backoff::BackoffOptions;
-pub use courier::{Courier, CourierFailure, CourierOptions, CourierWatch, DeliveryCounts, DeliveryProblem, Parcel};
+pub use courier::{
+    Courier, CourierFailure, CourierOptions, CourierWatch, DeliveryCounts, DeliveryProblem, Parcel, Receipt,
+};
 pub use dead_letter::{DeadLetter, DeadLetterFilter, DeadLetterKey, DeadLetterKind, DeadLetterState, DeadLetterUsage};
 pub use dead_letter_store::{DeadLetterLimits, DeadLetterPage, DeadLetterStore, PutSummary};
 pub use destination::{Answer, CallError, Destination, KeepError, KeepUndelivered, RecordError, Undelivered};
-pub use encoded_batch::{EncodedBatch, EncodedBatchBuilder};
+pub use encoded_batch::{EncodedBatch, EncodedBatchBuilder, Position};
 pub use error::DeliveryError;
 pub use error_class::{ErrorClass, OutageRoute, Policy, RecordRoute, Route};
 pub use ledger::Ledger;

@@ -344,6 +344,11 @@ impl TopicLog for KafkaLog {
             Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
                 LogError::UnknownTopic { topic: topic.to_owned(), nearest: None }
             }
+            // It is not said of which record it is, and those of its batch are not taken either.
+            Some(code) if is_about_record(code) => {
+                let index = acks.iter().position(Option::is_none).unwrap_or_default();
+                LogError::BadRecord { index, reason: error.to_string() }
+            }
             _ => self.0.error(error),
         };
         match acks.iter().any(Option::is_some) {
@@ -708,6 +713,17 @@ fn is_unknown(error: &KafkaError) -> bool {
                 | RDKafkaErrorCode::UnknownTopic
                 | RDKafkaErrorCode::UnknownTopicOrPartition
         )
+    )
+}
+
+/// Whether a record can be the reason that it is not taken.
+fn is_about_record(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::MessageSizeTooLarge
+            | RDKafkaErrorCode::MessageBatchTooLarge
+            | RDKafkaErrorCode::InvalidRecord
+            | RDKafkaErrorCode::InvalidTimestamp
     )
 }
 

@@ -2,6 +2,7 @@
 
 mod access;
 mod dagger;
+mod firehose;
 mod grafana;
 mod kafka_cluster;
 #[cfg(test)]
@@ -11,7 +12,8 @@ mod resources;
 pub use access::{
     CompletionArguments, ContextCommand, SecretCommand, SecretSetArguments, Shell, TokenCommand, UserCommand,
 };
-pub use dagger::{DaggerApplyArguments, DaggerCommand, PublishArguments, RunArguments};
+pub use dagger::{DaggerApplyArguments, DaggerCommand, FileArguments, PublishArguments, RunArguments};
+pub use firehose::{FirehoseCommand, SeekArguments};
 pub use grafana::{GrafanaCommand, GrafanaExportArguments};
 pub use kafka_cluster::{KafkaClusterCommand, KafkaClusterTestArguments};
 pub use resources::{ApplyArguments, ApplyHow, DeleteArguments, DiffArguments, GetArguments, ResourceKind};
@@ -104,7 +106,7 @@ pub enum OutputFormat {
 pub enum Command {
     /// Start the server and stay in the foreground
     Up(UpArguments),
-    /// Make or change what files say: topics, daggers, groups, dagger clusters, Kafka clusters
+    /// Make or change what files say: topics, daggers, firehoses, groups, dagger clusters, Kafka clusters
     Apply(ApplyArguments),
     /// Show what `apply` would change
     Diff(DiffArguments),
@@ -121,6 +123,9 @@ pub enum Command {
     /// Continuous queries
     #[command(subcommand)]
     Dagger(DaggerCommand),
+    /// From topics to databases and services
+    #[command(subcommand)]
+    Firehose(FirehoseCommand),
     /// Records that could not be processed
     #[command(subcommand)]
     DeadLetter(DeadLetterCommand),
@@ -177,7 +182,7 @@ pub struct UpArguments {
     /// Grafana that people use, such as https://grafana.example.com; the portal then links to it
     #[arg(long, env = "MILLRACE_GRAFANA_URL", value_name = "URL", value_parser = web_address)]
     pub grafana_url: Option<String>,
-    /// Networks that the sinks of daggers may reach although they are not public, such as 10.0.0.0/8 or 127.0.0.1
+    /// Networks that the sinks of daggers and firehoses may reach although they are not public, such as 10.0.0.0/8 or 127.0.0.1
     #[arg(long, env = "MILLRACE_SINK_NETWORKS", value_name = "NETWORK", value_delimiter = ',')]
     pub sink_networks: Vec<control::SinkNetwork>,
     /// Run the demo city: topics, schemas, daggers and a stream of records
@@ -311,13 +316,16 @@ pub enum DeadLetterCommand {
     },
     /// Show one dead letter, decoded as far as it goes
     Show {
-        /// As `dead-letter list` prints it: DAGGER/STREAM/TOPIC/PARTITION/OFFSET
+        /// As `dead-letter list` prints it: DAGGER/STREAM/TOPIC/PARTITION/OFFSET, or firehose:NAME/...
         id: String,
     },
-    /// Give dead letters to their dagger once more
+    /// Give dead letters to their dagger or firehose once more
     Replay {
         /// One dead letter; without it all that match
         id: Option<String>,
+        /// The record as it should have been: a file with JSON in the protobuf JSON mapping; `-` is stdin
+        #[arg(long, value_name = "FILE", requires = "id")]
+        edited: Option<PathBuf>,
         #[command(flatten)]
         filter: DeadLetterArguments,
     },
@@ -327,6 +335,8 @@ pub enum DeadLetterCommand {
 pub struct DeadLetterArguments {
     #[arg(long)]
     pub dagger: Option<String>,
+    #[arg(long)]
+    pub firehose: Option<String>,
     #[arg(long)]
     pub topic: Option<String>,
     /// undecodable, value_error, no_event_time, future_event_time, expression_failed, late or undeliverable

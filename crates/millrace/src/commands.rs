@@ -6,6 +6,7 @@ mod completion;
 mod context;
 mod dagger;
 mod dead_letter;
+mod firehose;
 mod get;
 mod grafana;
 mod kafka_cluster;
@@ -53,6 +54,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
                 .map_err(|error| Failure::error(format!("the run ended unexpectedly: {error}")))?
         }
         Command::Dagger(command) => dagger::run(command, client()?, output).await,
+        Command::Firehose(command) => firehose::run(command, client()?, output).await,
         Command::DeadLetter(command) => dead_letter::run(command, client()?, output).await,
     }
 }
@@ -75,6 +77,7 @@ fn path_of(kind: Kind, name: &str) -> [&str; 2] {
         Kind::Dagger => "daggers",
         Kind::DaggerCluster => "dagger-clusters",
         Kind::KafkaCluster => "kafka-clusters",
+        Kind::Firehose => "firehoses",
     };
     [list, name]
 }

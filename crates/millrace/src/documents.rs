@@ -156,6 +156,9 @@ impl Document {
             needs.push((Kind::Group, self.metadata.group.as_str()));
         }
         needs.extend(self.texts("streams", "topics").map(|topic| (Kind::Topic, topic)));
+        if self.kind == Kind::Firehose {
+            needs.extend(self.spec.get("topic").and_then(Value::as_str).map(|topic| (Kind::Topic, topic)));
+        }
         needs.extend(self.spec.get("cluster").and_then(Value::as_str).map(|cluster| (Kind::DaggerCluster, cluster)));
         needs
     }
@@ -164,6 +167,10 @@ impl Document {
     pub fn makes(&self) -> Vec<(Kind, &str)> {
         let mut makes = vec![(self.kind, self.metadata.name.as_str())];
         makes.extend(self.texts("sinks", "topic").map(|topic| (Kind::Topic, topic)));
+        if self.kind == Kind::Firehose {
+            let topic = self.spec.pointer("/sink/topic").and_then(Value::as_str);
+            makes.extend(topic.map(|topic| (Kind::Topic, topic)));
+        }
         makes
     }
 }
@@ -194,10 +201,9 @@ fn refuse_twins(documents: &[Document]) -> Result<(), Failure> {
 }
 
 fn rank(kind: Kind) -> usize {
-    [Kind::Group, Kind::KafkaCluster, Kind::DaggerCluster, Kind::Schema, Kind::Topic, Kind::Dagger]
-        .iter()
-        .position(|known| *known == kind)
-        .unwrap_or(usize::MAX)
+    let order =
+        [Kind::Group, Kind::KafkaCluster, Kind::DaggerCluster, Kind::Schema, Kind::Topic, Kind::Dagger, Kind::Firehose];
+    order.iter().position(|known| *known == kind).unwrap_or(usize::MAX)
 }
 
 /// Groups, clusters, topics, daggers; a dagger that writes a topic before those that read it. Otherwise as they came.

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use prost::Message as _;
-use prost_reflect::{DescriptorError, DescriptorPool, FileDescriptor, MessageDescriptor};
+use prost_reflect::{
+    DescriptorError, DescriptorPool, FileDescriptor, MessageDescriptor, MethodDescriptor, ServiceDescriptor,
+};
 use prost_types::FileDescriptorProto;
 
 use crate::compile::{self, SourceFile};
@@ -98,6 +100,27 @@ impl SchemaSet {
             Some(message) => Ok(message),
             None => Err(self.unknown(name)),
         }
+    }
+
+    /// The method `package.Service/Method`.
+    pub fn method(&self, name: &str) -> Result<MethodDescriptor, SchemaError> {
+        let services: Vec<ServiceDescriptor> = self.pool.services().collect();
+        let found = name.split_once('/').and_then(|(service, method)| {
+            let service = services.iter().find(|known| known.full_name() == service.trim_start_matches('.'))?;
+            service.methods().find(|known| known.name() == method)
+        });
+        found.ok_or_else(|| {
+            let error = SchemaError::new(SchemaErrorKind::NotFound, format!("there is no method `{name}`"));
+            let methods = services.iter().flat_map(|service| {
+                let name = service.full_name().to_owned();
+                service.methods().map(move |method| format!("{name}/{}", method.name())).collect::<Vec<_>>()
+            });
+            let lower = name.to_lowercase();
+            match methods.min_by_key(|known| strsim::damerau_levenshtein(&lower, &known.to_lowercase())) {
+                Some(nearest) => error.with_hint(format!("did you mean `{nearest}`?")),
+                None => error.with_hint("no service is registered: push the `.proto` file that defines it"),
+            }
+        })
     }
 
     /// Every message type but map entries and the well-known types, by full name.

@@ -41,20 +41,9 @@ impl Endpoint {
                 "write the address up to the path; what follows has keys of its own",
             ));
         }
-        let endpoint = Self { url };
-        endpoint
-            .check(policy)
+        check_host(&url, policy)
             .map_err(|forbidden| error(forbidden.to_string(), "name another server, or ask the operator"))?;
-        Ok(endpoint)
-    }
-
-    /// A client connects to an address without asking a resolver.
-    fn check(&self, policy: &AddressPolicy) -> Result<(), crate::address::Forbidden> {
-        let Some(host) = self.url.host_str() else { return Ok(()) };
-        match host.trim_start_matches('[').trim_end_matches(']').parse() {
-            Ok(address) => policy.check(host, address),
-            Err(_) => Ok(()),
-        }
+        Ok(Self { url })
     }
 
     /// The address with a path and a query behind its own path.
@@ -68,6 +57,27 @@ impl Endpoint {
         }
         url
     }
+}
+
+/// A client connects to an address without asking a resolver.
+fn check_host(url: &Url, policy: &AddressPolicy) -> Result<(), crate::address::Forbidden> {
+    let Some(host) = url.host_str() else { return Ok(()) };
+    match host.trim_start_matches('[').trim_end_matches(']').parse() {
+        Ok(address) => policy.check(host, address),
+        Err(_) => Ok(()),
+    }
+}
+
+/// The whole address of one request, such as a record or a redirect says it.
+pub(crate) fn checked_url(url: Url, policy: &AddressPolicy) -> Result<Url, String> {
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("the address has a user in it".to_owned());
+    }
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
+        return Err(format!("`{}` is no address of a web server", crate::http::shortened(url.as_str())));
+    }
+    check_host(&url, policy).map_err(|forbidden| forbidden.to_string())?;
+    Ok(url)
 }
 
 impl fmt::Display for Endpoint {

@@ -20,7 +20,7 @@ const ANSWER_BYTES_MAX: usize = 256 << 10;
 /// Of a server's reason, for people.
 const REASON_CHARS_MAX: usize = 400;
 /// A shorter body is not worth compressing.
-const COMPRESSED_BYTES_MIN: usize = 1_024;
+pub(crate) const COMPRESSED_BYTES_MIN: usize = 1_024;
 /// A longer body is compressed where it keeps nobody waiting.
 const COMPRESSED_HERE_BYTES_MAX: usize = 32 << 10;
 
@@ -95,11 +95,20 @@ impl Http {
         self.send_for(request, ANSWER_BYTES_MAX).await
     }
 
-    async fn send_for(&self, request: RequestBuilder, bytes_max: usize) -> Result<Reply, CallError> {
-        let down = |error: reqwest::Error| CallError::new(ErrorClass::Down, transport_reason(&error));
-        let response = self.credential.put(request).send().await.map_err(down)?;
-        read(response, bytes_max).await.map_err(down)
+    /// For sinks whose requests do not all prove the same.
+    pub(crate) async fn send_with(&self, request: RequestBuilder, credential: &Credential) -> Result<Reply, CallError> {
+        exchange(credential.put(request), ANSWER_BYTES_MAX).await
     }
+
+    async fn send_for(&self, request: RequestBuilder, bytes_max: usize) -> Result<Reply, CallError> {
+        exchange(self.credential.put(request), bytes_max).await
+    }
+}
+
+async fn exchange(request: RequestBuilder, bytes_max: usize) -> Result<Reply, CallError> {
+    let down = |error: reqwest::Error| CallError::new(ErrorClass::Down, transport_reason(&error));
+    let response = request.send().await.map_err(down)?;
+    read(response, bytes_max).await.map_err(down)
 }
 
 async fn read(mut response: Response, bytes_max: usize) -> Result<Reply, reqwest::Error> {
@@ -112,7 +121,7 @@ async fn read(mut response: Response, bytes_max: usize) -> Result<Reply, reqwest
     Ok(Reply { status, headers, body: body.into() })
 }
 
-async fn compressed(body: Bytes) -> Result<Vec<u8>, CallError> {
+pub(crate) async fn compressed(body: Bytes) -> Result<Vec<u8>, CallError> {
     let is_long = body.len() > COMPRESSED_HERE_BYTES_MAX;
     let compress = move || {
         let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());

@@ -1,12 +1,15 @@
 //! InfluxDB 1, 2 and 3, by line protocol. A point that is written twice is there once.
 
 mod answer;
+mod check;
 mod config;
 mod field_types;
+mod kind;
 mod request;
 
 pub use config::{InfluxApi, InfluxConfig};
 pub use field_types::{FieldConflict, FieldTypes};
+pub(crate) use kind::InfluxKind;
 
 use async_trait::async_trait;
 use delivery::{Answer, CallError, Destination, EncodedBatch};

@@ -6,10 +6,12 @@
 mod answer;
 mod config;
 mod encode;
+mod kind;
 mod request;
 
 pub use config::PrometheusConfig;
 pub use encode::SampleEncoder;
+pub(crate) use kind::PrometheusKind;
 
 use async_trait::async_trait;
 use delivery::{Answer, CallError, Destination, EncodedBatch};

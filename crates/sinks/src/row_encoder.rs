@@ -2,7 +2,7 @@
 
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
-use delivery::EncodedBatch;
+use delivery::{EncodedBatch, EncodedBatchBuilder};
 
 /// The record that each row of a batch stands for, where rows are records.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +29,38 @@ pub struct Encoded {
     pub rows: Vec<usize>,
     /// Rows that cannot be written, with the reason, in their order.
     pub refused: Vec<(usize, String)>,
+}
+
+impl Encoded {
+    /// Writes rows one after the other. A row that `write` refuses, or that becomes longer than `bytes_max`, has no record.
+    pub(crate) fn of_rows(
+        rows: usize,
+        bytes_max: usize,
+        mut write: impl FnMut(usize, &mut Vec<u8>) -> Result<(), String>,
+    ) -> Self {
+        let mut records = EncodedBatchBuilder::with_capacity(rows, 0);
+        let (mut written, mut refused) = (Vec::with_capacity(rows), Vec::new());
+        for row in 0..rows {
+            let start = records.size();
+            let done = write(row, records.bytes_mut());
+            let size = records.size() - start;
+            let done = done.and_then(|()| match size <= bytes_max {
+                true => Ok(()),
+                false => Err(format!("it would be {size} bytes, and {bytes_max} are the most")),
+            });
+            match done {
+                Ok(()) => {
+                    records.end_record();
+                    written.push(row);
+                }
+                Err(reason) => {
+                    records.bytes_mut().truncate(start);
+                    refused.push((row, reason));
+                }
+            }
+        }
+        Self { records: records.finish(), rows: written, refused }
+    }
 }
 
 /// Encodes the rows of one query.

@@ -4,10 +4,12 @@
 mod answer;
 mod config;
 mod dropped;
+mod kind;
 mod request;
 mod settings;
 
 pub use config::VictoriaMetricsConfig;
+pub(crate) use kind::VictoriaMetricsKind;
 pub use settings::ServerSettings;
 
 use std::time::{Duration, Instant};

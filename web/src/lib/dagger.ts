@@ -39,8 +39,11 @@ export const daggerRules: LocalRules<Dagger> = {
   },
 }
 
+/** Where every record went. */
+export type Shares = Pick<Ledger, 'consumed' | 'delivered' | 'filtered' | 'late' | 'dead_lettered' | 'held'>
+
 /** What is missing between what came in and where it went; 0 when the ledger adds up. */
-export const unaccounted = (ledger: Ledger) =>
+export const unaccounted = (ledger: Shares) =>
   ledger.consumed - ledger.delivered - ledger.filtered - ledger.late - ledger.dead_lettered - ledger.held
 
 export function draftOf(dagger: Dagger, name = dagger.metadata.name): DaggerDraft {

@@ -29,7 +29,8 @@ export interface FormState {
   checkpoint: string
 }
 
-let nextId = 1
+// A kept draft has ids of an earlier visit.
+let nextId = Date.now()
 export const emptyStream = (): StreamDraft => ({ id: nextId++, schema: '', topics: [], table: '', timestamp: '', consumerGroup: '', delay: '', interval: '', idle: '', startFrom: '', onBadRecord: '', late: '' })
 
 export const emptyForm = (): FormState => ({
@@ -100,16 +101,20 @@ const SQL_TYPES: Record<string, string> = {
   double: 'DOUBLE', float: 'FLOAT', int32: 'INT', sint32: 'INT', sfixed32: 'INT', int64: 'BIGINT', sint64: 'BIGINT', sfixed64: 'BIGINT', uint32: 'BIGINT', fixed32: 'BIGINT', uint64: 'DECIMAL(20,0)', fixed64: 'DECIMAL(20,0)', bool: 'BOOLEAN', string: 'STRING', bytes: 'BYTES', 'google.protobuf.Timestamp': 'TIMESTAMP(6)',
 }
 
-/** The columns of a table, with nested messages as far as they are known. */
-export function columnsOf(schema: Schema | undefined, all: Schema[], depth = 0): Column[] {
-  const fields = schema?.spec.fields ?? []
-  const columns = fields.map((field): Column => {
+/** The fields of a message, with nested ones as far as they are known. */
+export function fieldColumns(schema: Schema | undefined, all: Schema[], depth = 0): Column[] {
+  return (schema?.spec.fields ?? []).map((field): Column => {
     const inner = field.message && depth < 4 ? all.find((candidate) => candidate.metadata.name === field.message) : undefined
     const comment = [field.comment, field.enumValues?.join(', ')].filter(Boolean).join('\n')
-    const children = inner ? columnsOf(inner, all, depth + 1) : []
+    const children = inner ? fieldColumns(inner, all, depth + 1) : []
     return { name: field.name, type: sqlType(field), ...(comment ? { comment } : {}), ...(children.length > 0 ? { children } : {}) }
   })
-  return depth === 0 && schema ? [...columns, { name: 'rowtime', type: 'TIMESTAMP(3)', comment: 'The event time of the stream' }] : columns
+}
+
+/** The columns of a table. */
+export function columnsOf(schema: Schema | undefined, all: Schema[]): Column[] {
+  const columns = fieldColumns(schema, all)
+  return schema ? [...columns, { name: 'rowtime', type: 'TIMESTAMP(3)', comment: 'The event time of the stream' }] : columns
 }
 
 function sqlType(field: SchemaField): string {

@@ -71,7 +71,7 @@ class Keys {
 }
 
 export const GO: Record<string, string> = {
-  h: '/', d: '/daggers', e: '/explore', t: '/topics', s: '/schemas', l: '/dead-letters', c: '/settings',
+  h: '/', d: '/daggers', f: '/firehoses', e: '/explore', t: '/topics', s: '/schemas', l: '/dead-letters', c: '/settings',
 }
 
 function isTyping(target: EventTarget | null): boolean {

@@ -34,7 +34,8 @@ export interface SinkDraft {
 
 export type SinkField = Exclude<keyof SinkDraft, 'id' | 'kind' | 'place' | 'written'>
 
-let nextId = 1
+// A kept draft has ids of an earlier visit.
+let nextId = Date.now()
 export const emptySink = (kind: string = 'series'): SinkDraft => ({
   id: nextId++, kind, measurement: '', retention: '', topic: '', schema: '', partitions: '', key: '', place: sinkPlaceOf(), version: '1', url: '', database: '', retentionPolicy: '', org: '', bucket: '', tags: '', username: '', secret: '', written: null,
 })

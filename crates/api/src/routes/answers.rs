@@ -98,6 +98,11 @@ async fn answers_are_as_the_document_says() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
 
+    let firehose = json!({
+        "apiVersion": "millrace/v1", "kind": "Firehose", "metadata": { "name": "a_firehose" },
+        "spec": { "topic": "driver-location-ping", "sink": { "kind": "log" } },
+    });
+    platform.apply_firehose(&Actor::server(), &firehose.to_string()).await.unwrap();
     let document = openapi::document();
     let mut checker = Checker { components: document["components"]["schemas"].clone(), wrong: Vec::new() };
     let dagger = client.get(format!("{base}/api/v1/daggers/driver_count_demo")).bearer_auth(&secret);
@@ -109,6 +114,7 @@ async fn answers_are_as_the_document_says() {
             path if path.contains("/topics/") => "driver-location-ping",
             path if path.contains("/schemas/") => dagger["spec"]["streams"][0]["schema"].as_str().unwrap(),
             path if path.contains("/groups/") => "default",
+            path if path.contains("/firehoses/") => "a_firehose",
             _ => "driver_count_demo",
         };
         let path = route.path.replace("{name}", thing).replace("{topic}", "driver-location-ping");
@@ -120,6 +126,15 @@ async fn answers_are_as_the_document_says() {
             (Method::POST, "/api/v1/daggers" | "/api/v1/daggers/validate" | "/api/v1/daggers/preview") => {
                 client.post(address).json(&dagger)
             }
+            (Method::POST, "/api/v1/firehoses" | "/api/v1/firehoses/validate" | "/api/v1/firehoses/preview") => {
+                client.post(address).json(&firehose)
+            }
+            (Method::POST, "/api/v1/firehoses/send-one") => {
+                client.post(address).json(&json!({ "firehose": firehose, "partition": 0, "offset": 0 }))
+            }
+            (Method::POST, path) if path.ends_with("/pause") || path.ends_with("/resume") => client.post(address),
+            (Method::POST, path) if path.ends_with("/seek") => client.post(address).json(&json!({ "to": "earliest" })),
+            (Method::POST, path) if path.ends_with("/scale") => client.post(address).json(&json!({ "parallelism": 2 })),
             (Method::POST, path) if path.ends_with("/diff") => client.post(address).json(&dagger),
             (Method::POST, "/api/v1/apply") => client.post(address).json(&dagger),
             (Method::POST, "/api/v1/tokens") => client.post(address).json(&json!({ "name": "another" })),

@@ -50,6 +50,7 @@ async fn apply_one(state: &AppState, actor: &Actor, text: &str) -> Result<Value,
             Ok(json!({ "change": change.as_str(), "resource": topic.to_json() }))
         }
         Kind::Dagger => Ok(applied_json(state.platform.apply_dagger(actor, text).await?)),
+        Kind::Firehose => Ok(applied_json(state.platform.apply_firehose(actor, text).await?)),
         Kind::DaggerCluster => {
             let (cluster, change) = state.platform.apply_cluster(actor, text).await?;
             Ok(json!({ "change": change.as_str(), "resource": cluster }))

@@ -13,7 +13,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use control::{AcceptedLoss, AppliedDagger, ControlError, Follow, PublishTo, parse_duration};
+use control::{AcceptedLoss, Applied, ControlError, Follow, PublishTo, parse_duration};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -175,7 +175,7 @@ pub(crate) async fn history(State(state): State<AppState>, Path(name): Path<Stri
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RollBack {
-    generation: i64,
+    pub(super) generation: i64,
 }
 
 pub(crate) async fn roll_back(
@@ -250,6 +250,6 @@ pub(crate) async fn publish(
     Ok(Shown(applied_json(state.platform.publish_dagger(&actor, &name, to).await?)))
 }
 
-pub(crate) fn applied_json(applied: AppliedDagger) -> Value {
+pub(crate) fn applied_json(applied: Applied) -> Value {
     json!({ "change": applied.change.as_str(), "warnings": applied.warnings, "resource": applied.resource })
 }

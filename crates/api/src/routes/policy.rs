@@ -78,6 +78,9 @@ async fn cast(platform: &Arc<Platform>) -> Vec<Option<String>> {
     let typed = Metadata { group: GROUP.to_owned(), ..Metadata::named("typed") };
     platform.create_topic(&actor, &typed, &TopicSpec::new(1, Some("t.T".to_owned()))).await.unwrap();
     platform.apply_dagger(&actor, dagger).await.unwrap();
+    let firehose = r#"{"apiVersion": "millrace/v1", "kind": "Firehose", "metadata": {"name": "thing", "group": "rides"},
+        "spec": {"topic": "typed", "sink": {"kind": "log"}, "state": "paused"}}"#;
+    platform.apply_firehose(&actor, firehose).await.unwrap();
     let mut secrets = vec![None];
     for role in &ROLES[1..] {
         let name = format!("the-{}", role.replace(' ', "-"));

@@ -1,7 +1,7 @@
 //! The table: every route with what it needs, what answers it, and what the OpenAPI document says of it.
 
 use super::{
-    Route, alive, apply, backups, clusters, dagger_diff, daggers, dead_letters, events, functions, grafana,
+    Route, alive, apply, backups, clusters, dagger_diff, daggers, dead_letters, events, firehoses, functions, grafana,
     kafka_clusters, oidc, openapi, people, ready, records, schemas, secrets, session, sql, tail, topics, version,
 };
 use crate::AppState;
@@ -37,6 +37,7 @@ pub(crate) fn table() -> Vec<Route> {
     const READ_DAGGER: Needs = Of(Kind::Dagger, Permission::ReadRecords);
     const WRITE_DAGGER: Needs = Of(Kind::Dagger, Permission::WriteDaggers);
     const WRITE_DAGGERS: Needs = Somewhere(Permission::WriteDaggers);
+    const WRITE_FIREHOSE: Needs = Of(Kind::Firehose, Permission::WriteDaggers);
     const READ_TOPIC: Needs = Of(Kind::Topic, Permission::ReadRecords);
     const READ_RECORDS: Needs = Somewhere(Permission::ReadRecords);
     const WRITE_MEMBERS: Needs = InGroup(Permission::WriteMembers);
@@ -367,6 +368,129 @@ pub(crate) fn table() -> Vec<Route> {
         ),
         route(
             GET,
+            "/api/v1/firehoses",
+            Find,
+            get(firehoses::list),
+            says("firehoses", "Firehoses").query::<ListQuery>().answers::<shapes::FirehoseList>(200),
+        ),
+        route(
+            POST,
+            "/api/v1/firehoses",
+            WRITE_DAGGERS,
+            post(firehoses::apply),
+            says("firehoses", "Makes or changes a firehose")
+                .takes_document::<shapes::Firehose>()
+                .answers::<shapes::AppliedFirehose>(200),
+        ),
+        route(
+            POST,
+            "/api/v1/firehoses/validate",
+            Find,
+            post(firehoses::validate),
+            says("firehoses", "Judges a firehose; one that is wrong is an answer, too")
+                .takes_document::<shapes::Firehose>()
+                .answers::<shapes::FirehoseValidation>(200),
+        ),
+        route(
+            POST,
+            "/api/v1/firehoses/preview",
+            READ_RECORDS,
+            post(firehoses::preview),
+            says("firehoses", "What becomes of the first records of the topic; sends nothing")
+                .query::<firehoses::PreviewQuery>()
+                .takes_document::<shapes::Firehose>()
+                .answers::<shapes::FirehosePreview>(200),
+        ),
+        route(
+            POST,
+            "/api/v1/firehoses/send-one",
+            WRITE_DAGGERS,
+            post(firehoses::send_one),
+            says("firehoses", "Really sends one record; the positions stay")
+                .takes::<firehoses::SendOne>()
+                .answers::<shapes::SentRecord>(200),
+        ),
+        route(
+            GET,
+            "/api/v1/firehoses/{name}",
+            Find,
+            get(firehoses::show),
+            says("firehoses", "One firehose with its status").answers::<shapes::Firehose>(200),
+        ),
+        route(
+            DELETE,
+            "/api/v1/firehoses/{name}",
+            WRITE_FIREHOSE,
+            delete(firehoses::delete),
+            says("firehoses", "Deletes a firehose with its positions and dead letters; what it has sent stays")
+                .answers_nothing(),
+        ),
+        route(
+            POST,
+            "/api/v1/firehoses/{name}/pause",
+            WRITE_FIREHOSE,
+            post(firehoses::pause),
+            says("firehoses", "Reads no more until it is resumed").answers::<shapes::Firehose>(200),
+        ),
+        route(
+            POST,
+            "/api/v1/firehoses/{name}/resume",
+            WRITE_FIREHOSE,
+            post(firehoses::resume),
+            says("firehoses", "Goes on from where it is; one that has failed is tried again")
+                .answers::<shapes::Firehose>(200),
+        ),
+        route(
+            POST,
+            "/api/v1/firehoses/{name}/seek",
+            WRITE_FIREHOSE,
+            post(firehoses::seek),
+            says("firehoses", "Goes on elsewhere in its topic")
+                .takes::<firehoses::Seek>()
+                .answers::<shapes::Firehose>(200),
+        ),
+        route(
+            POST,
+            "/api/v1/firehoses/{name}/scale",
+            WRITE_FIREHOSE,
+            post(firehoses::scale),
+            says("firehoses", "Sets how many calls there are at a time")
+                .takes::<firehoses::Scale>()
+                .answers::<shapes::Firehose>(200),
+        ),
+        route(
+            GET,
+            "/api/v1/firehoses/{name}/revisions",
+            Find,
+            get(firehoses::revisions),
+            says("firehoses", "What became of a firehose, the latest first")
+                .answers::<shapes::FirehoseRevisionList>(200),
+        ),
+        route(
+            GET,
+            "/api/v1/firehoses/{name}/history",
+            Find,
+            get(firehoses::history),
+            says("firehoses", "The states a firehose went through, the latest first").answers::<shapes::StateList>(200),
+        ),
+        route(
+            POST,
+            "/api/v1/firehoses/{name}/rollback",
+            WRITE_FIREHOSE,
+            post(firehoses::roll_back),
+            says("firehoses", "Applies a former revision anew")
+                .takes::<daggers::RollBack>()
+                .answers::<shapes::AppliedFirehose>(200),
+        ),
+        route(
+            GET,
+            "/api/v1/sinks",
+            Find,
+            get(firehoses::sinks),
+            says("firehoses", "The kinds of sinks with their settings").answers::<shapes::SinkKindList>(200),
+        ),
+        route(
+            GET,
             "/api/v1/daggers/{name}/grafana",
             Find,
             get(grafana::dashboard),
@@ -397,7 +521,7 @@ pub(crate) fn table() -> Vec<Route> {
             "/api/v1/dead-letters/replay",
             Somewhere(Permission::ReplayDeadLetters),
             post(dead_letters::replay),
-            says("dead letters", "Gives dead letters to their daggers once more")
+            says("dead letters", "Gives dead letters to their daggers and firehoses once more")
                 .takes::<dead_letters::ReplayDocument>()
                 .answers::<shapes::Replayed>(200),
         ),
@@ -635,7 +759,7 @@ pub(crate) fn table() -> Vec<Route> {
             "/api/v1/events",
             Find,
             get(events::listen),
-            says("resources", "Changes of resources and states of daggers as they happen").answers_lines(),
+            says("resources", "Changes of resources, states of daggers and firehoses, as they happen").answers_lines(),
         ),
         route(
             GET,

@@ -8,6 +8,7 @@ pub enum Permission {
     /// Records of topics, results of daggers, dead letters.
     ReadRecords,
     WriteRecords,
+    /// Daggers and firehoses.
     WriteDaggers,
     WriteTopics,
     WriteSchemas,

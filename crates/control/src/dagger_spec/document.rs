@@ -4,8 +4,11 @@ use super::external_sink;
 use super::text;
 use super::*;
 use crate::resource::{Kind, parse_document};
+use crate::sink_settings::SinkSettings;
 use crate::topic_spec::EMBEDDED;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -16,7 +19,7 @@ pub struct DaggerDocument {
     streams: Vec<StreamDocument>,
     sql: String,
     #[serde(default)]
-    sinks: Option<Vec<SinkDocument>>,
+    sinks: Option<Vec<AnySinkDocument>>,
     #[serde(default)]
     parallelism: Option<usize>,
     #[serde(default)]
@@ -74,7 +77,36 @@ struct CheckpointDocument {
     interval: Option<String>,
 }
 
-/// One struct for all kinds of sinks, so that an unknown key has its place; which key goes with which kind is checked
+/// The sinks that daggers have of their own, and every other kind of sink that there is.
+#[derive(Debug)]
+enum AnySinkDocument {
+    Own(Box<SinkDocument>),
+    Other(Map<String, Value>),
+}
+
+impl<'de> Deserialize<'de> for AnySinkDocument {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let written = Map::<String, Value>::deserialize(deserializer)?;
+        let kind = written.get("kind").and_then(Value::as_str);
+        if kind.is_some_and(|kind| !external_sink::OWN_KINDS.contains(&kind) && sinks::kind(kind).is_some()) {
+            return Ok(Self::Other(written));
+        }
+        serde_json::from_value(Value::Object(written)).map(Self::Own).map_err(D::Error::custom)
+    }
+}
+
+impl AnySinkDocument {
+    fn complete(self, index: usize, dagger: &str) -> Result<SinkSpec, ControlError> {
+        match self {
+            Self::Own(own) => own.complete(index, dagger),
+            Self::Other(written) => {
+                SinkSettings::read(&format!("spec.sinks[{index}]"), &written).map(Box::new).map(SinkSpec::Kind)
+            }
+        }
+    }
+}
+
+/// One struct for all of the daggers' own, so that an unknown key has its place; which key goes with which kind is checked
 /// afterwards.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

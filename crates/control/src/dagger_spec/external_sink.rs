@@ -197,8 +197,13 @@ impl ExternalSinkSpec {
     }
 }
 
+/// Those that daggers have had before there were kinds: their settings are read as they always were.
+pub(super) const OWN_KINDS: [&str; 6] =
+    ["series", "topic", "log", "influx", "victoriaMetrics", "prometheusRemoteWrite"];
+
 /// The kinds of sinks that there are.
 pub(super) fn unknown_kind(path: &str, kind: &str) -> ControlError {
-    let known = ["series", "topic", "log", "influx", "victoriaMetrics", "prometheusRemoteWrite"];
+    let others = sinks::kinds().iter().map(|kind| kind.description().kind).filter(|kind| !OWN_KINDS.contains(kind));
+    let known: Vec<&str> = OWN_KINDS.into_iter().chain(others).collect();
     not_a_word(&format!("{path}.kind"), kind, &known)
 }

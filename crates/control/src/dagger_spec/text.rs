@@ -147,6 +147,7 @@ impl SinkSpec {
             }
             SinkSpec::Log => {}
             SinkSpec::External(external) => external.put_json(&mut sink),
+            SinkSpec::Kind(kind) => sink.extend(kind.settings.to_json().clone()),
         }
         Value::Object(sink)
     }

@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard};
 
 /// What `apply` did with a dagger.
-pub struct AppliedDagger {
+pub struct Applied {
     pub resource: Value,
     pub change: Change,
     /// What the one who applied it should know, such as state that goes.
@@ -27,7 +27,7 @@ pub struct AppliedDagger {
 impl Platform {
     /// Checks a dagger wholly, stores it with every default filled in, and lets it run (or not, as its state says).
     /// A dry run does all of it but the last two, and looks at a sample of the records.
-    pub async fn apply_dagger(self: &Arc<Self>, actor: &Actor, text: &str) -> Result<AppliedDagger, ControlError> {
+    pub async fn apply_dagger(self: &Arc<Self>, actor: &Actor, text: &str) -> Result<Applied, ControlError> {
         let mut applied = self.check_and_apply(actor, text).await?;
         if actor.is_dry_run {
             // Only now that others need not wait for it.
@@ -36,7 +36,7 @@ impl Platform {
         Ok(applied)
     }
 
-    async fn check_and_apply(self: &Arc<Self>, actor: &Actor, text: &str) -> Result<AppliedDagger, ControlError> {
+    async fn check_and_apply(self: &Arc<Self>, actor: &Actor, text: &str) -> Result<Applied, ControlError> {
         self.ask_sinks_of(actor, text).await?;
         let (metadata, document) = DaggerDocument::parse(text)?;
         let (resource, change, warnings) = {
@@ -60,7 +60,7 @@ impl Platform {
             }
             let (resource, change) = put?;
             if actor.is_dry_run {
-                return Ok(AppliedDagger { resource: resource.to_json(None), change, warnings });
+                return Ok(Applied { resource: resource.to_json(None), change, warnings });
             }
             if let Some(before) = moved_from {
                 // Nothing writes to its measurements while they change their names.
@@ -72,14 +72,14 @@ impl Platform {
             (resource, change, warnings)
         };
         self.supervisor.wait(&metadata.name, |phase| phase != Phase::Deploying).await;
-        Ok(AppliedDagger { resource: self.shown(&resource), change, warnings })
+        Ok(Applied { resource: self.shown(&resource), change, warnings })
     }
 
     /// What servers elsewhere have to say, before anybody else's change waits for this one.
     async fn ask_sinks_of(&self, actor: &Actor, text: &str) -> Result<(), ControlError> {
         let (metadata, document) = DaggerDocument::parse(text)?;
         let mut spec = self.complete(&metadata, document).await?;
-        if !spec.sinks.iter().any(|sink| matches!(sink, SinkSpec::External(_))) {
+        if !spec.sinks.iter().any(|sink| matches!(sink, SinkSpec::External(_) | SinkSpec::Kind(_))) {
             return Ok(());
         }
         let planned = self.check_dagger(&metadata, &mut spec).await?;

@@ -4,7 +4,8 @@ use super::Platform;
 use crate::access::{Caller, Permission};
 use crate::dagger_spec::DaggerSpec;
 use crate::error::ControlError;
-use crate::records::{PartFormat, base64_text};
+use crate::firehose_spec::{firehose_owner, owner_firehose};
+use crate::records::{self, DraftValue, PartFormat, RecordDraft, RecordFormat, base64_text};
 use crate::resource::Kind;
 use crate::sinks::external::is_of_sink;
 use crate::time_text::millis;
@@ -20,7 +21,9 @@ pub const DEAD_LETTERS_PER_PAGE_MAX: usize = 1_000;
 /// Which dead letters, in the words of the edge.
 #[derive(Debug, Clone, Default)]
 pub struct DeadLetterQuery {
+    /// Or the firehose of this name, if there is no such dagger.
     pub dagger: Option<String>,
+    pub firehose: Option<String>,
     pub topic: Option<String>,
     pub kind: Option<String>,
     pub state: Option<String>,
@@ -46,13 +49,22 @@ impl DeadLetterQuery {
             }
         };
         Ok(DeadLetterFilter {
-            owner: self.dagger.clone(),
+            owner: self.firehose.as_deref().map(firehose_owner).or_else(|| self.dagger.clone()),
             topic: self.topic.clone(),
             kind,
             state,
             ..DeadLetterFilter::default()
         })
     }
+}
+
+/// What somebody makes of a letter's value before it is replayed.
+#[derive(Debug, Clone)]
+pub enum EditedValue {
+    /// A message in the protobuf JSON mapping, written in the topic's encoding.
+    Json(Value),
+    /// The record's bytes as they shall be.
+    Bytes(Bytes),
 }
 
 pub struct DeadLetters {
@@ -68,11 +80,11 @@ impl Platform {
         after: Option<String>,
         limit: usize,
     ) -> Result<DeadLetters, ControlError> {
-        let (store, filter) = (self.dead_letters.clone(), query.filter()?);
+        let (store, filter) = (self.dead_letters.clone(), self.dead_letter_filter(query).await?);
         let limit = limit.clamp(1, DEAD_LETTERS_PER_PAGE_MAX);
         let page = tokio::task::spawn_blocking(move || store.list(&filter, after.as_deref(), limit)).await??;
         // A page can be shorter than its limit: what the caller may not read is left out.
-        let groups = self.dagger_groups().await?;
+        let groups = self.owner_groups().await?;
         let readable = |letter: &&DeadLetter| may_read(caller, &groups, &letter.key.owner);
         Ok(DeadLetters { items: page.letters.iter().filter(readable).map(summary).collect(), next: page.next_cursor })
     }
@@ -80,7 +92,8 @@ impl Platform {
     /// One dead letter with its bytes, decoded as far as it goes by the message type as it is now.
     pub async fn dead_letter(&self, caller: &Caller, id: &str) -> Result<Value, ControlError> {
         let letter = self.find_dead_letter(id).await?;
-        caller.require(Permission::ReadRecords, &self.group_of(Kind::Dagger, &letter.key.owner).await?)?;
+        let (kind, name) = owner_of(&letter);
+        caller.require(Permission::ReadRecords, &self.group_of(kind, name).await?)?;
         let mut shown = summary(&letter);
         let format = if is_of_sink(&letter) { None } else { self.format_of(&letter).await };
         if let Some(object) = shown.as_object_mut() {
@@ -109,10 +122,47 @@ impl Platform {
         })
     }
 
-    /// The group of every dagger.
-    async fn dagger_groups(&self) -> Result<HashMap<String, String>, ControlError> {
-        let daggers = self.db.list(Kind::Dagger).await?;
-        Ok(daggers.into_iter().map(|dagger| (dagger.metadata.name, dagger.metadata.group)).collect())
+    /// A name that is said to be a dagger's may be that of a firehose.
+    pub(super) async fn dead_letter_filter(&self, query: &DeadLetterQuery) -> Result<DeadLetterFilter, ControlError> {
+        let filter = query.filter()?;
+        let Some(name) = query.dagger.as_deref().filter(|_| query.firehose.is_none()) else { return Ok(filter) };
+        let is_firehose =
+            self.db.get(Kind::Dagger, name).await?.is_none() && self.db.get(Kind::Firehose, name).await?.is_some();
+        let owner = if is_firehose { firehose_owner(name) } else { name.to_owned() };
+        Ok(DeadLetterFilter { owner: Some(owner), ..filter })
+    }
+
+    /// The group of every dagger and firehose, as owners of letters.
+    async fn owner_groups(&self) -> Result<HashMap<String, String>, ControlError> {
+        let (daggers, firehoses) = (self.db.by_name(Kind::Dagger).await?, self.db.by_name(Kind::Firehose).await?);
+        let daggers = daggers.iter().map(|(name, dagger)| (name.clone(), dagger.metadata.group.clone()));
+        let firehoses = firehoses.iter().map(|(name, it)| (firehose_owner(name), it.metadata.group.clone()));
+        Ok(daggers.chain(firehoses).collect())
+    }
+
+    /// The letter with another value: what somebody has mended.
+    pub(super) async fn edited(&self, letter: DeadLetter, value: EditedValue) -> Result<DeadLetter, ControlError> {
+        if is_of_sink(&letter) {
+            return Err(ControlError::invalid("dead_letter_not_editable", "it is a row of a result, and no record")
+                .with_hint("edit the query of its dagger, or write the row to the server yourself"));
+        }
+        let headers =
+            letter.headers.iter().map(|(name, value)| (name.clone(), Bytes::copy_from_slice(value))).collect();
+        let (value, headers) = match value {
+            EditedValue::Bytes(bytes) => (bytes, headers),
+            EditedValue::Json(json) => {
+                let Some(format) = self.format_of(&letter).await else {
+                    return Err(ControlError::invalid("topic_without_schema", "its message type is not known")
+                        .with_hint("give the bytes of the record: `valueBase64`"));
+                };
+                let format = RecordFormat { value: Some(format), key: None };
+                let draft = RecordDraft { value: DraftValue::JsonValue(json), headers, ..RecordDraft::default() };
+                let record = records::encode(draft, &format, None)?;
+                (record.value.unwrap_or_default(), record.headers)
+            }
+        };
+        let headers = headers.into_iter().map(|(name, value)| (name, value.to_vec())).collect();
+        Ok(DeadLetter { value: Some(value.to_vec()), headers, ..letter })
     }
 
     /// The type that its dagger reads it as, or, if that is gone, the topic's; in the topic's encoding.
@@ -145,8 +195,16 @@ fn decoded_text(format: &PartFormat, value: &[u8], letter: &DeadLetter) -> Strin
     }
 }
 
-fn may_read(caller: &Caller, groups: &HashMap<String, String>, dagger: &str) -> bool {
-    match groups.get(dagger) {
+/// Whose it is.
+pub(super) fn owner_of(letter: &DeadLetter) -> (Kind, &str) {
+    match owner_firehose(&letter.key.owner) {
+        Some(firehose) => (Kind::Firehose, firehose),
+        None => (Kind::Dagger, &letter.key.owner),
+    }
+}
+
+fn may_read(caller: &Caller, groups: &HashMap<String, String>, owner: &str) -> bool {
+    match groups.get(owner) {
         Some(group) => caller.may(Permission::ReadRecords, group),
         None => caller.groups_with(Permission::ReadRecords).is_none(),
     }
@@ -157,9 +215,11 @@ fn summary(letter: &DeadLetter) -> Value {
         DeadLetterState::Kept => "kept",
         DeadLetterState::Replayed => "replayed",
     };
+    let (kind, owner) = owner_of(letter);
     json!({
         "id": format_id(&letter.key),
-        "dagger": letter.key.owner,
+        "dagger": owner,
+        "owner": { "kind": kind.as_str(), "name": owner },
         "stream": letter.key.stream,
         "topic": letter.key.topic,
         "partition": letter.key.partition,
@@ -180,7 +240,7 @@ fn text_or_base64(bytes: &[u8]) -> Value {
     std::str::from_utf8(bytes).map_or_else(|_| base64_text(bytes).into(), Value::from)
 }
 
-/// `DAGGER/STREAM/TOPIC/PARTITION/OFFSET`; none of the names can hold a slash.
+/// `DAGGER/STREAM/TOPIC/PARTITION/OFFSET`, or `firehose:NAME/...`; none of the names can hold a slash.
 pub(super) fn format_id(key: &DeadLetterKey) -> String {
     format!("{}/{}/{}/{}/{}", key.owner, key.stream, key.topic, key.partition, key.offset)
 }

@@ -7,9 +7,11 @@ use crate::dagger_plan::{self, FutureCheck, PlannedDagger};
 use crate::dagger_spec::{DaggerSpec, ExternalSinkSpec, SinkSpec};
 use crate::error::ControlError;
 use crate::resource::{Kind, Metadata};
+use crate::sink_settings::{SinkSettings, setting_error};
 use crate::sinks::RecordMarks;
-use crate::sinks::external::{ExternalSinkConfig, Query, check_field_types, has_form, has_line, is_of};
-use ::sinks::HttpOptions;
+use crate::sinks::external::{ExternalSinkConfig, Query, check_with_server, has_form, has_line, is_of};
+use ::sinks::{HttpOptions, SinkContext, SinkInput};
+use arrow::datatypes::{DataType, Schema};
 use async_trait::async_trait;
 use delivery::{
     Courier, DeadLetter, DeliveryError, EncodedBatchBuilder, KeepError, KeepUndelivered, Parcel, Undelivered,
@@ -40,6 +42,55 @@ impl Platform {
         ExternalSinkConfig::new(spec, &place(index), &query, secret, HttpOptions::reaching(self.sink_addresses.clone()))
     }
 
+    /// The same for every other kind of sink.
+    pub(super) async fn plan_kind_sink(
+        &self,
+        of: &Metadata,
+        index: usize,
+        sink: &SinkSettings,
+        planned: &PlannedDagger,
+    ) -> Result<ExternalSinkConfig, ControlError> {
+        let secrets = self.secret_values(sink.secrets().into_iter(), &of.group).await?;
+        let context = self.sink_context(of, String::new(), String::new(), secrets).await?;
+        let schema = &planned.plan.schema;
+        let key_columns = planned.plan.key_columns.as_deref();
+        let input = SinkInput { schema, key_columns, time_column: time_column(schema) };
+        let sink_planned = sink.kind.plan(&sink.settings, &input, &context);
+        let sink_planned = sink_planned.map_err(|error| setting_error(&place(index), error))?;
+        Ok(ExternalSinkConfig::of_kind(sink.name(), sink_planned, context.http))
+    }
+
+    /// Who writes, and with what.
+    pub(super) async fn sink_context(
+        &self,
+        of: &Metadata,
+        incarnation: String,
+        topic: String,
+        secrets: BTreeMap<String, String>,
+    ) -> Result<SinkContext, ControlError> {
+        Ok(SinkContext {
+            http: HttpOptions::reaching(self.sink_addresses.clone()),
+            owner: of.name.clone(),
+            incarnation,
+            topic,
+            secrets,
+            services: Some(self.sink_services(&of.group).await?),
+        })
+    }
+
+    /// Values of secrets by their names, for what the group runs.
+    pub(super) async fn secret_values(
+        &self,
+        names: impl Iterator<Item = &str>,
+        group: &str,
+    ) -> Result<BTreeMap<String, String>, ControlError> {
+        let mut values = BTreeMap::new();
+        for name in names {
+            values.insert(name.to_owned(), self.secret_value(name, group).await?);
+        }
+        Ok(values)
+    }
+
     /// Asks the servers of a dagger's sinks what they would refuse. Only for who may deploy it: the secret goes there.
     pub(super) async fn check_external_sinks(
         &self,
@@ -49,7 +100,7 @@ impl Platform {
     ) -> Result<(), ControlError> {
         for (index, sink) in self.plan_sinks(of, spec, planned).await?.iter().enumerate() {
             if let PlannedSink::External(config) = sink {
-                check_field_types(config, &place(index)).await?;
+                check_with_server(config, &place(index)).await?;
             }
         }
         Ok(())
@@ -68,11 +119,15 @@ impl Platform {
         let (mut written, mut still_refused) = (0, None);
         for (index, letters) in by_sink {
             let index = index as usize;
-            let sink = match spec.sinks.get(index) {
-                Some(SinkSpec::External(sink)) if letters.iter().all(|letter| is_of(letter, sink)) => sink,
+            let of = &resource.metadata;
+            let config = match spec.sinks.get(index) {
+                Some(SinkSpec::External(sink)) => self.plan_external_sink(of, index, sink, &planned, marks).await?,
+                Some(SinkSpec::Kind(sink)) => self.plan_kind_sink(of, index, sink, &planned).await?,
                 _ => return Err(no_such_sink(dagger, index)),
             };
-            let config = self.plan_external_sink(&resource.metadata, index, sink, &planned, marks).await?;
+            if !letters.iter().all(|letter| is_of(letter, &config)) {
+                return Err(no_such_sink(dagger, index));
+            }
             let form = config.form();
             if letters.iter().any(|letter| has_line(letter) && !has_form(letter, &form)) {
                 return Err(other_form(dagger, index, &form));
@@ -142,8 +197,7 @@ impl Platform {
         for resource in self.db.list(Kind::Dagger).await? {
             let name = &resource.metadata.name;
             let Ok(spec) = DaggerSpec::from_json(name, &resource.spec) else { continue };
-            let uses = |sink: &SinkSpec| matches!(sink, SinkSpec::External(external) if external.secret.as_deref() == Some(secret));
-            if spec.sinks.iter().any(uses) {
+            if spec.sinks.iter().any(|sink| sink.secrets().contains(&secret)) {
                 self.supervisor.restart(name, &format!("the secret `{secret}` has changed"));
             }
         }
@@ -180,4 +234,12 @@ fn other_form(dagger: &str, index: usize, form: &str) -> ControlError {
 
 fn place(index: usize) -> String {
     format!("spec.sinks[{index}]")
+}
+
+/// The column with the time of a row: one that is called so, else the first time.
+pub(super) fn time_column(schema: &Schema) -> Option<usize> {
+    let is_time = |index: &usize| matches!(schema.field(*index).data_type(), DataType::Timestamp(..));
+    let named = ["window_timestamp", "event_timestamp", "rowtime"].into_iter();
+    let mut named = named.filter_map(|name| schema.index_of(name).ok()).filter(is_time);
+    named.next().or_else(|| (0..schema.fields().len()).find(is_time))
 }

@@ -1,6 +1,6 @@
 //! Making a dagger of another one: a fork in a group of one's own, and a topic as one more sink.
 
-use super::{AppliedDagger, Platform};
+use super::{Applied, Platform};
 use crate::access::Actor;
 use crate::error::ControlError;
 use crate::resource::{API_VERSION, Kind, Resource, check_name};
@@ -30,7 +30,7 @@ impl Platform {
         name: &str,
         copy: &str,
         group: &str,
-    ) -> Result<AppliedDagger, ControlError> {
+    ) -> Result<Applied, ControlError> {
         check_name("the copy's name", copy)?;
         let original = self.dagger_resource(name).await?;
         if self.db.get(Kind::Dagger, copy).await?.is_some() {
@@ -62,7 +62,7 @@ impl Platform {
         actor: &Actor,
         name: &str,
         publish: PublishTo,
-    ) -> Result<AppliedDagger, ControlError> {
+    ) -> Result<Applied, ControlError> {
         let dagger = self.dagger_resource(name).await?;
         let mut spec = dagger.spec.clone();
         let mut sink = json!({ "kind": "topic", "topic": publish.topic });

@@ -181,6 +181,9 @@ impl Platform {
                 SinkSpec::External(external) => {
                     PlannedSink::External(Box::new(self.plan_external_sink(of, index, external, planned, marks).await?))
                 }
+                SinkSpec::Kind(sink) => {
+                    PlannedSink::External(Box::new(self.plan_kind_sink(of, index, sink, planned).await?))
+                }
             });
         }
         check_transactions(&sinks, spec)?;

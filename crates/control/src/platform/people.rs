@@ -240,7 +240,7 @@ impl Platform {
     pub async fn groups(&self) -> Result<Vec<Value>, ControlError> {
         let members = self.access.member_counts().await?;
         let mut owned: HashMap<String, usize> = HashMap::new();
-        for kind in [Kind::Dagger, Kind::Topic] {
+        for kind in [Kind::Dagger, Kind::Firehose, Kind::Topic] {
             for resource in self.db.by_name(kind).await?.values() {
                 match owned.get_mut(&resource.metadata.group) {
                     Some(count) => *count += 1,
@@ -334,7 +334,7 @@ impl Platform {
         if name == GROUP_DEFAULT {
             return Err(ControlError::conflict("group_in_use", format!("the group `{GROUP_DEFAULT}` stays")));
         }
-        for kind in [Kind::Dagger, Kind::Topic] {
+        for kind in [Kind::Dagger, Kind::Firehose, Kind::Topic] {
             let owned = self.db.by_name(kind).await?;
             if let Some(resource) = owned.values().find(|resource| resource.metadata.group == name) {
                 return Err(ControlError::conflict(

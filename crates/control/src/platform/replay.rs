@@ -1,12 +1,12 @@
 //! Replaying dead letters: each is a new consumption, by its own dagger only. Rows that a server did not take are written to it
-//! once more.
+//! once more. Records of firehoses go their way again ([`super::firehose_replay`]).
 //!
 //! The records go to a topic of the dagger's own, one per stream, which only that dagger reads beside its other topics. So
 //! a replayed record has coordinates, a ledger and a checkpoint like any other, and one that fails again is a dead letter
 //! again.
 
 use super::Platform;
-use super::dead_letters::DeadLetterQuery;
+use super::dead_letters::{DeadLetterQuery, EditedValue, owner_of};
 use crate::access::{Caller, Permission, Subject};
 use crate::error::ControlError;
 use crate::resource::Kind;
@@ -52,6 +52,35 @@ impl Platform {
             Some(id) => vec![self.find_dead_letter(id).await?],
             None => self.matching_letters(query).await?,
         };
+        self.replay_letters(caller, letters, false).await
+    }
+
+    /// The same with one that somebody has mended. What is kept of it stays as it was.
+    pub async fn replay_edited_letter(
+        &self,
+        caller: &Caller,
+        id: &str,
+        value: EditedValue,
+    ) -> Result<usize, ControlError> {
+        let letter = self.edited(self.find_dead_letter(id).await?, value).await?;
+        self.replay_letters(caller, vec![letter], true).await
+    }
+
+    async fn replay_letters(
+        &self,
+        caller: &Caller,
+        letters: Vec<DeadLetter>,
+        is_edited: bool,
+    ) -> Result<usize, ControlError> {
+        let (of_firehoses, letters): (Vec<_>, Vec<_>) =
+            letters.into_iter().partition(|letter| owner_of(letter).0 == Kind::Firehose);
+        let mut by_firehose: BTreeMap<String, Vec<DeadLetter>> = BTreeMap::new();
+        for letter in of_firehoses {
+            by_firehose.entry(owner_of(&letter).1.to_owned()).or_default().push(letter);
+        }
+        for firehose in by_firehose.keys() {
+            caller.require(Permission::ReplayDeadLetters, &self.group_of(Kind::Firehose, firehose).await?)?;
+        }
         let (of_sinks, letters): (Vec<_>, Vec<_>) = letters.into_iter().partition(is_of_sink);
         let mut by_stream: BTreeMap<(String, String), Vec<DeadLetter>> = BTreeMap::new();
         for letter in letters {
@@ -69,6 +98,14 @@ impl Platform {
             caller.require(Permission::ReplayDeadLetters, &self.group_of(Kind::Dagger, dagger).await?)?;
         }
         let mut replayed = 0;
+        for (firehose, letters) in by_firehose {
+            let sent = self.send_letters_again(&firehose, letters).await?;
+            let group = self.group_of(Kind::Firehose, &firehose).await?;
+            let subject = Subject { kind: Kind::Firehose.as_str(), name: &firehose, group: &group };
+            let after = json!({ "records": sent, "edited": is_edited });
+            self.access.record(caller, "replay", subject, None, Some(&after)).await?;
+            replayed += sent;
+        }
         for (dagger, letters) in by_dagger {
             let written = self.write_again(&dagger, letters).await?;
             let group = self.group_of(Kind::Dagger, &dagger).await?;
@@ -81,7 +118,7 @@ impl Platform {
             let replayed_here = self.replay_into(&replay_topic(&dagger, &table), letters).await?;
             let group = self.group_of(Kind::Dagger, &dagger).await?;
             let subject = Subject { kind: Kind::Dagger.as_str(), name: &dagger, group: &group };
-            let after = json!({ "stream": table, "records": replayed_here });
+            let after = json!({ "stream": table, "records": replayed_here, "edited": is_edited });
             self.access.record(caller, "replay", subject, None, Some(&after)).await?;
             replayed += replayed_here;
         }
@@ -117,7 +154,7 @@ impl Platform {
     }
 
     async fn matching_letters(&self, query: &DeadLetterQuery) -> Result<Vec<DeadLetter>, ControlError> {
-        let (store, filter) = (self.dead_letters.clone(), query.filter()?);
+        let (store, filter) = (self.dead_letters.clone(), self.dead_letter_filter(query).await?);
         tokio::task::spawn_blocking(move || {
             let mut letters = Vec::new();
             let mut cursor: Option<String> = None;

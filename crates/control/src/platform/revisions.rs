@@ -1,6 +1,6 @@
-//! What became of a dagger, and the way back.
+//! What became of a dagger or firehose, and the way back.
 
-use super::{AppliedDagger, Platform};
+use super::{Applied, Platform};
 use crate::access::Actor;
 use crate::error::ControlError;
 use crate::resource::{API_VERSION, Kind};
@@ -8,7 +8,7 @@ use crate::time_text::millis;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-/// A dagger as one change left it.
+/// A dagger or firehose as one change left it.
 pub struct Revision {
     pub generation: i64,
     pub changed_ms: i64,
@@ -32,7 +32,17 @@ impl Platform {
     /// The latest first.
     pub async fn dagger_revisions(&self, name: &str) -> Result<Vec<Revision>, ControlError> {
         self.dagger_resource(name).await?;
-        let rows = self.db.revisions(Kind::Dagger, name).await?;
+        self.revisions_of(Kind::Dagger, name).await
+    }
+
+    /// The latest first.
+    pub async fn firehose_revisions(&self, name: &str) -> Result<Vec<Revision>, ControlError> {
+        self.firehose_resource(name).await?;
+        self.revisions_of(Kind::Firehose, name).await
+    }
+
+    async fn revisions_of(&self, kind: Kind, name: &str) -> Result<Vec<Revision>, ControlError> {
+        let rows = self.db.revisions(kind, name).await?;
         let revisions = rows.into_iter().map(|row| Revision {
             generation: row.generation,
             changed_ms: row.changed_ms,
@@ -55,22 +65,38 @@ impl Platform {
         actor: &Actor,
         name: &str,
         generation: i64,
-    ) -> Result<AppliedDagger, ControlError> {
-        let resource = self.dagger_resource(name).await?;
-        let revisions = self.dagger_revisions(name).await?;
+    ) -> Result<Applied, ControlError> {
+        let document = self.revision_document(Kind::Dagger, name, generation).await?;
+        self.apply_dagger(actor, &document.to_string()).await
+    }
+
+    /// The same of a firehose; its positions stay.
+    pub async fn roll_back_firehose(
+        self: &Arc<Self>,
+        actor: &Actor,
+        name: &str,
+        generation: i64,
+    ) -> Result<Applied, ControlError> {
+        let document = self.revision_document(Kind::Firehose, name, generation).await?;
+        self.apply_firehose(actor, &document.to_string()).await
+    }
+
+    /// A former revision as a document, in the group that the resource is in now.
+    async fn revision_document(&self, kind: Kind, name: &str, generation: i64) -> Result<Value, ControlError> {
+        let Some(resource) = self.db.get(kind, name).await? else { return Err(self.not_found(kind, name).await) };
+        let revisions = self.revisions_of(kind, name).await?;
         let spec = revisions.into_iter().find(|revision| revision.generation == generation).and_then(|it| it.spec);
         let Some(spec) = spec else {
             return Err(ControlError::not_found(
                 "revision_not_found",
-                format!("the dagger `{name}` has no revision {generation} to go back to"),
+                format!("the {} `{name}` has no revision {generation} to go back to", kind.word()),
             )
-            .with_hint(format!("`GET /api/v1/daggers/{name}/revisions` lists them")));
+            .with_hint(format!("`GET /api/v1/{}s/{name}/revisions` lists them", kind.word())));
         };
-        let document = json!({
-            "apiVersion": API_VERSION, "kind": Kind::Dagger.as_str(),
+        Ok(json!({
+            "apiVersion": API_VERSION, "kind": kind.as_str(),
             "metadata": { "name": name, "group": resource.metadata.group, "labels": resource.metadata.labels },
             "spec": spec,
-        });
-        self.apply_dagger(actor, &document.to_string()).await
+        }))
     }
 }

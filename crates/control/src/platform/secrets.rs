@@ -136,6 +136,7 @@ impl Platform {
         audit::write(&mut transaction, &actor.caller, action, subject, None, None).await?;
         transaction.commit().await?;
         self.restart_sinks_with(name).await?;
+        self.restart_firehoses_with_secret(name).await?;
         self.reconnect_kafka_clusters_with(name).await
     }
 

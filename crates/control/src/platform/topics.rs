@@ -3,6 +3,7 @@
 use super::Platform;
 use crate::access::{Actor, Permission};
 use crate::error::ControlError;
+use crate::firehose_spec::FirehoseSpec;
 use crate::records::{self, RecordDraft, RecordFormat, RecordOutcome};
 use crate::resource::{Kind, Metadata, Resource, check_name};
 use crate::resource_db::Change;
@@ -123,6 +124,9 @@ impl Platform {
                 if !actor.is_dry_run && old.is_framed_otherwise(spec) {
                     let why = format!("the encoding of the topic `{}` has changed", metadata.name);
                     self.restart_users_of(|topic| topic == metadata.name, &why).await?;
+                } else if !actor.is_dry_run && old.schema != spec.schema {
+                    let why = format!("the message type of the topic `{}` has changed", metadata.name);
+                    self.restart_firehoses(&why, |firehose| firehose.topic == metadata.name).await?;
                 }
                 put
             }
@@ -213,7 +217,7 @@ impl Platform {
         Ok(resource)
     }
 
-    /// Daggers find out when they start how the records of a topic are framed and where they are.
+    /// Daggers and firehoses find out when they start how the records of a topic are framed and where they are.
     pub(super) async fn restart_users_of(
         &self,
         has_changed: impl Fn(&str) -> bool,
@@ -227,7 +231,9 @@ impl Platform {
                 self.supervisor.restart(dagger, why);
             }
         }
-        Ok(())
+        let sink_topic = |spec: &FirehoseSpec| spec.topic_written().is_some_and(&has_changed);
+        let letters = |spec: &FirehoseSpec| spec.dead_letter_topic.as_deref().is_some_and(&has_changed);
+        self.restart_firehoses(why, |spec| has_changed(&spec.topic) || sink_topic(spec) || letters(spec)).await
     }
 
     fn check_topic_schema(&self, spec: &TopicSpec) -> Result<(), ControlError> {
@@ -273,6 +279,14 @@ impl Platform {
                     format!("the dagger `{dagger}` reads the topic `{name}`"),
                 )
                 .with_hint("delete the dagger first"));
+            }
+        }
+        for (firehose, resource) in self.db.by_name(Kind::Firehose).await?.iter() {
+            let uses = [("reads", "/topic"), ("keeps its dead letters in", "/deadLetters/topic")];
+            let used = uses.iter().find(|(_, at)| resource.spec.pointer(at).is_some_and(|topic| topic == name));
+            if let Some((how, _)) = used {
+                let detail = format!("the firehose `{firehose}` {how} the topic `{name}`");
+                return Err(ControlError::conflict("topic_in_use", detail).with_hint("delete the firehose first"));
             }
         }
         Ok(())

@@ -173,6 +173,7 @@ fn sentence(spec: &DaggerSpec, plan: &sql::DaggerPlan) -> String {
             SinkSpec::Topic { topic, .. } => format!("the topic {topic}"),
             SinkSpec::Log => "the console".to_owned(),
             SinkSpec::External(external) => external.to_string(),
+            SinkSpec::Kind(sink) => sink.kind.description().title.to_owned(),
         })
         .collect();
     let how = match windows.first() {

@@ -4,7 +4,7 @@ mod config;
 mod dead_letters;
 mod sink;
 
-pub use config::{ExternalSinkConfig, Query, check_field_types};
+pub use config::{ExternalSinkConfig, Query, check_with_server};
 pub use dead_letters::{has_form, has_line, is_of, is_of_sink};
 pub use sink::ExternalSink;
 

@@ -1,4 +1,4 @@
-//! The states that daggers went through, kept in the database.
+//! The states that daggers and firehoses went through, kept in the database.
 //!
 //! Whoever changes a state does not wait for the disk: the lines go through a bounded queue to one writer. A full queue
 //! loses the line, with a warning; the state itself is never wrong.
@@ -6,6 +6,8 @@
 use crate::database::Database;
 use crate::error::ControlError;
 use crate::events::{Event, Events};
+use crate::firehose_spec::firehose_owner;
+use crate::resource::Kind;
 use crate::time_text::{millis, now_ms};
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, Row};
@@ -13,19 +15,20 @@ use tokio::sync::mpsc;
 
 const LINES_QUEUED_MAX: usize = 4_096;
 const LINES_TOGETHER_MAX: usize = 256;
-/// Of each dagger the latest are kept.
+/// Of each the latest are kept.
 pub const STATES_KEPT_MAX: i64 = 200;
 
 #[derive(Debug)]
 struct Line {
-    dagger: String,
+    /// The name of a dagger, or [`firehose_owner`].
+    owner: String,
     at_ms: i64,
     state: &'static str,
     reason: Option<String>,
     generation: i64,
 }
 
-/// Takes lines for one dagger after the other.
+/// Takes lines of all of them.
 #[derive(Debug, Clone)]
 pub struct History {
     lines: mpsc::Sender<Line>,
@@ -50,11 +53,26 @@ impl History {
     }
 
     pub fn note(&self, dagger: &str, state: &'static str, reason: Option<&str>, generation: i64) {
+        self.note_of(Kind::Dagger, dagger, dagger.to_owned(), (state, generation), reason);
+    }
+
+    pub fn note_firehose(&self, firehose: &str, state: &'static str, reason: Option<&str>, generation: i64) {
+        self.note_of(Kind::Firehose, firehose, firehose_owner(firehose), (state, generation), reason);
+    }
+
+    fn note_of(
+        &self,
+        kind: Kind,
+        name: &str,
+        owner: String,
+        (state, generation): (&'static str, i64),
+        reason: Option<&str>,
+    ) {
         let reason = reason.map(str::to_owned);
-        self.events.tell(Event::State { dagger: dagger.to_owned(), state, reason: reason.clone() });
-        let line = Line { dagger: dagger.to_owned(), at_ms: now_ms(), state, reason, generation };
+        self.events.tell(Event::State { kind, name: name.to_owned(), state, reason: reason.clone() });
+        let line = Line { owner, at_ms: now_ms(), state, reason, generation };
         if let Err(error) = self.lines.try_send(line) {
-            tracing::warn!(dagger, state, %error, "a state is not kept");
+            tracing::warn!(kind = kind.word(), name, state, %error, "a state is not kept");
         }
     }
 }
@@ -72,7 +90,7 @@ async fn write_one(connection: &mut AnyConnection, line: &Line) -> Result<(), Co
         "INSERT INTO dagger_states (id, dagger, at_ms, state, reason, generation) \
          VALUES ((SELECT COALESCE(MAX(id), 0) + 1 FROM dagger_states), $1, $2, $3, $4, $5)",
     )
-    .bind(&line.dagger)
+    .bind(&line.owner)
     .bind(line.at_ms)
     .bind(line.state)
     .bind(line.reason.as_deref())
@@ -83,7 +101,7 @@ async fn write_one(connection: &mut AnyConnection, line: &Line) -> Result<(), Co
         "DELETE FROM dagger_states WHERE dagger = $1 AND id <= \
          (SELECT id FROM dagger_states WHERE dagger = $1 ORDER BY id DESC LIMIT 1 OFFSET $2)",
     )
-    .bind(&line.dagger)
+    .bind(&line.owner)
     .bind(STATES_KEPT_MAX)
     .execute(connection)
     .await?;
@@ -91,11 +109,11 @@ async fn write_one(connection: &mut AnyConnection, line: &Line) -> Result<(), Co
 }
 
 /// The latest first.
-pub async fn states(database: &Database, dagger: &str) -> Result<Vec<Value>, ControlError> {
+pub async fn states(database: &Database, owner: &str) -> Result<Vec<Value>, ControlError> {
     let rows = sqlx::query(
         "SELECT at_ms, state, reason, generation FROM dagger_states WHERE dagger = $1 ORDER BY id DESC LIMIT $2",
     )
-    .bind(dagger)
+    .bind(owner)
     .bind(STATES_KEPT_MAX)
     .fetch_all(&database.pool)
     .await?;

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{CALL_TIME, Fault, FaultyServer, Kept, KeptInMemory, Outcome, Subject};
+use super::{CALL_TIME, Fault, Kept, KeptInMemory, Outcome, Subject, TestServer};
 use crate::{BackoffOptions, Courier, CourierOptions, DeliveryCounts, Destination, EncodedBatchBuilder, Parcel};
 
-const PARCEL_RECORDS: u64 = 50;
-const OUTAGE: Duration = Duration::from_millis(1_500);
+pub(super) const PARCEL_RECORDS: u64 = 50;
+pub(super) const OUTAGE: Duration = Duration::from_millis(1_500);
 /// This only ends a case that hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Case {
@@ -27,6 +27,8 @@ pub enum Case {
     Throttled,
     /// 401 for a while.
     AuthRevoked,
+    /// 507 for a while: it has no room.
+    DiskFull,
     /// One record in a batch of 5,000 is refused.
     Poison,
     /// The process ends between the writes and their acknowledgement.
@@ -34,7 +36,7 @@ pub enum Case {
 }
 
 impl Case {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Well,
         Self::Down,
         Self::Slow,
@@ -42,6 +44,7 @@ impl Case {
         Self::OneOfHundredFails,
         Self::Throttled,
         Self::AuthRevoked,
+        Self::DiskFull,
         Self::Poison,
         Self::Restart,
     ];
@@ -49,8 +52,13 @@ impl Case {
 
 /// Tries a sink in every case, each with a subject of its own. Panics if it breaks the contract.
 pub async fn check<S: Subject>(subject: impl AsyncFn() -> S) -> Vec<Outcome> {
+    check_in(&Case::ALL, subject).await
+}
+
+/// The same in some cases, for a sink whose server knows no others.
+pub async fn check_in<S: Subject>(cases: &[Case], subject: impl AsyncFn() -> S) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
-    for case in Case::ALL {
+    for case in cases.iter().copied() {
         let trial = Trial::start(case, subject().await).await;
         outcomes.push(match tokio::time::timeout(PATIENCE, trial.run()).await {
             Ok(outcome) => outcome,
@@ -60,10 +68,19 @@ pub async fn check<S: Subject>(subject: impl AsyncFn() -> S) -> Vec<Outcome> {
     outcomes
 }
 
+/// The case [`Case::Down`] with an outage as long as one likes, and a third of it once more.
+pub async fn check_outage<S: Subject>(subject: S, outage: Duration) -> Outcome {
+    let mut trial = Trial::start(Case::Down, subject).await;
+    match tokio::time::timeout(PATIENCE + 2 * outage, trial.down(outage)).await {
+        Ok(outcome) => outcome,
+        Err(_) => panic!("{outage:?}: not through {PATIENCE:?} after it"),
+    }
+}
+
 struct Trial<S> {
     case: Case,
     subject: S,
-    server: FaultyServer,
+    server: Box<dyn TestServer>,
     destination: Arc<dyn Destination>,
     kept: Arc<KeptInMemory>,
     began: Instant,
@@ -71,7 +88,7 @@ struct Trial<S> {
 
 impl<S: Subject> Trial<S> {
     async fn start(case: Case, subject: S) -> Self {
-        let server = match FaultyServer::start(subject.upstream()).await {
+        let server = match subject.server().await {
             Ok(server) => server,
             Err(error) => panic!("{case:?}: the server does not start: {error}"),
         };
@@ -86,7 +103,7 @@ impl<S: Subject> Trial<S> {
     async fn run(mut self) -> Outcome {
         match self.case {
             Case::Well => self.plain(1_000, |_| Fault::None).await,
-            Case::Down => self.down().await,
+            Case::Down => self.down(OUTAGE).await,
             Case::Slow => {
                 let outcome =
                     self.plain(500, |call| if call < 3 { Fault::Slow(CALL_TIME * 2) } else { Fault::None }).await;
@@ -110,7 +127,8 @@ impl<S: Subject> Trial<S> {
                 self.plain(5_000, move |call| if fails(call) { answer.clone() } else { Fault::None }).await
             }
             Case::Throttled => self.throttled().await,
-            Case::AuthRevoked => self.auth_revoked().await,
+            Case::AuthRevoked => self.refused_for_a_while(401).await,
+            Case::DiskFull => self.refused_for_a_while(507).await,
             Case::Poison => self.poison().await,
             Case::Restart => self.restart().await,
         }
@@ -125,7 +143,7 @@ impl<S: Subject> Trial<S> {
     }
 
     async fn plain(&mut self, records: u64, script: impl Fn(u64) -> Fault + Send + Sync + 'static) -> Outcome {
-        self.server.follow(script);
+        self.server.follow(Box::new(script));
         let courier = self.courier(options(20));
         for number in 0..records / PARCEL_RECORDS {
             self.push(&courier, self.parcel(number)).await;
@@ -134,17 +152,17 @@ impl<S: Subject> Trial<S> {
         self.judge(&courier, records, &BTreeSet::new()).await
     }
 
-    async fn down(&mut self) -> Outcome {
+    async fn down(&mut self, outage: Duration) -> Outcome {
         self.server.go_down().await;
         let courier = self.courier(options(20));
         self.push(&courier, self.parcel(0)).await;
         self.until_problem(&courier).await;
-        tokio::time::sleep(OUTAGE).await;
+        tokio::time::sleep(outage).await;
         self.come_up().await;
         for number in 1..20 {
             if number == 10 {
                 self.server.go_down().await;
-                tokio::time::sleep(OUTAGE / 3).await;
+                tokio::time::sleep(outage / 3).await;
                 self.come_up().await;
             }
             self.push(&courier, self.parcel(number)).await;
@@ -172,13 +190,13 @@ impl<S: Subject> Trial<S> {
         outcome
     }
 
-    async fn auth_revoked(&mut self) -> Outcome {
+    async fn refused_for_a_while(&mut self, status: u16) -> Outcome {
         let is_revoked = Arc::new(std::sync::atomic::AtomicBool::new(true));
         let revoked = Arc::clone(&is_revoked);
-        self.server.follow(move |_| match revoked.load(std::sync::atomic::Ordering::Relaxed) {
-            true => Fault::Answer { status: 401, retry_after_seconds: None },
+        self.server.follow(Box::new(move |_| match revoked.load(std::sync::atomic::Ordering::Relaxed) {
+            true => Fault::Answer { status, retry_after_seconds: None },
             false => Fault::None,
-        });
+        }));
         let courier = self.courier(options(20));
         for number in 0..10 {
             self.push(&courier, self.parcel(number)).await;
@@ -214,7 +232,7 @@ impl<S: Subject> Trial<S> {
 
     async fn restart(&mut self) -> Outcome {
         const PARCELS: u64 = 40;
-        self.server.follow(|call| if call % 2 == 0 { Fault::ResetAfter } else { Fault::None });
+        self.server.follow(Box::new(|call| if call % 2 == 0 { Fault::ResetAfter } else { Fault::None }));
         let acknowledged = {
             let courier = self.courier(options(20));
             for number in 0..PARCELS {
@@ -260,22 +278,35 @@ impl<S: Subject> Trial<S> {
     /// Compares what the server has with what it was given.
     async fn judge(&self, courier: &Courier<u64>, records: u64, poison: &BTreeSet<u64>) -> Outcome {
         let case = self.case;
-        let counts: DeliveryCounts = courier.counts();
-        assert!(counts.balances() && counts.in_flight == 0, "{case:?}: {counts:?}");
-        assert_eq!(counts.dead_lettered, poison.len() as u64, "{case:?}: {:?}", self.kept.kept());
+        let counts = courier.counts();
         let stored = self.subject.stored().await;
-        let distinct: BTreeSet<u64> = stored.iter().copied().collect();
-        let expected: BTreeSet<u64> = (0..records).filter(|number| !poison.contains(number)).collect();
-        let lost: Vec<&u64> = expected.difference(&distinct).take(5).collect();
-        let strange: Vec<&u64> = distinct.difference(&expected).take(5).collect();
-        assert!(lost.is_empty() && strange.is_empty(), "{case:?}: lost {lost:?}, strange {strange:?}");
-        let duplicates = stored.len() - distinct.len();
+        let distinct = compare(case, &counts, &stored, records, poison, &self.kept);
+        let duplicates = stored.len() - distinct;
         assert!(duplicates == 0 || !self.subject.is_idempotent(), "{case:?}: {duplicates} records are there twice");
         Outcome { case, counts, duplicates, took: self.began.elapsed() }
     }
 }
 
-fn options(batch_records_max: usize) -> CourierOptions {
+/// Compares what a server has with what it was given; returns how many records it has, each counted once.
+pub(super) fn compare(
+    case: Case,
+    counts: &DeliveryCounts,
+    stored: &[u64],
+    records: u64,
+    poison: &BTreeSet<u64>,
+    kept: &KeptInMemory,
+) -> usize {
+    assert!(counts.balances() && counts.in_flight == 0, "{case:?}: {counts:?}");
+    assert_eq!(counts.dead_lettered, poison.len() as u64, "{case:?}: {:?}", kept.kept());
+    let distinct: BTreeSet<u64> = stored.iter().copied().collect();
+    let expected: BTreeSet<u64> = (0..records).filter(|number| !poison.contains(number)).collect();
+    let lost: Vec<&u64> = expected.difference(&distinct).take(5).collect();
+    let strange: Vec<&u64> = distinct.difference(&expected).take(5).collect();
+    assert!(lost.is_empty() && strange.is_empty(), "{case:?}: lost {lost:?}, strange {strange:?}");
+    distinct.len()
+}
+
+pub(super) fn options(batch_records_max: usize) -> CourierOptions {
     CourierOptions {
         batch_records_max,
         linger: Duration::from_millis(20),

@@ -10,6 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::TestServer;
+
 const HEAD_BYTES_MAX: usize = 64 << 10;
 const BODY_BYTES_MAX: usize = 64 << 20;
 
@@ -125,6 +127,29 @@ impl FaultyServer {
         let listener = TcpListener::bind(self.address).await?;
         self.accepting = Some(tokio::spawn(accept(listener, Arc::clone(&self.shared))));
         Ok(())
+    }
+}
+
+#[async_trait]
+impl TestServer for FaultyServer {
+    fn url(&self) -> String {
+        Self::url(self)
+    }
+
+    fn follow(&self, script: Script) {
+        *lock(&self.shared.script) = script;
+    }
+
+    fn calls(&self) -> Vec<Call> {
+        Self::calls(self)
+    }
+
+    async fn go_down(&mut self) {
+        Self::go_down(self).await;
+    }
+
+    async fn come_up(&mut self) -> io::Result<()> {
+        Self::come_up(self).await
     }
 }
 

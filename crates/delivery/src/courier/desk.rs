@@ -1,13 +1,15 @@
 //! What the lanes of a courier share: queues, acknowledgement, counts, what is wrong.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::Instant;
 
-use super::acknowledgements::{Acknowledgements, RecordId};
+use super::acknowledgements::{Acknowledgements, Outcome, Receipt, RecordId};
+use super::pace::{Breaker, Pace};
 use super::{CourierFailure, CourierOptions, DeliveryCounts, DeliveryProblem, Parcel};
 use crate::{EncodedBatch, EncodedBatchBuilder, ErrorClass};
 
@@ -19,6 +21,8 @@ pub(super) struct Desk<O> {
     progress: watch::Sender<()>,
     /// Per lane: there is something to do.
     wake: Vec<Notify>,
+    /// The right to call a sink that keeps failing.
+    pub probe: Arc<Semaphore>,
 }
 
 struct State<O> {
@@ -30,6 +34,9 @@ struct State<O> {
     problems: Vec<Option<Problem>>,
     /// The sink has asked not to be called before.
     quiet_until: Option<Instant>,
+    records_pace: Pace,
+    calls_pace: Pace,
+    breaker: Breaker,
     failure: Option<CourierFailure>,
     /// Nobody has the courier any more, so nothing is wrong with it.
     is_closed: bool,
@@ -50,6 +57,13 @@ struct Cut {
     is_urgent: bool,
 }
 
+impl Cut {
+    fn new() -> Self {
+        let records = EncodedBatchBuilder::default();
+        Self { records, ids: Vec::new(), since: Instant::now(), is_urgent: false }
+    }
+}
+
 /// A batch, and which records are in it.
 pub(super) struct Load {
     pub records: EncodedBatch,
@@ -58,7 +72,11 @@ pub(super) struct Load {
 
 impl<O> Desk<O> {
     pub fn new(destination: String, options: CourierOptions) -> Self {
-        let lanes = options.lanes.max(1);
+        // A batch of more would be all at once what is to be spread over seconds.
+        let at_once_max = options.records_per_second.map_or(usize::MAX, |records| records.get() as usize);
+        let batch_records_max = options.batch_records_max.clamp(1, at_once_max);
+        let options = CourierOptions { lanes: options.lanes.max(1), batch_records_max, ..options };
+        let lanes = options.lanes;
         let state = State {
             queues: (0..lanes).map(|_| VecDeque::new()).collect(),
             parcels: Acknowledgements::new(),
@@ -66,6 +84,9 @@ impl<O> Desk<O> {
             held_bytes: 0,
             problems: (0..lanes).map(|_| None).collect(),
             quiet_until: None,
+            records_pace: Pace::new(options.records_per_second),
+            calls_pace: Pace::new(options.calls_per_second),
+            breaker: Breaker::new(options.break_after),
             failure: None,
             is_closed: false,
         };
@@ -75,6 +96,7 @@ impl<O> Desk<O> {
             state: Mutex::new(state),
             progress: watch::Sender::new(()),
             wake: (0..lanes).map(|_| Notify::new()).collect(),
+            probe: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -92,7 +114,7 @@ impl<O> Desk<O> {
     }
 
     /// `None` while there is no room.
-    pub fn try_push(&self, parcel: &Parcel<O>) -> Result<Option<u64>, CourierFailure> {
+    pub fn try_push(&self, parcel: &Parcel<O>, receipt: Option<&Arc<Receipt>>) -> Result<Option<u64>, CourierFailure> {
         let mut state = self.lock();
         if let Some(failure) = &state.failure {
             return Err(failure.clone());
@@ -105,13 +127,10 @@ impl<O> Desk<O> {
         state.held_bytes += size;
         state.counts.taken += records as u64;
         state.counts.in_flight += records as u64;
-        let number = state.parcels.add(records, Arc::clone(&parcel.origin));
-        let lanes = self.lanes() as u64;
+        let number = state.parcels.add(records, Arc::clone(&parcel.origin), receipt.cloned());
         let mut touched = vec![false; self.lanes()];
-        let emptiest = state.emptiest_queue();
-        for index in 0..records {
-            let lane = parcel.keys.as_ref().map_or(emptiest, |keys| (keys[index] % lanes) as usize);
-            state.queue(lane, parcel.records.record(index), RecordId { parcel: number, index }, &self.options);
+        for (lane, run) in self.runs(parcel, state.emptiest_queue()) {
+            state.queue(lane, parcel, number, run, &self.options);
             touched[lane] = true;
         }
         drop(state);
@@ -119,6 +138,27 @@ impl<O> Desk<O> {
             self.wake[lane].notify_one();
         }
         Ok(Some(number))
+    }
+
+    /// Neighbours that go through the same lane. Records without keys go through `any` lane, together.
+    fn runs<'a>(&self, parcel: &'a Parcel<O>, any: usize) -> impl Iterator<Item = (usize, Range<usize>)> + 'a {
+        let (records, lanes) = (parcel.records.len(), self.lanes() as u64);
+        let keys = parcel.keys.as_deref().filter(|_| lanes > 1);
+        let lane_of = move |index: usize| match keys {
+            Some(keys) => keys.get(index).map_or(0, |key| (key % lanes) as usize),
+            None => any,
+        };
+        let mut start = 0;
+        std::iter::from_fn(move || {
+            let lane = (start < records).then(|| lane_of(start))?;
+            let end = match keys {
+                Some(_) => (start + 1..records).find(|next| lane_of(*next) != lane).unwrap_or(records),
+                None => records,
+            };
+            let run = start..end;
+            start = end;
+            Some((lane, run))
+        })
     }
 
     /// What waits does not wait for more; returns how many parcels were given so far.
@@ -156,25 +196,47 @@ impl<O> Desk<O> {
     }
 
     pub fn settle_delivered(&self, ids: &[RecordId], bytes: usize) {
-        self.settle(ids, bytes, |counts| &mut counts.delivered);
+        self.settle(ids, bytes, Outcome::Delivered);
     }
 
     pub fn settle_dead_lettered(&self, ids: &[RecordId], bytes: usize) {
-        self.settle(ids, bytes, |counts| &mut counts.dead_lettered);
+        self.settle(ids, bytes, Outcome::DeadLettered);
     }
 
-    fn settle(&self, ids: &[RecordId], bytes: usize, cell: impl Fn(&mut DeliveryCounts) -> &mut u64) {
+    fn settle(&self, ids: &[RecordId], bytes: usize, outcome: Outcome) {
         if ids.is_empty() {
             return;
         }
         let mut state = self.lock();
         let records = ids.len() as u64;
-        *cell(&mut state.counts) += records;
+        match outcome {
+            Outcome::Delivered => state.counts.delivered += records,
+            Outcome::DeadLettered => state.counts.dead_lettered += records,
+        }
         state.counts.in_flight = state.counts.in_flight.saturating_sub(records);
         state.held_bytes = state.held_bytes.saturating_sub(bytes);
-        state.parcels.settle(ids);
+        state.parcels.settle(ids, outcome);
         drop(state);
         self.progress.send_replace(());
+    }
+
+    /// When a call with so many records may be made, by the limits. The turn is taken.
+    pub fn reserve(&self, records: usize) -> Instant {
+        let (now, mut state) = (Instant::now(), self.lock());
+        let call = state.calls_pace.reserve(1, now);
+        state.records_pace.reserve(records, call)
+    }
+
+    pub fn is_broken_open(&self) -> bool {
+        self.lock().breaker.is_open()
+    }
+
+    pub fn note_failed(&self) {
+        self.lock().breaker.note_failed();
+    }
+
+    pub fn note_answered(&self) {
+        self.lock().breaker.note_answered();
     }
 
     pub fn note_call(&self) {
@@ -223,7 +285,11 @@ impl<O> Desk<O> {
             ErrorClass::Ours => "is not written to",
         };
         let (waiting, lasts) = (state.counts.in_flight, problem.since.elapsed());
-        let message = format!("{} {what}: {}; {waiting} rows wait", self.destination, problem.reason);
+        let mut message = format!("{} {what}: {}; {waiting} rows wait", self.destination, problem.reason);
+        if state.breaker.is_open() {
+            let failed = state.breaker.failed_in_a_row();
+            message.push_str(&format!("; {failed} calls in a row have failed, and one at a time is tried"));
+        }
         Some(DeliveryProblem { message, lasts })
     }
 
@@ -262,19 +328,38 @@ impl<O> State<O> {
         (0..self.queues.len()).min_by_key(|lane| waiting(&self.queues[*lane])).unwrap_or_default()
     }
 
-    fn queue(&mut self, lane: usize, record: &[u8], id: RecordId, options: &CourierOptions) {
+    /// Adds records to the batches of a lane, as many to each as it takes.
+    fn queue<P>(
+        &mut self,
+        lane: usize,
+        Parcel { records, keys, .. }: &Parcel<P>,
+        parcel: u64,
+        run: Range<usize>,
+        options: &CourierOptions,
+    ) {
         let queue = &mut self.queues[lane];
-        let has_room = |cut: &Cut| {
-            cut.ids.len() < options.batch_records_max.max(1)
-                && cut.records.size() + record.len() <= options.batch_bytes_max
-        };
-        if !queue.back().is_some_and(has_room) {
-            let records = EncodedBatchBuilder::default();
-            queue.push_back(Cut { records, ids: Vec::new(), since: Instant::now(), is_urgent: false });
-        }
-        if let Some(cut) = queue.back_mut() {
-            cut.records.push(record);
-            cut.ids.push(id);
+        let mut start = run.start;
+        while start < run.end {
+            let room = |cut: &Cut| {
+                let bytes = options.batch_bytes_max.saturating_sub(cut.records.size());
+                let records_max = options.batch_records_max - cut.ids.len().min(options.batch_records_max);
+                records.fitting(start, bytes).min(records_max)
+            };
+            let fitting = match queue.back().map(room) {
+                Some(fitting) if fitting > 0 => fitting,
+                _ => {
+                    queue.push_back(Cut::new());
+                    queue.back().map_or(1, room).max(1)
+                }
+            };
+            let end = run.end.min(start + fitting);
+            if let Some(cut) = queue.back_mut() {
+                cut.records.push_from(records, start..end);
+                let keys = keys.as_deref().and_then(|keys| keys.get(start..end));
+                cut.records.note_keys(keys.unwrap_or_default());
+                cut.ids.extend((start..end).map(|index| RecordId { parcel, index }));
+            }
+            start = end;
         }
     }
 

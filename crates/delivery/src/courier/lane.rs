@@ -4,10 +4,12 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use super::desk::{Desk, Load};
 use crate::backoff::Backoff;
 use crate::error_class::{AfterCall, Route, after_call};
-use crate::{Answer, CallError, Destination, ErrorClass, KeepUndelivered, RecordError, Undelivered};
+use crate::{Answer, CallError, Destination, ErrorClass, KeepUndelivered, Position, RecordError, Undelivered};
 
 pub(super) struct Lane<O> {
     number: usize,
@@ -15,6 +17,8 @@ pub(super) struct Lane<O> {
     destination: Arc<dyn Destination>,
     keeper: Arc<dyn KeepUndelivered<O>>,
     backoff: Backoff,
+    /// Held from try to try while the sink keeps failing, so that one lane at a time calls it.
+    probe: Option<OwnedSemaphorePermit>,
 }
 
 /// The courier stops.
@@ -40,7 +44,7 @@ impl<O: Send + Sync + 'static> Lane<O> {
         keeper: Arc<dyn KeepUndelivered<O>>,
     ) -> Self {
         let backoff = Backoff::new(desk.options.backoff);
-        Self { number, desk, destination, keeper, backoff }
+        Self { number, desk, destination, keeper, backoff, probe: None }
     }
 
     pub async fn run(mut self) {
@@ -63,6 +67,7 @@ impl<O: Send + Sync + 'static> Lane<O> {
         while let Some(range) = left.pop() {
             match self.call(load, range.clone()).await {
                 Ok(answer) => {
+                    self.is_answered();
                     let retry_after = answer.retry_after;
                     let again = self.settle(load, range, answer).await?;
                     if again.is_empty() {
@@ -75,21 +80,30 @@ impl<O: Send + Sync + 'static> Lane<O> {
                 }
                 Err(error) => match after_call(&self.desk.options.policy, error.class, range.len()) {
                     AfterCall::Halve => {
+                        self.is_answered();
                         let middle = range.start + range.len() / 2;
                         left.push(middle..range.end);
                         left.push(range.start..middle);
                         self.is_well();
                     }
                     AfterCall::DeadLetter => {
+                        self.is_answered();
                         let error = RecordError { index: 0, class: error.class, reason: error.reason };
                         self.put_aside(load, range.start, &[error]).await?;
                         self.is_well();
                     }
                     AfterCall::Retry => {
                         self.desk.note_retried(range.len());
+                        if !error.class.is_of_a_record() {
+                            self.desk.note_failed();
+                        }
                         self.desk.set_problem(self.number, error.class, error.reason);
                         left.push(range);
                         self.pause(error.retry_after).await;
+                    }
+                    AfterCall::Fail if error.class.is_of_a_record() => {
+                        let reason = placed(load, range, error.reason);
+                        return Err(Stop { class: error.class, reason });
                     }
                     AfterCall::Fail => return Err(Stop { class: error.class, reason: error.reason }),
                 },
@@ -98,8 +112,10 @@ impl<O: Send + Sync + 'static> Lane<O> {
         Ok(())
     }
 
-    async fn call(&self, load: &Load, range: Range<usize>) -> Result<Answer, CallError> {
-        if let Some(until) = self.desk.quiet_until() {
+    async fn call(&mut self, load: &Load, range: Range<usize>) -> Result<Answer, CallError> {
+        self.until_probe().await;
+        tokio::time::sleep_until(self.desk.reserve(range.len())).await;
+        while let Some(until) = self.desk.quiet_until() {
             tokio::time::sleep_until(until).await;
         }
         let batch = load.records.part(range);
@@ -109,6 +125,22 @@ impl<O: Send + Sync + 'static> Lane<O> {
             Ok(answer) => answer,
             Err(_) => Err(CallError::new(ErrorClass::Down, format!("no answer within {} s", limit.as_secs_f64()))),
         }
+    }
+
+    /// While the sink keeps failing, waits until it answers, or until it is this lane's part to try.
+    async fn until_probe(&mut self) {
+        if self.probe.is_some() || !self.desk.is_broken_open() {
+            return;
+        }
+        let permit = Arc::clone(&self.desk.probe).acquire_owned().await.ok();
+        if self.desk.is_broken_open() {
+            self.probe = permit;
+        }
+    }
+
+    fn is_answered(&mut self) {
+        self.desk.note_answered();
+        self.probe = None;
     }
 
     /// Takes in what the sink has said; returns what has to be given again.
@@ -126,7 +158,9 @@ impl<O: Send + Sync + 'static> Lane<O> {
             start = record + 1;
             match self.desk.options.policy.route(error.class) {
                 Route::DeadLetter => aside.push(error),
-                Route::Fail => return Err(Stop { class: error.class, reason: error.reason }),
+                Route::Fail => {
+                    return Err(Stop { class: error.class, reason: placed(load, record..record + 1, error.reason) });
+                }
                 Route::Retry => {
                     self.desk.set_problem(self.number, error.class, error.reason);
                     match again.last_mut() {
@@ -191,5 +225,18 @@ impl<O: Send + Sync + 'static> Lane<O> {
             self.desk.keep_quiet(retry_after);
         }
         tokio::time::sleep(self.backoff.next(retry_after)).await;
+    }
+}
+
+/// With where in their topic the records lie that it is about.
+fn placed(load: &Load, range: Range<usize>, reason: String) -> String {
+    match load.records.position(range.start) {
+        Some(Position { partition, offset }) if range.len() == 1 => {
+            format!("{reason} (partition {partition}, offset {offset})")
+        }
+        Some(Position { partition, offset }) => {
+            format!("{reason} ({} records from partition {partition}, offset {offset} on)", range.len())
+        }
+        None => reason,
     }
 }

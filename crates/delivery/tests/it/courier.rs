@@ -7,9 +7,10 @@ use delivery::{
     ErrorClass, KeepError, KeepUndelivered, OutageRoute, Parcel, Policy, RecordError, RecordRoute, Undelivered,
 };
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a call is answered, from its number and its records.
 type Answers = dyn Fn(usize, &[String]) -> Result<Answer, CallError> + Send + Sync;
@@ -285,6 +286,88 @@ async fn what_cannot_be_put_aside_is_not_acknowledged() {
     courier.flush().await.unwrap();
     assert_eq!((keeper.kept.kept().len(), courier.counts().dead_lettered), (1, 1));
     assert_eq!(told.calls().len(), 1, "the sink is not asked again");
+}
+
+#[tokio::test]
+async fn the_sink_is_called_at_the_pace_that_it_was_promised() {
+    let told = Told::new(|number, _| if number == 1 { Err(error(ErrorClass::Down)) } else { Ok(Answer::delivered()) });
+    let limited = CourierOptions { calls_per_second: NonZeroU32::new(50), lanes: 3, ..options() };
+    let (courier, _) = start(&told, limited);
+    let began = Instant::now();
+    for number in 0..10 {
+        courier.push(parcel(number, &["a", "b", "c", "d"])).await.unwrap();
+    }
+    courier.flush().await.unwrap();
+    // Eleven calls with the one that failed, and ten times a fiftieth between them.
+    assert_eq!(told.calls().len(), 11);
+    assert!(began.elapsed() >= Duration::from_millis(200), "{:?}", began.elapsed());
+    let told = Told::new(|_, _| Ok(Answer::delivered()));
+    let limited = CourierOptions { records_per_second: NonZeroU32::new(100), batch_records_max: 1_000, ..options() };
+    let (courier, _) = start(&told, limited);
+    let began = Instant::now();
+    let records = ["x"; 130];
+    courier.push(parcel(0, &records)).await.unwrap();
+    courier.flush().await.unwrap();
+    assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
+    assert_eq!(told.calls().iter().map(Vec::len).collect::<Vec<_>>(), [100, 30]);
+}
+
+#[tokio::test]
+async fn a_sink_that_keeps_failing_is_tried_by_one_call_at_a_time() {
+    let is_over = Arc::new(AtomicBool::new(false));
+    let over = Arc::clone(&is_over);
+    let told =
+        Told::new(
+            move |_, _| {
+                if over.load(Ordering::SeqCst) { Ok(Answer::delivered()) } else { Err(error(ErrorClass::Down)) }
+            },
+        );
+    let (courier, _) = start(&told, CourierOptions { break_after: NonZeroU32::new(8), lanes: 4, ..options() });
+    for number in 0..8 {
+        courier.push(parcel(number, &["a", "b", "c", "d"])).await.unwrap();
+    }
+    while !courier.is_broken_open() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let message = courier.problem().unwrap().message;
+    assert!(message.contains("calls in a row have failed, and one at a time is tried"), "{message}");
+    // Calls that were made before end.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    told.at_once_max.store(0, Ordering::SeqCst);
+    let before = told.calls().len();
+    while told.calls().len() < before + 10 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(told.at_once_max.load(Ordering::SeqCst), 1);
+    is_over.store(true, Ordering::SeqCst);
+    courier.flush().await.unwrap();
+    assert!(!courier.is_broken_open() && courier.problem().is_none());
+    assert!(told.at_once_max.load(Ordering::SeqCst) > 1, "all lanes call again");
+    assert_eq!(told.stored().len(), 32);
+}
+
+#[tokio::test]
+async fn a_receipt_tells_of_its_parcel_whatever_becomes_of_those_before() {
+    let told = Told::new(|_, records| match records[0].as_str() {
+        "stuck" => Err(error(ErrorClass::Down)),
+        _ => {
+            let bad = records.iter().position(|record| record == "bad");
+            let error = |index| RecordError { index, class: ErrorClass::Refused, reason: "no".to_owned() };
+            Ok(Answer { errors: bad.map(error).into_iter().collect(), retry_after: None })
+        }
+    });
+    let (courier, kept) = start(&told, CourierOptions { lanes: 2, ..options() });
+    let keyed = |key: u64, number, records: &[&str]| Parcel {
+        keys: Some(vec![key; records.len()].into()),
+        ..parcel(number, records)
+    };
+    let stuck = courier.push_with_receipt(keyed(0, 0, &["stuck"])).await.unwrap();
+    let taken = courier.push_with_receipt(keyed(1, 1, &["a", "bad", "b"])).await.unwrap();
+    while taken.settled() < 3 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!((taken.dead_lettered(), kept.kept().len()), (vec![1], 1));
+    assert_eq!((stuck.settled(), courier.acknowledged()), (0, 0));
 }
 
 #[tokio::test]

@@ -20,16 +20,25 @@ pub struct Verdict {
     pub wrong: usize,
 }
 
+/// Which records a reader sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    Committed,
+    /// Those of aborted transactions, too.
+    Uncommitted,
+}
+
 /// Reads until all that is expected is there or the time is over, then a while longer, to the end of each partition.
 pub fn read(
     mut client: ClientConfig,
     topic: &str,
+    isolation: Isolation,
     expected: &BTreeMap<Place, Total>,
     patience: Duration,
 ) -> Result<Vec<(Place, Total)>> {
     client
         .set("group.id", "faults-reader")
-        .set("isolation.level", "read_committed")
+        .set("isolation.level", if isolation == Isolation::Committed { "read_committed" } else { "read_uncommitted" })
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")
         .set("fetch.wait.max.ms", "100");
@@ -67,6 +76,28 @@ pub fn read(
             return Ok(found);
         }
     }
+}
+
+/// What became of results that no reader of committed records has seen, for whoever looks for the reason.
+pub fn say_what_became_of_lost(
+    all: &[(Place, Total)],
+    committed: &[(Place, Total)],
+    expected: &BTreeMap<Place, Total>,
+) {
+    let seen: BTreeSet<&Place> = committed.iter().map(|(place, _)| place).collect();
+    let lost: Vec<&Place> = expected.keys().filter(|place| !seen.contains(place)).collect();
+    let aborted = |place: &Place| all.iter().filter(|(other, _)| other == place).count();
+    let uncommitted = lost.iter().filter(|place| aborted(place) > 0).count();
+    let (first, last) = (lost.first(), lost.last());
+    eprintln!(
+        "    {} lost, {uncommitted} of them written and not committed; from {first:?} to {last:?} of {:?} to {:?}; {} records \
+         with those of aborted transactions, {} without",
+        lost.len(),
+        expected.keys().next(),
+        expected.keys().last(),
+        all.len(),
+        committed.len(),
+    );
 }
 
 pub fn judge(found: &[(Place, Total)], expected: &BTreeMap<Place, Total>) -> Verdict {

@@ -3,7 +3,7 @@
 
 use crate::events::{self, Event, PROTO, Place, Total, Window};
 use crate::publisher::{EndWindows, Frame, Publisher, Stream};
-use crate::results::{self, Verdict};
+use crate::results::{self, Isolation, Verdict};
 use crate::server::{Answer, Server, log_file};
 use crate::slow_disk::server_on_slow_disk;
 use crate::test_cluster::TestCluster;
@@ -334,10 +334,22 @@ impl Scene {
     async fn verdict(&self, window: Window, expected: BTreeMap<Place, Total>) -> Result<(Verdict, usize)> {
         let (client, topic) = (self.cluster.client()?, self.plan.output(window));
         let read = tokio::task::spawn_blocking(move || {
-            let read = results::read(client, &topic, &expected, PATIENCE).map_err(|error| error.to_string())?;
-            Ok::<_, String>((results::judge(&read, &expected), read.len()))
+            let told = |error: Box<dyn std::error::Error>| error.to_string();
+            let read =
+                results::read(client.clone(), &topic, Isolation::Committed, &expected, PATIENCE).map_err(told)?;
+            let verdict = results::judge(&read, &expected);
+            if verdict.lost > 0 {
+                let all =
+                    results::read(client, &topic, Isolation::Uncommitted, &expected, Duration::ZERO).map_err(told)?;
+                results::say_what_became_of_lost(&all, &read, &expected);
+            }
+            Ok::<_, String>((verdict, read.len()))
         });
-        Ok(read.await??)
+        let (verdict, rows) = read.await??;
+        if verdict.lost > 0 {
+            eprintln!("    people were told: {:#?}\n    the server's log ends with:\n{}", self.seen, self.log_tail());
+        }
+        Ok((verdict, rows))
     }
 
     /// What people were shown must have said all this at once.

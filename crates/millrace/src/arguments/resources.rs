@@ -25,7 +25,7 @@ pub struct ApplyHow {
     /// Check everything and change nothing
     #[arg(long, conflicts_with = "wait")]
     pub dry_run: bool,
-    /// Wait until every dagger that is to run runs; if one fails, say why and exit with 1
+    /// Wait until every dagger and firehose that is to run runs; if one fails, say why and exit with 1
     #[arg(long)]
     pub wait: bool,
     /// How long --wait waits, such as 30s
@@ -53,6 +53,8 @@ pub struct DiffArguments {
 pub enum ResourceKind {
     #[value(alias = "daggers")]
     Dagger,
+    #[value(alias = "firehoses")]
+    Firehose,
     #[value(alias = "topics")]
     Topic,
     #[value(alias = "schemas")]
@@ -85,10 +87,10 @@ pub struct GetArguments {
     /// Only what belongs to this group
     #[arg(long, value_name = "GROUP")]
     pub group: Option<String>,
-    /// Only daggers in this state, such as running
+    /// Only daggers or firehoses in this state, such as running
     #[arg(long, value_name = "STATE")]
     pub state: Option<String>,
-    /// Column to sort daggers, topics or schemas by; with `-` in front the greatest comes first
+    /// Column to sort daggers, firehoses, topics or schemas by; with `-` in front the greatest comes first
     #[arg(long, value_name = "COLUMN", allow_hyphen_values = true)]
     pub sort: Option<String>,
     /// How many at most; all if not given, of `audit` 100
@@ -96,10 +98,10 @@ pub struct GetArguments {
     pub limit: Option<u32>,
 }
 
-/// With -f, daggers go before the topics that they read; what is not there is no error.
+/// With -f, daggers and firehoses go before the topics that they read; what is not there is no error.
 #[derive(Debug, Args)]
 pub struct DeleteArguments {
-    /// What to delete: dagger, topic, group, dagger-cluster, kafka-cluster, secret, user or token
+    /// What to delete: dagger, firehose, topic, group, dagger-cluster, kafka-cluster, secret, user or token
     #[arg(required_unless_present = "paths", conflicts_with = "paths", requires = "name")]
     pub kind: Option<ResourceKind>,
     /// Its name; of a token the id, as `token list` shows it

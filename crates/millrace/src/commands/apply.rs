@@ -104,33 +104,40 @@ async fn send(client: &Client, document: &Document, is_dry_run: bool) -> Result<
     }))
 }
 
-/// Until every dagger that is to run does; the resources are shown as they are then.
+/// Until every dagger and firehose that is to run does; the resources are shown as they are then.
 async fn wait(client: &Client, resources: &mut [Value], timeout: Duration) -> Result<(), Failure> {
     let deadline = Instant::now() + timeout;
     let text = |resource: &Value, pointer: &str| resource.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
     for resource in resources {
-        let is_to_run = text(resource, "/kind").as_deref() == Some(Kind::Dagger.as_str())
-            && text(resource, "/spec/state").as_deref() == Some("running");
-        let Some(name) = text(resource, "/metadata/name").filter(|_| is_to_run) else { continue };
+        let kind = text(resource, "/kind").and_then(|kind| Kind::parse(&kind));
+        let is_to_run = text(resource, "/spec/state").as_deref() == Some("running");
+        let Some(kind) = kind.filter(|kind| is_to_run && matches!(kind, Kind::Dagger | Kind::Firehose)) else {
+            continue;
+        };
+        let Some(name) = text(resource, "/metadata/name") else { continue };
+        let word = kind.word();
         loop {
-            *resource = client.get(&["daggers", &name]).await?;
+            *resource = client.get(&super::path_of(kind, &name)).await?;
             let state = text(resource, "/status/state").unwrap_or_default();
-            let problem = text(resource, "/status/problem").map(|problem| format!(": {problem}")).unwrap_or_default();
+            let problem = text(resource, "/status/problem").or_else(|| text(resource, "/status/message"));
+            let problem = problem.map(|problem| format!(": {problem}")).unwrap_or_default();
             match state.as_str() {
+                // One that has reached its `stopAt` has done what it was to do.
+                "stopped" if kind == Kind::Firehose => break,
                 "running" => {
-                    note(format!("dagger {name} running"));
+                    note(format!("{word} {name} running"));
                     break;
                 }
-                "failed" => return Err(Failure::error(format!("the dagger {name} has failed{problem}"))),
+                "failed" => return Err(Failure::error(format!("the {word} {name} has failed{problem}"))),
                 _ if text(resource, "/spec/state").as_deref() != Some("running") => {
-                    return Err(Failure::error(format!("the dagger {name} was told to stop meanwhile")));
+                    return Err(Failure::error(format!("the {word} {name} was told to stop meanwhile")));
                 }
                 _ if Instant::now() >= deadline => {
                     return Err(Failure::error(format!(
-                        "the dagger {name} does not run after {}; it is {state}{problem}",
+                        "the {word} {name} does not run after {}; it is {state}{problem}",
                         control::format_duration(timeout)
                     ))
-                    .with_hint(format!("`millrace dagger history {name}` shows what it went through")));
+                    .with_hint(format!("`millrace {word} history {name}` shows what it went through")));
                 }
                 _ => tokio::time::sleep(LOOK_INTERVAL).await,
             }

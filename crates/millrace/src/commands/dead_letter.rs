@@ -1,6 +1,6 @@
 //! `millrace dead-letter`.
 
-use super::items;
+use super::{items, read_document};
 use crate::arguments::{DeadLetterArguments, DeadLetterCommand, OutputFormat};
 use crate::client::{Client, json};
 use crate::failure::Failure;
@@ -14,10 +14,13 @@ pub async fn run(command: DeadLetterCommand, client: Client, mut output: Output)
     match command {
         DeadLetterCommand::List { filter, limit } => list(&filter, limit, client, output).await,
         DeadLetterCommand::Show { id } => output.item(&client.get(&["dead-letters", &id]).await?),
-        DeadLetterCommand::Replay { id, filter } => {
-            if id.is_none() && filter.dagger.is_none() && filter.topic.is_none() && filter.kind.is_none() {
-                return Err(Failure::usage("what to replay is not said")
-                    .with_hint("name one by its id, or give --dagger, --topic or --kind to replay all that match"));
+        DeadLetterCommand::Replay { id, edited, filter } => {
+            let has_filter =
+                [&filter.dagger, &filter.firehose, &filter.topic, &filter.kind].iter().any(|it| it.is_some());
+            if id.is_none() && !has_filter {
+                return Err(Failure::usage("what to replay is not said").with_hint(
+                    "name one by its id, or give --dagger, --firehose, --topic or --kind to replay all that match",
+                ));
             }
             let mut body: Map<String, Value> =
                 pairs(&filter).map(|(key, value)| (key.to_owned(), json!(value))).collect();
@@ -25,9 +28,13 @@ pub async fn run(command: DeadLetterCommand, client: Client, mut output: Output)
             if let Some(id) = id {
                 body.insert("id".to_owned(), json!(id));
             }
+            if let Some(file) = edited {
+                let value: Value = control::document::parse_json(&read_document(&file)?).map_err(Failure::from)?;
+                body.insert("value".to_owned(), value);
+            }
             let answer = client.post_json(&["dead-letters", "replay"], &Value::Object(body)).await?;
             note(format!(
-                "{} dead letters were given to their daggers again",
+                "{} dead letters were given to their daggers or firehoses again",
                 answer.get("replayed").unwrap_or(&Value::Null)
             ));
             if output.format() != OutputFormat::Table {
@@ -39,11 +46,14 @@ pub async fn run(command: DeadLetterCommand, client: Client, mut output: Output)
 }
 
 fn pairs(filter: &DeadLetterArguments) -> impl Iterator<Item = (&'static str, String)> {
-    [("dagger", &filter.dagger), ("topic", &filter.topic), ("kind", &filter.kind), ("state", &filter.state)]
-        .into_iter()
-        .filter_map(|(key, value)| value.clone().map(|value| (key, value)))
-        .collect::<Vec<_>>()
-        .into_iter()
+    let given = [
+        ("dagger", &filter.dagger),
+        ("firehose", &filter.firehose),
+        ("topic", &filter.topic),
+        ("kind", &filter.kind),
+        ("state", &filter.state),
+    ];
+    given.into_iter().filter_map(|(key, value)| value.clone().map(|value| (key, value))).collect::<Vec<_>>().into_iter()
 }
 
 async fn list(filter: &DeadLetterArguments, limit: usize, client: Client, mut output: Output) -> Result<(), Failure> {

@@ -1,6 +1,6 @@
 //! `millrace get` and `delete`: every kind of thing in one manner.
 
-use super::{apply, dagger, items, schema, topic};
+use super::{apply, dagger, firehose, items, schema, topic};
 use crate::arguments::{DeleteArguments, GetArguments, OutputFormat, ResourceKind};
 use crate::client::{Client, json};
 use crate::failure::Failure;
@@ -97,6 +97,7 @@ fn listing(kind: ResourceKind) -> Listing {
         |path, word, columns, name| Listing { is_paged: false, group: None, name, ..resource(path, word, columns) };
     match kind {
         ResourceKind::Dagger => resource("daggers", "dagger", dagger::COLUMNS),
+        ResourceKind::Firehose => resource("firehoses", "firehose", firehose::COLUMNS),
         ResourceKind::Topic => resource("topics", "topic", topic::COLUMNS),
         ResourceKind::Schema => Listing { group: None, ..resource("schemas", "schema", schema::COLUMNS) },
         ResourceKind::Group => plain("groups", "group", GROUP_COLUMNS, None),
@@ -147,7 +148,10 @@ fn refuse_filters(arguments: &GetArguments, listing: &Listing) -> Result<(), Fai
     let is_audit = arguments.kind == ResourceKind::Audit;
     let has_filter = arguments.search.is_some() || arguments.sort.is_some() || arguments.state.is_some();
     let wrong = [
-        ("--state", arguments.state.is_some() && arguments.kind != ResourceKind::Dagger),
+        (
+            "--state",
+            arguments.state.is_some() && !matches!(arguments.kind, ResourceKind::Dagger | ResourceKind::Firehose),
+        ),
         ("--group", arguments.group.is_some() && listing.group.is_none()),
         ("--sort", arguments.sort.is_some() && !listing.is_paged),
         ("--search", arguments.search.is_some() && is_audit),

@@ -11,6 +11,7 @@ mod edits;
 mod exit_codes;
 mod external_servers;
 mod external_sinks;
+mod firehoses;
 mod get;
 mod grafana;
 mod influx_bad_input;

@@ -3,10 +3,11 @@ import type { Dashboard } from '../grafana'
 import { at, call, callIfThere, Problem, search } from './client'
 import { readRecords, readRate } from './records'
 import type {
-  Applied, AuditPage, AuditQuery, ClusterTopicSummary, ConnectionTest, Dagger, DaggerCluster, DaggerDiff, DaggerDraft, DeadLetter, DeadLetterQuery, Group, Invited, KafkaCluster, ListQuery, Member, NewToken, OnKafka, Page, Permission, Person, Preview, Published, QueryResult, Revision, Role, Schema, Secret, Session, SqlFunction, StateChange, Token, Topic, Validation,
+  Applied, AuditPage, AuditQuery, Cell, ClusterTopicSummary, ConnectionTest, Dagger, DaggerCluster, DaggerDiff, DaggerDraft, DeadLetter, DeadLetterQuery, Group, Invited, KafkaCluster, ListQuery, Member, NewToken, OnKafka, Page, Permission, Person, Preview, Published, QueryResult, Revision, Role, Schema, Secret, Session, SqlFunction, StateChange, Token, Topic, Validation,
 } from './types'
 
 export * from './types'
+export * from './firehoses'
 export * from './records'
 export { isAbort, isMissing, Problem, toProblem } from './client'
 
@@ -67,7 +68,7 @@ export const deadLetters = {
   list: (query: DeadLetterQuery, signal?: AbortSignal) =>
     call<{ items: DeadLetter[]; next: string | null }>(`/dead-letters${search(query)}`, { signal }),
   get: (id: string, signal?: AbortSignal) => call<DeadLetter>(`/dead-letters/${at(id)}`, { signal }),
-  replay: (what: { id?: string; dagger?: string; topic?: string; kind?: string }) =>
+  replay: (what: { id?: string; dagger?: string; firehose?: string; topic?: string; kind?: string; /** With an id: the record as somebody has mended it. */ value?: Cell; valueBase64?: string }) =>
     press<{ replayed: number }>('/dead-letters/replay', what),
 }
 

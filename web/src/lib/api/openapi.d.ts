@@ -574,6 +574,229 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/firehoses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Firehoses */
+        get: operations["getFirehoses"];
+        put?: never;
+        /** Makes or changes a firehose */
+        post: operations["postFirehoses"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/firehoses/validate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Judges a firehose; one that is wrong is an answer, too */
+        post: operations["postFirehosesValidate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/firehoses/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What becomes of the first records of the topic; sends nothing */
+        post: operations["postFirehosesPreview"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/firehoses/send-one": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Really sends one record; the positions stay */
+        post: operations["postFirehosesSendOne"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/firehoses/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One firehose with its status */
+        get: operations["getFirehosesName"];
+        put?: never;
+        post?: never;
+        /** Deletes a firehose with its positions and dead letters; what it has sent stays */
+        delete: operations["deleteFirehosesName"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/firehoses/{name}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Reads no more until it is resumed */
+        post: operations["postFirehosesNamePause"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/firehoses/{name}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Goes on from where it is; one that has failed is tried again */
+        post: operations["postFirehosesNameResume"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/firehoses/{name}/seek": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Goes on elsewhere in its topic */
+        post: operations["postFirehosesNameSeek"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/firehoses/{name}/scale": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Sets how many calls there are at a time */
+        post: operations["postFirehosesNameScale"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/firehoses/{name}/revisions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What became of a firehose, the latest first */
+        get: operations["getFirehosesNameRevisions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/firehoses/{name}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The states a firehose went through, the latest first */
+        get: operations["getFirehosesNameHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/firehoses/{name}/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Applies a former revision anew */
+        post: operations["postFirehosesNameRollback"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sinks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The kinds of sinks with their settings */
+        get: operations["getSinks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/daggers/{name}/grafana": {
         parameters: {
             query?: never;
@@ -634,7 +857,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Gives dead letters to their daggers once more */
+        /** Gives dead letters to their daggers and firehoses once more */
         post: operations["postDeadLettersReplay"];
         delete?: never;
         options?: never;
@@ -983,7 +1206,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Changes of resources and states of daggers as they happen */
+        /** Changes of resources, states of daggers and firehoses, as they happen */
         get: operations["getEvents"];
         put?: never;
         post?: never;
@@ -1081,6 +1304,13 @@ export interface components {
             /** @description `created`, `updated` or `unchanged`. */
             change: string;
             resource: components["schemas"]["DaggerCluster"];
+            /** @description What the one who made the change should know. */
+            warnings?: string[] | null;
+        };
+        AppliedFirehose: {
+            /** @description `created`, `updated` or `unchanged`. */
+            change: string;
+            resource: components["schemas"]["Firehose"];
             /** @description What the one who made the change should know. */
             warnings?: string[] | null;
         };
@@ -1329,6 +1559,7 @@ export interface components {
              * @description Length of the value; null is a tombstone.
              */
             bytes?: number | null;
+            /** @description The name of its dagger or firehose. */
             dagger: string;
             /** @description As far as it goes. */
             decoded?: string | null;
@@ -1343,13 +1574,14 @@ export interface components {
             headers?: {
                 [key: string]: string;
             } | null;
-            /** @description `DAGGER/STREAM/TOPIC/PARTITION/OFFSET`. */
+            /** @description `DAGGER/STREAM/TOPIC/PARTITION/OFFSET`, or `firehose:NAME/STREAM/TOPIC/PARTITION/OFFSET`. */
             id: string;
             /** @description Text where the bytes are text, base64 where not. */
             key?: string | null;
             kind: string;
             /** Format: int64 */
             offset: number;
+            owner: components["schemas"]["DeadLetterOwner"];
             /** Format: int32 */
             partition: number;
             /** Format: int64 */
@@ -1362,6 +1594,11 @@ export interface components {
             timestamp: string;
             topic: string;
             valueBase64?: string | null;
+        };
+        DeadLetterOwner: {
+            /** @description `Dagger` or `Firehose`. */
+            kind: string;
+            name: string;
         };
         DeadLetterPage: {
             items: components["schemas"]["DeadLetter"][];
@@ -1391,6 +1628,226 @@ export interface components {
         FileDocument: {
             path: string;
             text: string;
+        };
+        /** @description Sends the records of a topic to a sink. */
+        Firehose: {
+            apiVersion: string;
+            kind: string;
+            metadata: components["schemas"]["Metadata"];
+            spec: components["schemas"]["FirehoseSpec"];
+            status?: null | components["schemas"]["FirehoseStatus"];
+        };
+        /** @description One of `field`, `constant`, `expression` and `hash`. */
+        FirehoseColumn: {
+            as?: string | null;
+            constant?: unknown;
+            /** @description CEL. */
+            expression?: string | null;
+            /** @description A path. */
+            field?: string | null;
+            /** @description A path. */
+            hash?: string | null;
+            /** @description Of a hash: the name of the secret that is its key. */
+            secret?: string | null;
+            /** @description Of an expression, where it does not follow from it. */
+            type?: string | null;
+        };
+        FirehoseDeadLetters: {
+            topic: string;
+        };
+        FirehoseDelivery: {
+            /** @description Such as `4MB`. */
+            batchBytes?: string | null;
+            /**
+             * Format: int64
+             * @description Records of one call.
+             */
+            batchRecords?: number | null;
+            /**
+             * Format: int64
+             * @description After so many failed calls in a row one call at a time is tried.
+             */
+            breakAfter?: number | null;
+            /** Format: int64 */
+            callsPerSecond?: number | null;
+            /** @description How long a record waits for others to share a call with. */
+            linger?: string | null;
+            onError?: null | components["schemas"]["FirehoseOnError"];
+            /**
+             * Format: int64
+             * @description Calls at a time.
+             */
+            parallelism?: number | null;
+            /** Format: int64 */
+            recordsPerSecond?: number | null;
+            retry?: null | components["schemas"]["FirehoseRetry"];
+        };
+        /** @description From a record's timestamp to the sink's acknowledgement, over about the last minute. */
+        FirehoseLatency: {
+            /** Format: double */
+            p50Millis: number;
+            /** Format: double */
+            p99Millis: number;
+        };
+        /** @description consumed = delivered + filtered + late + deadLettered + held, always. */
+        FirehoseLedger: {
+            /** Format: int64 */
+            consumed: number;
+            /** Format: int64 */
+            deadLettered: number;
+            /** Format: int64 */
+            delivered: number;
+            /** Format: int64 */
+            filtered: number;
+            /**
+             * Format: int64
+             * @description On their way.
+             */
+            held: number;
+            /** Format: int64 */
+            late: number;
+        };
+        FirehoseList: {
+            facets?: null | components["schemas"]["Facets"];
+            items: components["schemas"]["Firehose"][];
+            /**
+             * Format: int64
+             * @description How many match, on all pages.
+             */
+            total?: number | null;
+        };
+        /** @description `deadLetter` (the first two only), `retry` or `fail`, by class of error. */
+        FirehoseOnError: {
+            auth?: string | null;
+            badRecord?: string | null;
+            down?: string | null;
+            ours?: string | null;
+            refused?: string | null;
+            throttled?: string | null;
+        };
+        FirehosePartition: {
+            /** Format: int64 */
+            end: number;
+            /** Format: int64 */
+            lag: number;
+            ledger: components["schemas"]["FirehoseLedger"];
+            /**
+             * Format: int64
+             * @description Records that were gone before they were read.
+             */
+            lostUnread: number;
+            /** Format: int32 */
+            partition: number;
+            /**
+             * Format: int64
+             * @description The first offset that is not settled.
+             */
+            position: number;
+        };
+        FirehosePreview: {
+            records: components["schemas"]["TriedRecord"][];
+        };
+        /** @description Durations. */
+        FirehoseRetry: {
+            first?: string | null;
+            longest?: string | null;
+        };
+        FirehoseRevision: {
+            at: string;
+            by: string;
+            /** @description Through what it came: `portal`, `file`, `command-line`, `api` or `server`. */
+            from: string;
+            /** Format: int64 */
+            generation: number;
+            spec?: null | components["schemas"]["FirehoseSpec"];
+        };
+        FirehoseRevisionList: {
+            items: components["schemas"]["FirehoseRevision"][];
+        };
+        FirehoseSinkStatus: {
+            counts?: null | components["schemas"]["SinkCounts"];
+            description: string;
+            /** @description `exactlyOnce`, `overwrites` or `atLeastOnce`. */
+            guarantee: string;
+            guaranteeWhy?: string | null;
+            kind: string;
+            notice?: string | null;
+            problem?: string | null;
+        };
+        FirehoseSpec: {
+            /** @description Every field as it is called, if not given. */
+            columns?: components["schemas"]["FirehoseColumn"][] | null;
+            deadLetters?: null | components["schemas"]["FirehoseDeadLetters"];
+            delivery?: null | components["schemas"]["FirehoseDelivery"];
+            /** @description CEL: records for which it is false are filtered. */
+            filter?: string | null;
+            /** @description Records that do not match are filtered. */
+            jsonSchema?: unknown;
+            /** @description `kind`, and the settings of the kind: `GET /api/v1/sinks` lists them. */
+            sink: {
+                [key: string]: unknown;
+            };
+            /** @description `earliest`, `latest` or a time. Only for the first start. */
+            startFrom?: string | null;
+            /** @description `running` or `paused`. Left out, an existing firehose stays as it is. */
+            state?: string | null;
+            /** @description A time. Records from then on are not sent. */
+            stopAt?: string | null;
+            timeWindow?: null | components["schemas"]["FirehoseTimeWindow"];
+            topic: string;
+        };
+        FirehoseStatus: {
+            /** Format: int64 */
+            failures?: number | null;
+            /**
+             * Format: int64
+             * @description Of what is read and not settled.
+             */
+            heldBytes?: number | null;
+            /** @description The sink has failed so often that one call at a time is tried. */
+            isBrokenOpen?: boolean | null;
+            /**
+             * Format: int64
+             * @description Records that are not settled yet.
+             */
+            lag?: number | null;
+            lastError?: string | null;
+            latency?: null | components["schemas"]["FirehoseLatency"];
+            ledger?: null | components["schemas"]["FirehoseLedger"];
+            /** @description What keeps it from getting on, or why it has failed. */
+            message?: string | null;
+            /**
+             * Format: int64
+             * @description Calls at a time.
+             */
+            parallelism?: number | null;
+            partitions?: components["schemas"]["FirehosePartition"][] | null;
+            /** Format: double */
+            readPerSecond?: number | null;
+            /**
+             * Format: double
+             * @description Settled, over the last seconds.
+             */
+            recordsPerSecond?: number | null;
+            since?: string | null;
+            sink?: null | components["schemas"]["FirehoseSinkStatus"];
+            /** @description `starting`, `running`, `paused`, `retrying`, `failed` or `stopped`. */
+            state: string;
+        };
+        /** @description Records whose time is further away from now are filtered. */
+        FirehoseTimeWindow: {
+            field: string;
+            future?: string | null;
+            /** @description A duration. */
+            past?: string | null;
+        };
+        FirehoseValidation: {
+            /** @description Of the rows that the sink gets. */
+            columns?: components["schemas"]["NamedColumn"][] | null;
+            firehose?: null | components["schemas"]["Firehose"];
+            guarantee?: string | null;
+            /** @description None: it can be applied. */
+            problems: components["schemas"]["PlacedProblem"][];
         };
         Fork: {
             group?: string | null;
@@ -1616,6 +2073,10 @@ export interface components {
             /** @description Through what the latest change came: `portal`, `file` (`millrace apply`), `command-line`, `api` or `server`. */
             updatedFrom?: string | null;
         };
+        NamedColumn: {
+            name: string;
+            type: string;
+        };
         NewToken: {
             /** @description Shown this once. */
             secret: string;
@@ -1674,6 +2135,20 @@ export interface components {
             table: string;
             topic: string;
             watermark?: string | null;
+        };
+        /** @description What is wrong, and at which place of the spec, such as `columns[2].expression`; empty where it has none. */
+        PlacedProblem: {
+            code: string;
+            /** Format: int64 */
+            column?: number | null;
+            detail: string;
+            hint?: string | null;
+            /**
+             * Format: int64
+             * @description Where in the text that was sent, counted from 1.
+             */
+            line?: number | null;
+            place: string;
         };
         Preview: {
             ledger: components["schemas"]["Ledger"];
@@ -1765,10 +2240,16 @@ export interface components {
             to: string;
         };
         ReplayDocument: {
+            /** @description Or the firehose of this name, if there is no such dagger. */
             dagger?: string | null;
+            firehose?: string | null;
             id?: string | null;
             kind?: string | null;
             topic?: string | null;
+            /** @description With `id`: the record as somebody has mended it, in the protobuf JSON mapping. */
+            value?: unknown;
+            /** @description With `id`: the same as bytes, in the topic's encoding. */
+            valueBase64?: string | null;
         };
         Replayed: {
             /** Format: int64 */
@@ -1789,6 +2270,10 @@ export interface components {
         RollBack: {
             /** Format: int64 */
             generation: number;
+        };
+        Scale: {
+            /** @description Calls at a time. */
+            parallelism: number;
         };
         /** @description A protobuf message type. */
         Schema: {
@@ -1843,6 +2328,36 @@ export interface components {
             /** @description The name of a secret of the same group. */
             secret: string;
         };
+        Seek: {
+            to: components["schemas"]["SeekTarget"];
+        };
+        /** @description `earliest`, `latest`, `{"time": ..}`, or `{"offsets": {"0": 17}}`; partitions that are not named stay where they are. */
+        SeekTarget: "earliest" | "latest" | {
+            /** @description RFC 3339, or how long ago, such as `15m`. */
+            time: string;
+        } | {
+            /** @description Offsets by partition. */
+            offsets: {
+                [key: string]: number;
+            };
+        };
+        SendOne: {
+            /** @description A Firehose document. */
+            firehose: components["schemas"]["Firehose"];
+            /** Format: int64 */
+            offset: number;
+            /** Format: int32 */
+            partition: number;
+        };
+        SentRecord: {
+            /** @description What came back. */
+            answer: string;
+            isDelivered: boolean;
+            /** @description What left, as text. */
+            sent: string;
+            /** Format: double */
+            tookMillis: number;
+        };
         Session: {
             /** @description Address of the Grafana that people use here, without a slash at the end. */
             grafanaUrl?: string | null;
@@ -1884,6 +2399,39 @@ export interface components {
             retried: number;
             /** Format: int64 */
             taken: number;
+        };
+        SinkKind: {
+            kind: string;
+            settings: components["schemas"]["SinkSetting"][];
+            title: string;
+            /** @description One sentence. */
+            what: string;
+        };
+        SinkKindList: {
+            items: components["schemas"]["SinkKind"][];
+        };
+        SinkSetting: {
+            choices?: string[] | null;
+            default?: unknown;
+            help: string;
+            key: string;
+            /** Format: int64 */
+            max?: number | null;
+            /** Format: int64 */
+            min?: number | null;
+            /** @description `required`, `optional` or `default`. */
+            need: string;
+            onlyWith?: null | components["schemas"]["SinkSettingCondition"];
+            title: string;
+            /**
+             * @description `text`, `url`, `boolean`, `integer`, `duration`, `choice`, `secret`, `columns`, `template`, `templates`, `texts` or
+             *     `secrets`.
+             */
+            type: string;
+        };
+        SinkSettingCondition: {
+            key: string;
+            values: string[];
         };
         /** @description Which keys go with which kind is in docs/sinks.md. */
         SinkSpec: {
@@ -2125,6 +2673,23 @@ export interface components {
             partitions: components["schemas"]["TopicPartition"][];
             /** Format: int64 */
             records: number;
+        };
+        TriedRecord: {
+            /** Format: int64 */
+            offset: number;
+            /** @description `kept`, `filtered` or `failed`. */
+            outcome: string;
+            /** Format: int32 */
+            partition: number;
+            reason?: string | null;
+            row?: {
+                [key: string]: unknown;
+            } | null;
+            /** @description What would be sent, as text. */
+            sent?: string | null;
+            timestamp: string;
+            /** @description As protobuf JSON; base64 where it cannot be decoded. */
+            value?: unknown;
         };
         User: {
             admin: boolean;
@@ -2774,7 +3339,7 @@ export interface operations {
                 state?: string;
                 /** @description Daggers that run in this dagger cluster. */
                 cluster?: string;
-                /** @description Daggers that read this topic. */
+                /** @description Daggers and firehoses that read this topic. */
                 topic?: string;
                 /** @description Resources of this message type. */
                 schema?: string;
@@ -2882,7 +3447,7 @@ export interface operations {
                 state?: string;
                 /** @description Daggers that run in this dagger cluster. */
                 cluster?: string;
-                /** @description Daggers that read this topic. */
+                /** @description Daggers and firehoses that read this topic. */
                 topic?: string;
                 /** @description Resources of this message type. */
                 schema?: string;
@@ -3152,7 +3717,7 @@ export interface operations {
                 state?: string;
                 /** @description Daggers that run in this dagger cluster. */
                 cluster?: string;
-                /** @description Daggers that read this topic. */
+                /** @description Daggers and firehoses that read this topic. */
                 topic?: string;
                 /** @description Resources of this message type. */
                 schema?: string;
@@ -3652,6 +4217,506 @@ export interface operations {
             };
         };
     };
+    getFirehoses: {
+        parameters: {
+            query?: {
+                /** @description Words that must all be found, in any part of the resource. */
+                search?: string;
+                group?: string;
+                state?: string;
+                /** @description Daggers that run in this dagger cluster. */
+                cluster?: string;
+                /** @description Daggers and firehoses that read this topic. */
+                topic?: string;
+                /** @description Resources of this message type. */
+                schema?: string;
+                /** @description A column, with a leading `-` the greatest first. */
+                sort?: string;
+                limit?: number;
+                offset?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FirehoseList"];
+                };
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postFirehoses: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/yaml": components["schemas"]["Firehose"];
+                "application/json": components["schemas"]["Firehose"];
+            };
+        };
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AppliedFirehose"];
+                };
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postFirehosesValidate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/yaml": components["schemas"]["Firehose"];
+                "application/json": components["schemas"]["Firehose"];
+            };
+        };
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FirehoseValidation"];
+                };
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postFirehosesPreview: {
+        parameters: {
+            query?: {
+                /** @description How many records; 20 if not given, 200 at most. */
+                records?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/yaml": components["schemas"]["Firehose"];
+                "application/json": components["schemas"]["Firehose"];
+            };
+        };
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FirehosePreview"];
+                };
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postFirehosesSendOne: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SendOne"];
+            };
+        };
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SentRecord"];
+                };
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getFirehosesName: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Firehose"];
+                };
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deleteFirehosesName: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postFirehosesNamePause: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Firehose"];
+                };
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postFirehosesNameResume: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Firehose"];
+                };
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postFirehosesNameSeek: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Seek"];
+            };
+        };
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Firehose"];
+                };
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postFirehosesNameScale: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Scale"];
+            };
+        };
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Firehose"];
+                };
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getFirehosesNameRevisions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FirehoseRevisionList"];
+                };
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getFirehosesNameHistory: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StateList"];
+                };
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    postFirehosesNameRollback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RollBack"];
+            };
+        };
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AppliedFirehose"];
+                };
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getSinks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description the answer */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SinkKindList"];
+                };
+            };
+            /** @description what is wrong and what to do */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     getDaggersNameGrafana: {
         parameters: {
             query?: {
@@ -3726,7 +4791,9 @@ export interface operations {
     getDeadLetters: {
         parameters: {
             query?: {
+                /** @description Or the firehose of this name, if there is no such dagger. */
                 dagger?: string;
+                firehose?: string;
                 topic?: string;
                 kind?: string;
                 state?: string;
@@ -4018,7 +5085,7 @@ export interface operations {
                 state?: string;
                 /** @description Daggers that run in this dagger cluster. */
                 cluster?: string;
-                /** @description Daggers that read this topic. */
+                /** @description Daggers and firehoses that read this topic. */
                 topic?: string;
                 /** @description Resources of this message type. */
                 schema?: string;

@@ -10,6 +10,7 @@ import { tags } from '@lezer/highlight'
 import type { QueryError } from '../api'
 import { INFLUX_KEYWORDS } from '../influx/functions'
 import { completions, type Vocabulary } from './completion'
+import { celCompletions, templateCompletions } from './field-completion'
 import { influxCompletions } from './influx-completion'
 
 export type { Vocabulary } from './completion'
@@ -20,6 +21,8 @@ const KEYWORDS =
 const dialect = SQLDialect.define({ keywords: KEYWORDS, types: 'int bigint double float boolean string bytes timestamp decimal varchar array map row', backslashEscapes: false, identifierQuotes: '`"' })
 
 const influxDialect = SQLDialect.define({ keywords: INFLUX_KEYWORDS, types: 'time', builtin: 'now fill', backslashEscapes: true, identifierQuotes: '"', operatorChars: '*+-%<>!=&|~^' })
+
+const celDialect = SQLDialect.define({ keywords: 'true false null in', builtin: 'has size int double string timestamp duration', doubleQuotedStrings: true, backslashEscapes: true, spaceAfterDashes: true, caseInsensitiveIdentifiers: false, operatorChars: '*+-%<>!=&|/?:' })
 
 const look = HighlightStyle.define([
   { tag: tags.keyword, color: 'var(--accent-strong)', fontWeight: '500' },
@@ -54,8 +57,10 @@ const theme = EditorView.theme({
 
 const bare = EditorView.theme({ '.cm-line': { padding: '0 12px' } })
 
+export type EditorLanguage = 'sql' | 'influxql' | 'cel' | 'template'
+
 export interface EditorOptions {
-  language: 'sql' | 'influxql'
+  language: EditorLanguage
   isBare: boolean
   parent: HTMLElement
   text: string
@@ -64,6 +69,10 @@ export interface EditorOptions {
   hint: string
   changed: (text: string) => void
   run: () => void
+  /** Elements with what is said of the text. */
+  describedBy?: string
+  /** Enter makes no new line. */
+  isLine?: boolean
 }
 
 export interface Editor {
@@ -77,8 +86,15 @@ export interface Editor {
 
 export function createEditor(options: EditorOptions): Editor {
   const words = new Compartment()
-  const isInflux = options.language === 'influxql'
-  const source = (vocabulary: Vocabulary) => (isInflux ? influxCompletions(vocabulary, INFLUX_KEYWORDS.split(' ')) : completions(vocabulary, KEYWORDS.split(' ')))
+  const isQuery = options.language === 'sql' || options.language === 'influxql'
+  const source = (vocabulary: Vocabulary) => {
+    switch (options.language) {
+      case 'influxql': return influxCompletions(vocabulary, INFLUX_KEYWORDS.split(' '))
+      case 'cel': return celCompletions(vocabulary)
+      case 'template': return templateCompletions(vocabulary)
+      default: return completions(vocabulary, KEYWORDS.split(' '))
+    }
+  }
   const complete = (vocabulary: Vocabulary) => autocompletion({ override: [source(vocabulary)], icons: false, activateOnTyping: true, maxRenderedOptions: 60 })
   let isTold = false
   const view = new EditorView({
@@ -88,10 +104,11 @@ export function createEditor(options: EditorOptions): Editor {
       extensions: [
         Prec.highest(keymap.of([{ key: 'Mod-Enter', run: () => (options.run(), true) }])),
         options.isBare ? bare : [lineNumbers(), lintGutter(), highlightActiveLine()], history(), drawSelection(), bracketMatching(), closeBrackets(), EditorView.lineWrapping,
-        sql({ dialect: isInflux ? influxDialect : dialect }), syntaxHighlighting(look), theme, words.of(complete({ tables: [], functions: [] })), placeholder(options.hint),
+        ...(options.language === 'template' ? [] : [sql({ dialect: { sql: dialect, influxql: influxDialect, cel: celDialect }[options.language] })]), syntaxHighlighting(look), theme, words.of(complete({ tables: [], functions: [] })), placeholder(options.hint),
         // Escape, then Tab leaves the editor: CodeMirror's own way for the keyboard alone.
-        keymap.of([...closeBracketsKeymap, ...completionKeymap, ...historyKeymap, ...defaultKeymap, indentWithTab]),
-        EditorView.contentAttributes.of({ 'aria-label': options.label, spellcheck: 'false', tabindex: '0' }),
+        keymap.of([...closeBracketsKeymap, ...completionKeymap, ...historyKeymap, ...defaultKeymap, ...(isQuery ? [indentWithTab] : [])]),
+        EditorView.contentAttributes.of({ 'aria-label': options.label, spellcheck: 'false', tabindex: '0', ...(options.describedBy ? { 'aria-describedby': options.describedBy } : {}) }),
+        ...(options.isLine ? [EditorState.transactionFilter.of((change) => (change.newDoc.lines > 1 ? [] : change))] : []),
         EditorView.theme({ '.cm-content, .cm-gutter': { minHeight: `${options.minHeight}px` } }),
         EditorView.updateListener.of((update) => {
           if (update.docChanged && !isTold) options.changed(update.state.doc.toString())

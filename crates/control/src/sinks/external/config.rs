@@ -2,13 +2,15 @@
 
 use crate::dagger_spec::{ExternalSinkSpec, ExternalSystem};
 use crate::error::ControlError;
-use crate::sinks::point_columns::{ForSink, PointColumns, RecordMarks};
-use ::sinks::influx::{FieldTypes, InfluxApi, InfluxConfig, InfluxSink};
+use crate::sink_settings::setting_error;
+use crate::sinks::point_columns::{ForSink, RecordMarks};
+use ::sinks::influx::{InfluxApi, InfluxConfig, InfluxSink};
 use ::sinks::line_protocol::{Dialect, TopicTag};
 use ::sinks::prometheus::{PrometheusConfig, PrometheusSink, SampleEncoder};
 use ::sinks::victoria_metrics::{VictoriaMetricsConfig, VictoriaMetricsSink};
 use ::sinks::{
-    Credential, Endpoint, FieldKind, HttpOptions, LayoutError, LineEncoder, PointLayout, Precision, RowEncoder,
+    CallLimits, Credential, Endpoint, FieldKind, HttpOptions, LayoutError, LineEncoder, PlannedSink, Precision,
+    RowEncoder,
 };
 use arrow::datatypes::SchemaRef;
 use delivery::{CourierOptions, Destination};
@@ -21,7 +23,9 @@ const QUESTION_TIME_MAX: Duration = Duration::from_secs(2);
 
 /// A sink that fits its query.
 pub struct ExternalSinkConfig {
-    pub spec: ExternalSinkSpec,
+    pub kind: &'static str,
+    /// What it writes to, as far as that tells its rows from those of another sink of the kind.
+    pub subject: String,
     pub encoder: Arc<dyn RowEncoder>,
     /// The fields, and what they are written as.
     fields: Vec<(String, FieldKind)>,
@@ -33,6 +37,7 @@ enum Target {
     Influx(InfluxConfig, Precision),
     VictoriaMetrics(VictoriaMetricsConfig, Precision),
     Prometheus(PrometheusConfig),
+    Kind(Box<dyn PlannedSink>),
 }
 
 /// What a sink is checked against.
@@ -58,11 +63,7 @@ impl ExternalSinkConfig {
         let at = |detail: String| ControlError::invalid(CODE, format!("`{place}`: {detail}"));
         let endpoint = Endpoint::parse(&spec.url, &http.addresses)
             .map_err(|error| at(format!("`url`: {}", error.detail)).with_hint(error.hint))?;
-        let columns = PointColumns::new(sink, query.schema, query.key_columns)?;
-        if query.key_columns.is_none() {
-            columns.check_added(sink, &["_partition", "_topic", "_row"])?;
-        }
-        let layout = PointLayout { time: columns.time, tags: columns.tags, fields: columns.fields };
+        let layout = sink.layout(query.schema, query.key_columns, &["_partition", "_topic", "_row"])?;
         let of_records = match query.key_columns {
             Some(_) => None,
             None if query.marks.topics > 1 => Some(TopicTag::Yes),
@@ -102,7 +103,13 @@ impl ExternalSinkConfig {
                 (Arc::new(encoder), target)
             }
         };
-        Ok(Self { spec: spec.clone(), encoder, fields, target, http })
+        Ok(Self { kind, subject: spec.measurement.clone(), encoder, fields, target, http })
+    }
+
+    /// Any kind of sink, planned for the query.
+    pub fn of_kind(kind: &'static str, planned: Box<dyn PlannedSink>, http: HttpOptions) -> Self {
+        let (encoder, target) = (planned.encoder(), Target::Kind(planned));
+        Self { kind, subject: kind.to_owned(), encoder, fields: Vec::new(), target, http }
     }
 
     pub fn destination(&self) -> Result<Arc<dyn Destination>, ControlError> {
@@ -114,6 +121,7 @@ impl ExternalSinkConfig {
                 VictoriaMetricsSink::new(config, *precision, &self.http).map(|sink| Arc::new(sink) as _)
             }
             Target::Prometheus(config) => PrometheusSink::new(config, &self.http).map(|sink| Arc::new(sink) as _),
+            Target::Kind(planned) => planned.destination(),
         };
         made.map_err(ControlError::internal)
     }
@@ -127,6 +135,7 @@ impl ExternalSinkConfig {
             Target::Influx(_, precision) => format!("line protocol, {precision:?}"),
             Target::VictoriaMetrics(_, precision) => format!("line protocol of numbers, {precision:?}"),
             Target::Prometheus(_) => "remote write 1.0".to_owned(),
+            Target::Kind(planned) => return planned.form(),
         }
         .to_lowercase()
     }
@@ -134,57 +143,45 @@ impl ExternalSinkConfig {
     /// How the rows are brought there.
     pub fn courier_options(&self) -> CourierOptions {
         let options = CourierOptions::default();
-        match self.target {
+        match &self.target {
             // Samples of a series have to come in the order of their times.
             Target::Prometheus(_) => CourierOptions { lanes: 1, ..options },
             Target::Influx(..) | Target::VictoriaMetrics(..) => options,
+            // Rows have no keys here that would keep their order in several.
+            Target::Kind(planned) => {
+                let CallLimits { records_max, bytes_max } = planned.limits();
+                CourierOptions {
+                    lanes: 1,
+                    batch_records_max: options.batch_records_max.min(records_max),
+                    batch_bytes_max: options.batch_bytes_max.min(bytes_max),
+                    ..options
+                }
+            }
         }
     }
 
     /// What somebody who looks at the results should know of the server, as far as it says.
     pub async fn notice(&self) -> Option<String> {
-        let Target::VictoriaMetrics(config, _) = &self.target else { return None };
-        let settings = config.server_settings(&self.question()).await;
-        (settings.deduplicates == Some(false)).then(|| {
-            format!(
-                "{config} keeps a point that is written again after a crash twice: start it with -dedup.minScrapeInterval=1ms"
-            )
-        })
-    }
-
-    fn question(&self) -> HttpOptions {
-        HttpOptions { connect_time_max: QUESTION_TIME_MAX, call_time_max: QUESTION_TIME_MAX, ..self.http.clone() }
+        let config = match &self.target {
+            Target::VictoriaMetrics(config, _) => config,
+            Target::Kind(planned) => return planned.notice().await,
+            Target::Influx(..) | Target::Prometheus(_) => return None,
+        };
+        let http =
+            HttpOptions { connect_time_max: QUESTION_TIME_MAX, call_time_max: QUESTION_TIME_MAX, ..self.http.clone() };
+        config.notice(&http).await
     }
 }
 
-/// Asks the server what types it has the fields in, and refuses what it would refuse. What cannot be seen is let through.
-pub async fn check_field_types(config: &ExternalSinkConfig, place: &str) -> Result<(), ControlError> {
-    let Target::Influx(influx, _) = &config.target else { return Ok(()) };
-    let measurement = &config.spec.measurement;
-    let types = influx.field_types(measurement, &config.question()).await;
-    if let FieldTypes::NoDatabase(_) = &types {
-        let detail = format!("`{place}`: {influx} has no such database");
-        return Err(ControlError::conflict(CODE, detail).with_hint("make it there first, or correct `database`"));
-    }
-    if let FieldTypes::NoRetentionPolicy(_) = &types {
-        let detail = format!("`{place}`: {influx} has no such retention policy");
-        return Err(ControlError::conflict(CODE, detail).with_hint("make it there first, or correct `retentionPolicy`"));
-    }
-    let conflicts = types.conflicts(config.fields.iter().map(|(name, kind)| (name.as_str(), *kind)));
-    let Some(first) = conflicts.first() else { return Ok(()) };
-    let detail = format!(
-        "`{place}`: the field `{}` would be written as {}, and {influx} has it in `{measurement}` as {}",
-        first.field,
-        first.written.as_str(),
-        first.stored
-    );
-    let hint = match first.stored.as_str() {
-        "float" => format!("write `CAST(... AS DOUBLE) AS {}`, or choose another measurement", first.field),
-        "integer" => format!("write `CAST(... AS BIGINT) AS {}`, or choose another measurement", first.field),
-        "string" => format!("write `CAST(... AS STRING) AS {}`, or choose another measurement", first.field),
-        _ => "name the column differently, or choose another measurement".to_owned(),
+/// Asks the server what it would refuse, such as fields of another type. What cannot be seen is let through.
+pub async fn check_with_server(config: &ExternalSinkConfig, place: &str) -> Result<(), ControlError> {
+    let influx = match &config.target {
+        Target::Influx(influx, _) => influx,
+        Target::Kind(planned) => return planned.check().await.map_err(|error| setting_error(place, error)),
+        Target::VictoriaMetrics(..) | Target::Prometheus(_) => return Ok(()),
     };
-    Err(ControlError::conflict(CODE, detail).with_hint(hint))
+    let checked = influx.check_fields(&config.subject, &config.fields, &config.http).await;
+    checked.map_err(|error| ControlError::conflict(CODE, format!("`{place}`: {}", error.detail)).with_hint(error.hint))
 }
 
 fn influx_api(system: &ExternalSystem) -> Option<InfluxApi> {

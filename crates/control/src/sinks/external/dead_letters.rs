@@ -3,8 +3,7 @@
 //! A row of a window stands for many records, so it has no place in a topic: its letter is named after the sink and what was
 //! to be written, and the same row is the same letter after a restart.
 
-use super::BatchOrigin;
-use crate::dagger_spec::ExternalSinkSpec;
+use super::{BatchOrigin, ExternalSinkConfig};
 use crate::sinks::SinkCounters;
 use crate::time_text::now_ms;
 use async_trait::async_trait;
@@ -30,8 +29,8 @@ pub fn is_of_sink(letter: &DeadLetter) -> bool {
 }
 
 /// Whether it is a row that this sink did not take. Sinks change their places when a dagger is edited.
-pub fn is_of(letter: &DeadLetter, sink: &ExternalSinkSpec) -> bool {
-    letter.key.stream == stream_of(sink.system.kind()) && letter.key.topic == topic_of(&sink.measurement)
+pub fn is_of(letter: &DeadLetter, sink: &ExternalSinkConfig) -> bool {
+    letter.key.stream == stream_of(sink.kind) && letter.key.topic == topic_of(&sink.subject)
 }
 
 /// Whether its value is written as the sink writes now.

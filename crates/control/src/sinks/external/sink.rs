@@ -53,13 +53,13 @@ impl ExternalSink {
         store: DeadLetterStore,
         counters: Arc<SinkCounters>,
     ) -> Result<Self, ControlError> {
-        let (kind, destination) = (config.spec.system.kind(), config.destination()?);
+        let (kind, destination) = (config.kind, config.destination()?);
         let keeper = Arc::new(UndeliveredRows {
             store,
             dagger: dagger.to_owned(),
             index: u32::try_from(index).unwrap_or(u32::MAX),
             kind,
-            measurement: config.spec.measurement.clone(),
+            measurement: config.subject.clone(),
             form: config.form(),
             destination: destination.name().to_owned(),
             counters: Arc::clone(&counters),

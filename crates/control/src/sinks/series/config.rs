@@ -1,7 +1,7 @@
 //! Which column of a result is the time, which are tags, and which are fields.
 
 use crate::error::ControlError;
-use crate::sinks::point_columns::{ForSink, PointColumns, RecordMarks, RowsOfRecord};
+use crate::sinks::point_columns::{ForSink, RecordMarks, RowsOfRecord};
 use arrow::datatypes::{DataType, Field, Schema};
 use series::PointLayout;
 use std::sync::Arc;
@@ -34,10 +34,7 @@ impl SeriesConfig {
         key_columns: Option<&[usize]>,
         marks: RecordMarks,
     ) -> Result<Self, ControlError> {
-        let columns = PointColumns::new(SINK, schema, key_columns)?;
-        if key_columns.is_none() {
-            columns.check_added(SINK, &["_partition", "_offset", "_topic", "_row"])?;
-        }
+        let columns = SINK.layout(schema, key_columns, &["_partition", "_offset", "_topic", "_row"])?;
         let mut layout = PointLayout { time: columns.time, tags: columns.tags, fields: columns.fields };
         let origin = match key_columns {
             Some(_) => SeriesOrigin::Window,
@@ -75,7 +72,7 @@ impl SeriesConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sinks::point_columns::TIME_COLUMNS;
+    use ::sinks::TIME_COLUMNS;
     use arrow::datatypes::TimeUnit;
 
     const ONE: RecordMarks = RecordMarks { topics: 1, rows: RowsOfRecord::One };
