@@ -339,6 +339,10 @@ async fn a_killed_server_has_each_record_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_waited_for() {
     let disk = variable("MILLRACE_POSTGRES_SMALL_DISK");
+    if disk == "none" {
+        eprintln!("NOT TESTED: a full disk under PostgreSQL, since there is no right to mount a small one");
+        return;
+    }
     for version in VERSIONS {
         let place = Place::new(version).await;
         let (folder, space) = (Path::new(&disk).join(version.to_string()), place.schema.replace('s', "small"));
