@@ -24,9 +24,12 @@ one() {
     chart) bench/chart ;;
     sinks) scripts/influxdb.sh -- "${CARGO_TARGET_DIR:-target}/release/examples/bench_sinks" ;;
     delivery)
+      local missed=0
       MILLRACE_POSTGRES_FSYNC=on MILLRACE_POSTGRES_OPTIONS="-c max_wal_size=8GB" scripts/postgres.sh -- \
-        "${CARGO_TARGET_DIR:-target}/release/examples/postgres_sink" &&
-        run http_sink && bench/connect/run.sh
+        "${CARGO_TARGET_DIR:-target}/release/examples/postgres_sink" || missed=1
+      run http_sink || missed=1
+      bench/connect/run.sh || missed=1
+      return $missed
       ;;
     kafka) scripts/kafka/with_kafka.sh -- "${CARGO_TARGET_DIR:-target}/release/examples/bench_kafka" ;;
     *) echo "no benchmark is called $1; there are: tumble hop session memory firehose idle lists chart codec log s2 series sinks delivery kafka" >&2; exit 2 ;;
